@@ -1,0 +1,5 @@
+//! Modelyard's API types and every decision, as pure functions: nothing here reads a clock, a file or a socket.
+
+#![warn(missing_docs)]
+
+pub mod server_config;

@@ -1,0 +1,234 @@
+//! The one contract between what launches an inference server (the operator's renderer, local mode) and the server:
+//! a JSON document, handed over by `--config` or `MODELYARD_CONFIG`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What one server serves, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServerConfig {
+    /// The models, at least one; names are unique.
+    pub models: Vec<ModelConfig>,
+    /// Limits and scheduling.
+    #[serde(default)]
+    pub serving: ServingConfig,
+}
+
+/// One model: where it comes from, and the name and version it answers to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The name in URLs; no `/` and no `:`.
+    pub name: String,
+    /// `file:` (absolute, or relative to the working directory) or `http(s):`.
+    pub uri: String,
+    /// The SHA-256 of the artefact's bytes, 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The version in URLs and answers, at least 1.
+    #[serde(default = "first_version")]
+    pub version: i64,
+    /// Class names, by index of the last dimension of a classifier's scores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+}
+
+/// Limits and scheduling of one server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ServingConfig {
+    /// Past it a request is answered 504 / DEADLINE_EXCEEDED; a client's shorter deadline wins.
+    #[serde(with = "go_duration")]
+    pub request_timeout: Duration,
+    /// Decoded bytes of one request's body; past it 413 / RESOURCE_EXHAUSTED.
+    pub max_request_bytes: u64,
+    /// Requests waiting for a thread; past it 503 / UNAVAILABLE.
+    pub queue: QueueConfig,
+    /// Rows of several requests in one run; absent: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batching: Option<BatchingConfig>,
+    /// Worker threads; absent: from the cgroup's CPU quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
+    /// After SIGTERM: not ready, yet still serving, this long; then what is in flight finishes.
+    #[serde(with = "go_duration")]
+    pub drain_delay: Duration,
+}
+
+/// The queue before the threads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct QueueConfig {
+    /// Requests of one model that may wait.
+    pub max_length: u32,
+}
+
+/// Dynamic batching.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BatchingConfig {
+    /// Rows in one run at most.
+    pub max_size: u32,
+    /// How long the oldest row waits for company.
+    #[serde(with = "go_duration")]
+    pub max_delay: Duration,
+}
+
+impl Default for ServingConfig {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(30),
+            max_request_bytes: 64 << 20,
+            queue: QueueConfig::default(),
+            batching: None,
+            threads: None,
+            drain_delay: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self { max_length: 1000 }
+    }
+}
+
+const fn first_version() -> i64 {
+    1
+}
+
+/// A configuration that cannot be served; the message names the field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct InvalidConfig {
+    /// Path of the field, such as `models[1].name`.
+    pub field: String,
+    /// What was found, and what was expected.
+    pub message: String,
+}
+
+impl ServerConfig {
+    /// Reads the JSON document and checks it.
+    ///
+    /// # Errors
+    /// Names the first field that is wrong.
+    pub fn from_json(json: &str) -> Result<Self, InvalidConfig> {
+        let config: Self = serde_json::from_str(json)
+            .map_err(|error| InvalidConfig { field: "config".to_owned(), message: error.to_string() })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The document as JSON, on one line.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Checks what the types alone do not say.
+    ///
+    /// # Errors
+    /// Names the first field that is wrong.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        let wrong = |field: String, message: String| Err(InvalidConfig { field, message });
+        if self.models.is_empty() {
+            return wrong("models".to_owned(), "expected at least one model, found none".to_owned());
+        }
+        for (index, model) in self.models.iter().enumerate() {
+            let field = |name: &str| format!("models[{index}].{name}");
+            if model.name.is_empty() || model.name.contains(['/', ':']) {
+                return wrong(field("name"), format!("expected a name without '/' and ':', found '{}'", model.name));
+            }
+            if self.models[..index].iter().any(|earlier| earlier.name == model.name) {
+                return wrong(field("name"), format!("'{}' is the name of an earlier model; names are unique", model.name));
+            }
+            if !["file:", "http://", "https://"].iter().any(|scheme| model.uri.starts_with(scheme)) {
+                return wrong(field("uri"), format!("expected file:, http: or https:, found '{}'", model.uri));
+            }
+            if model.version < 1 {
+                return wrong(field("version"), format!("expected at least 1, found {}", model.version));
+            }
+            if let Some(sum) = &model.sha256
+                && (sum.len() != 64 || !sum.bytes().all(|one| one.is_ascii_hexdigit()))
+            {
+                return wrong(field("sha256"), format!("expected 64 hexadecimal digits, found '{sum}'"));
+            }
+        }
+        let serving = &self.serving;
+        if serving.request_timeout.is_zero() {
+            return wrong("serving.requestTimeout".to_owned(), "expected more than 0s".to_owned());
+        }
+        if serving.max_request_bytes == 0 {
+            return wrong("serving.maxRequestBytes".to_owned(), "expected more than 0".to_owned());
+        }
+        if serving.queue.max_length == 0 {
+            return wrong("serving.queue.maxLength".to_owned(), "expected at least 1, found 0".to_owned());
+        }
+        if serving.threads == Some(0) {
+            return wrong("serving.threads".to_owned(), "expected at least 1, found 0".to_owned());
+        }
+        if let Some(batching) = &serving.batching
+            && batching.max_size == 0
+        {
+            return wrong("serving.batching.maxSize".to_owned(), "expected at least 1, found 0".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Durations as Kubernetes writes them (`1m30s`, `5ms`), through kube's own type.
+mod go_duration {
+    use std::time::Duration;
+
+    use kube::core::Duration as GoDuration;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        GoDuration::from(*duration).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let duration = GoDuration::deserialize(deserializer)?;
+        if duration.is_negative() {
+            return Err(serde::de::Error::custom("expected a duration of 0s or more"));
+        }
+        Ok(duration.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: &str) -> Result<ServerConfig, InvalidConfig> {
+        ServerConfig::from_json(json)
+    }
+
+    #[test]
+    fn defaults_are_filled_in_and_read_back() {
+        let one = config(r#"{"models":[{"name":"m","uri":"file:m.onnx"}],"serving":{"drainDelay":"1500ms"}}"#).unwrap();
+        assert_eq!(one.models[0].version, 1);
+        assert_eq!(one.serving.drain_delay, Duration::from_millis(1500));
+        assert_eq!(one.serving.request_timeout, Duration::from_secs(30));
+        assert_eq!(config(&one.to_json()).unwrap(), one);
+    }
+
+    #[test]
+    fn each_fault_names_its_field() {
+        for (json, field) in [
+            (r#"{"models":[]}"#, "models"),
+            (r#"{"models":[{"name":"a/b","uri":"file:x"}]}"#, "models[0].name"),
+            (r#"{"models":[{"name":"a","uri":"file:x"},{"name":"a","uri":"file:y"}]}"#, "models[1].name"),
+            (r#"{"models":[{"name":"a","uri":"s3://x"}]}"#, "models[0].uri"),
+            (r#"{"models":[{"name":"a","uri":"file:x","version":0}]}"#, "models[0].version"),
+            (r#"{"models":[{"name":"a","uri":"file:x","sha256":"12"}]}"#, "models[0].sha256"),
+            (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"requestTimeout":"0s"}}"#, "serving.requestTimeout"),
+            (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"threads":0}}"#, "serving.threads"),
+            (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"tread":1}}"#, "config"),
+        ] {
+            assert_eq!(config(json).unwrap_err().field, field, "{json}");
+        }
+    }
+}

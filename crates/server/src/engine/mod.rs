@@ -1,0 +1,117 @@
+//! Engines: what computes. One file (or folder) per engine, each behind the synchronous [`Engine`]; none knows of HTTP, of
+//! queues or of other requests.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use modelyard_wire::Tensor;
+
+use crate::signature::Signature;
+
+pub mod tract;
+
+/// A loaded model that computes on the calling thread.
+pub trait Engine: Send + Sync {
+    /// What the model takes and gives.
+    fn signature(&self) -> &Signature;
+
+    /// What the file holds.
+    fn facts(&self) -> &Facts;
+
+    /// Runs the model once. `inputs` are in the signature's order and have passed its check; the outputs are in its order too.
+    ///
+    /// # Errors
+    /// See [`RunError`]. After any error the engine is as good as before.
+    fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError>;
+}
+
+/// When a run should end before its end: engines ask between operators.
+#[derive(Debug)]
+pub struct Stop {
+    /// Past it nobody waits for the answer.
+    pub deadline: Instant,
+    /// Set when the last client that waits has gone.
+    pub gone: AtomicBool,
+}
+
+impl Stop {
+    /// A stop at `deadline`.
+    pub const fn at(deadline: Instant) -> Self {
+        Self { deadline, gone: AtomicBool::new(false) }
+    }
+
+    /// Why the run should end now, if it should.
+    pub fn reason(&self) -> Option<RunError> {
+        if self.gone.load(Ordering::Relaxed) {
+            return Some(RunError::Gone);
+        }
+        (Instant::now() >= self.deadline).then_some(RunError::DeadlineExceeded)
+    }
+}
+
+/// What a model's file holds, for metadata, `inspect` and logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    /// The platform's name in the Open Inference Protocol, such as `onnx_onnxv1`.
+    pub platform: &'static str,
+    /// The engine's name, such as `Tract`.
+    pub engine: &'static str,
+    /// Operator sets, as `domain version` (the default domain is `ai.onnx`).
+    pub opsets: Vec<String>,
+    /// Operators and how often each occurs, by name.
+    pub operators: std::collections::BTreeMap<String, usize>,
+    /// Elements of all initialisers.
+    pub parameters: u64,
+    /// Bytes of the file and its external data.
+    pub bytes: u64,
+    /// Who made the file: producer's name and version.
+    pub producer: String,
+    /// Whether the graph convolves or pools: stacking rows does not pay there.
+    pub convolutional: bool,
+}
+
+/// Why a file is not a model that this engine runs.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file is sound, and the engine would answer wrongly or not at all; the message says which operator and why.
+    #[error("unsupported model: {0}")]
+    Unsupported(String),
+    /// The file is not a sound model.
+    #[error("invalid model: {0}")]
+    Invalid(String),
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Why a run gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The data cannot be computed with (an index out of range, a division by zero, shapes that do not fit): the client's fault.
+    #[error("{0}")]
+    InvalidData(String),
+    /// The deadline passed between two operators.
+    #[error("the deadline passed while the model ran")]
+    DeadlineExceeded,
+    /// Nobody waits for the answer any more.
+    #[error("the client has gone")]
+    Gone,
+    /// The engine's fault.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Loads the model at `path`: an `.onnx` file (its external data beside it).
+///
+/// # Errors
+/// See [`LoadError`].
+pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
+    Ok(Box::new(tract::Tract::load(path)?))
+}

@@ -1,0 +1,11 @@
+//! The inference server: fetch a model, load it, answer for it in every protocol of the field, on one port.
+//!
+//! The flow of a request: `protocol` (decode) -> `infer` (admit, batch, run) -> `engine` -> `protocol` (encode).
+
+pub mod engine;
+pub mod fault;
+pub mod infer;
+pub mod protocol;
+pub mod registry;
+pub mod signature;
+pub mod store;

@@ -1,0 +1,130 @@
+//! Protocols: each a thin adapter that decodes a request, calls [`Model::infer`], and encodes the answer. A new protocol is one
+//! new room here and one line in [`route`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Request, Response};
+
+use crate::fault::{Code, Fault};
+use crate::infer::Model;
+use crate::registry::Registry;
+
+pub mod body;
+pub mod front;
+pub mod grpc;
+pub mod oip;
+pub mod read;
+pub mod tfs;
+
+pub use body::{Inbound, Reply};
+
+/// What the protocols share: the models, and the limits of a request.
+pub struct Service {
+    /// The models.
+    pub registry: Registry,
+    /// Decoded bytes of one request's body at most.
+    pub max_request_bytes: u64,
+    /// The longest that a request may take.
+    pub request_timeout: Duration,
+    /// Whether clients may load and unload models.
+    pub allow_control: bool,
+}
+
+/// What is learnt of a request on its way, for metrics, the access log and traces.
+pub struct Seen {
+    /// When the head arrived.
+    pub received: Instant,
+    /// The protocol, once it is known.
+    pub protocol: Protocol,
+    /// The model, once it is found.
+    pub model: Option<Arc<Model>>,
+    /// The outcome; adapters whose status is not HTTP's (gRPC) set it.
+    pub code: Code,
+}
+
+/// A protocol's name in metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Open Inference Protocol v2, JSON.
+    OipJson,
+    /// Open Inference Protocol v2, binary tensor extension.
+    OipBinary,
+    /// Open Inference Protocol v2 over gRPC.
+    OipGrpc,
+    /// TensorFlow Serving over REST; KServe v1 shares its URLs.
+    TfsRest,
+    /// TensorFlow Serving over gRPC.
+    TfsGrpc,
+    /// Everything else: the front page, the documentation, unknown paths.
+    Other,
+}
+
+impl Protocol {
+    /// Every protocol, by its index as a metric's shard.
+    pub const ALL: [Self; 6] = [Self::OipJson, Self::OipBinary, Self::OipGrpc, Self::TfsRest, Self::TfsGrpc, Self::Other];
+
+    /// The name in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OipJson => "oip_json",
+            Self::OipBinary => "oip_binary",
+            Self::OipGrpc => "oip_grpc",
+            Self::TfsRest => "tfs_rest",
+            Self::TfsGrpc => "tfs_grpc",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Seen {
+    /// A request whose head arrived now.
+    pub fn now() -> Self {
+        Self { received: Instant::now(), protocol: Protocol::Other, model: None, code: Code::Ok }
+    }
+}
+
+/// Answers one request, whatever its protocol. Never fails: a fault becomes the protocol's own error.
+pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Response<Reply> {
+    if grpc::is_grpc(request.headers()) {
+        return grpc::handle(service, request, seen).await;
+    }
+    match route(service, request, seen).await {
+        Ok(response) => response,
+        Err(fault) => {
+            seen.code = fault.code;
+            error_response(&fault)
+        }
+    }
+}
+
+/// Picks the adapter by path.
+async fn route(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
+    let path = request.uri().path();
+    if path == "/v2" || path.starts_with("/v2/") {
+        return oip::handle(service, request, seen).await;
+    }
+    if path.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("/v1")) {
+        return tfs::handle(service, request, seen).await;
+    }
+    front::handle(service, &request)
+}
+
+/// The error body that the REST protocols share: `{"error": message}`.
+pub fn error_response(fault: &Fault) -> Response<Reply> {
+    let body = serde_json::json!({ "error": fault.message }).to_string();
+    let mut response = json_response(body.into_bytes());
+    *response.status_mut() = fault.code.http();
+    if let Some(seconds) = fault.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// A 200 with a JSON body.
+pub fn json_response(body: Vec<u8>) -> Response<Reply> {
+    let mut response = Response::new(Reply::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
