@@ -1,1 +1,5 @@
+//! The control plane of Modelyard as a library, so that tests reach every room without a process.
 
+pub mod cli;
+pub mod gateway;
+pub mod local;

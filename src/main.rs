@@ -1,1 +1,12 @@
-fn main() {}
+//! `modelyard`: the control plane, local mode, and what a person types.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    modelyard::cli::Arguments::parse().run()
+}

@@ -1,0 +1,17 @@
+//! `modelyard evaluate`.
+
+use std::process::ExitCode;
+
+/// Score a served model on a labelled data set
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
+
+impl Arguments {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What the user should read.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        anyhow::bail!("not built yet")
+    }
+}

@@ -1,0 +1,17 @@
+//! `modelyard predict`.
+
+use std::process::ExitCode;
+
+/// Send one prediction to a served model
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
+
+impl Arguments {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What the user should read.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        anyhow::bail!("not built yet")
+    }
+}

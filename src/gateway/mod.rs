@@ -1,0 +1,1 @@
+//! The gateway: one port before many servers.
