@@ -11,15 +11,15 @@ pub(super) const QUANTITY: &str = r"^([0-9]{1,15}(\.[0-9]{0,9})?|\.[0-9]{1,9})([
 
 /// A duration in Go's notation, as Kubernetes writes them.
 pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "maxLength": 64, "pattern": DURATION })
+    json_schema!({ "type": "string", "maxLength": 64, "pattern": DURATION, "example": "1m30s" })
 }
 
 /// A Kubernetes quantity: a string, or a bare integer.
 pub(super) fn quantity(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "x-kubernetes-int-or-string": true, "maxLength": 32, "pattern": QUANTITY })
+    json_schema!({ "x-kubernetes-int-or-string": true, "maxLength": 32, "pattern": QUANTITY, "example": "64Mi" })
 }
 
 /// The same, where the field may be absent.
 pub(super) fn optional_quantity(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "x-kubernetes-int-or-string": true, "maxLength": 32, "pattern": QUANTITY, "nullable": true })
+    json_schema!({ "x-kubernetes-int-or-string": true, "maxLength": 32, "pattern": QUANTITY, "nullable": true, "example": "2" })
 }

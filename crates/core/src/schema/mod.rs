@@ -106,6 +106,18 @@ impl Schema {
         defaults::apply(&self.root, object);
     }
 
+    /// The schema of a field; none where the kind has no such field.
+    #[must_use]
+    pub fn field(&self, path: &Path) -> Option<&Value> {
+        path.segments().iter().try_fold(&self.root, |schema, segment| {
+            let below = match segment {
+                Segment::Key(key) => schema["properties"].get(key).or_else(|| schema.get("additionalProperties")),
+                Segment::Index(_) => schema.get("items"),
+            };
+            below.filter(|schema| schema.is_object())
+        })
+    }
+
     /// Everything that the schema refuses in a completed object, in the order of the object.
     #[must_use]
     pub fn violations(&self, object: &Value) -> Vec<Violation> {

@@ -135,7 +135,8 @@ impl Walk {
         if let Some(pattern) = schema["pattern"].as_str()
             && !matches(pattern, text)
         {
-            self.invalid(path, &value, &format!("should match '{pattern}'"));
+            let example = schema["example"].as_str().map(|text| format!(", such as {text:?}")).unwrap_or_default();
+            self.invalid(path, &value, &format!("should match '{pattern}'{example}"));
         }
         if let Some(expected) = schema["format"].as_str().and_then(|format| formats::refuse(format, text)) {
             self.invalid(path, &value, &format!("must be {expected}"));
@@ -262,6 +263,11 @@ mod tests {
             ),
             (json!({"type": "string", "minLength": 2}), json!("é"), "a: Invalid value: \"é\": should be at least 2 chars long"),
             (json!({"type": "string", "maxLength": 2}), json!("abc"), "a: Too long: 3 characters: may not be more than 2"),
+            (
+                json!({"type": "string", "pattern": "^b+$", "example": "bb"}),
+                json!("abc"),
+                "a: Invalid value: \"abc\": should match '^b+$', such as \"bb\"",
+            ),
             (json!({"type": "string", "pattern": "^b+$"}), json!("abc"), "a: Invalid value: \"abc\": should match '^b+$'"),
             (
                 json!({"type": "string", "enum": ["Surge", "Replace"]}),
