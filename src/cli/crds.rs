@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use modelyard_core::api;
-use serde_json::{Number, Value, json};
+use modelyard_core::{api, schema};
+use serde_json::{Value, json};
 
 /// Print the CustomResourceDefinitions
 ///
@@ -81,23 +81,6 @@ fn json(definitions: &[CustomResourceDefinition]) -> anyhow::Result<String> {
 
 fn value(definition: &CustomResourceDefinition) -> anyhow::Result<Value> {
     let mut value = serde_json::to_value(definition)?;
-    whole_numbers(&mut value);
+    schema::whole_numbers(&mut value);
     Ok(value)
-}
-
-/// Bounds travel as floating point; `1.0` is written `1`, as people write them.
-fn whole_numbers(value: &mut Value) {
-    match value {
-        Value::Number(number) => {
-            let whole = number.as_f64().filter(|real| number.is_f64() && real.fract() == 0.0 && real.abs() < 1e15);
-            if let Some(real) = whole {
-                #[allow(clippy::cast_possible_truncation, reason = "whole, and below 2^53")]
-                let whole = Number::from(real as i64);
-                *number = whole;
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
-        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
-        _ => {}
-    }
 }
