@@ -12,6 +12,7 @@ use crate::infer::Model;
 use crate::registry::Registry;
 
 pub mod body;
+pub mod encoding;
 pub mod front;
 pub mod grpc;
 pub mod oip;
