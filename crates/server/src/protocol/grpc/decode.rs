@@ -64,16 +64,15 @@ mod tests {
     #[test]
     fn tiny_fields_cannot_fill_the_memory() {
         let fault = message::<ModelInferRequest>([0x2a, 0].repeat(MAX_FIELDS + 1).into()).unwrap_err();
-        assert_eq!(
-            fault.message,
-            "the message is not a valid inference.ModelInferRequest: it has more than 65536 fields"
-        );
+        assert_eq!(fault.message, "the message is not a valid inference.ModelInferRequest: it has more than 65536 fields");
         assert!(message::<ModelInferRequest>([0x2a, 0].repeat(1000).into()).is_ok());
     }
 
     #[test]
     fn what_is_cut_short_is_refused() {
-        for bytes in [&[0x0a][..], &[0x0a, 5, b'a'], &[0x80], &[0x0b], &[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]] {
+        for bytes in
+            [&[0x0a][..], &[0x0a, 5, b'a'], &[0x80], &[0x0b], &[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]]
+        {
             assert!(message::<ModelInferRequest>(Bytes::copy_from_slice(bytes)).is_err(), "{bytes:?}");
         }
     }

@@ -36,12 +36,7 @@ impl<'a> Exchange<'a> {
     ///
     /// # Errors
     /// `UNIMPLEMENTED` for an unknown encoding, `INVALID_ARGUMENT` for a time-out that cannot be read.
-    pub(super) fn open(
-        service: &'a Arc<Service>,
-        headers: &HeaderMap,
-        body: Inbound,
-        seen: &'a mut Seen,
-    ) -> Result<Self, Fault> {
+    pub(super) fn open(service: &'a Arc<Service>, headers: &HeaderMap, body: Inbound, seen: &'a mut Seen) -> Result<Self, Fault> {
         let encoding = Encoding::of_request(headers)?;
         let timeout = status::timeout(headers)?;
         let messages = Messages::new(body, encoding, service.max_request_bytes);

@@ -295,9 +295,7 @@ mod tests {
 
     #[test]
     fn limits_and_flags_are_checked_before_the_message_comes() {
-        for (prefix, limit, code) in
-            [([0, 0, 0, 0, 9], 8, Code::PayloadTooLarge), ([2, 0, 0, 0, 1], 8, Code::InvalidArgument)]
-        {
+        for (prefix, limit, code) in [([0, 0, 0, 0, 9], 8, Code::PayloadTooLarge), ([2, 0, 0, 0, 1], 8, Code::InvalidArgument)] {
             let mut reader = reader(limit);
             reader.push(Bytes::copy_from_slice(&prefix));
             assert_eq!(reader.take().unwrap_err().code, code);

@@ -15,6 +15,7 @@ mod decode;
 mod exchange;
 mod frame;
 mod health;
+mod numbers;
 mod oip;
 mod reflection;
 mod status;

@@ -161,7 +161,11 @@ mod tests {
         let wide = InferTensorContents { int_contents: vec![300], ..Default::default() };
         let raw = || vec![Bytes::from_static(&[0; 4])];
         for (inputs, raw, message) in [
-            (vec![input("FP32", &[1], Some(floats.clone()))], raw(), "it has fp32_contents, and the request has raw_input_contents"),
+            (
+                vec![input("FP32", &[1], Some(floats.clone()))],
+                raw(),
+                "it has fp32_contents, and the request has raw_input_contents",
+            ),
             (vec![input("FP32", &[1], None)], vec![], "it has no data: expected fp32_contents, or raw_input_contents"),
             (vec![input("INT64", &[1], Some(floats.clone()))], vec![], "INT64 takes int64_contents, found fp32_contents"),
             (vec![input("INT8", &[1], Some(wide))], vec![], "element 0 is 300, which INT8 cannot hold"),

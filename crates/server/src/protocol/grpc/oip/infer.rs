@@ -130,3 +130,8 @@ fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
         (one, other) => one.or(other),
     }
 }
+
+fn classify(model: &Model, tensor: &Tensor, count: usize) -> Result<Tensor, Fault> {
+    let _ = (model, count);
+    Ok(tensor.clone())
+}

@@ -38,7 +38,7 @@ pub(super) async fn answer(mut call: Exchange<'_>, method: &str) -> Result<Respo
         }
         "ServerReady" => {
             call.only::<pb::ServerReadyRequest>().await?;
-            call.reply(&pb::ServerReadyResponse { ready: call.service.registry.is_ready() })
+            call.reply(&pb::ServerReadyResponse { ready: call.service.is_ready() })
         }
         "ModelReady" => {
             let request: pb::ModelReadyRequest = call.only().await?;
