@@ -108,7 +108,7 @@ async fn route(service: &Arc<Service>, request: Request<Inbound>, seen: &mut See
     if path.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("/v1")) {
         return tfs::handle(service, request, seen).await;
     }
-    front::handle(service, &request)
+    front::handle(service, &request, seen)
 }
 
 /// The error body that the REST protocols share: `{"error": message}`.
