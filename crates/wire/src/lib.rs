@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod datatype;
+pub mod json;
 mod tensor;
 
 pub use datatype::{DataType, UnknownDataType};
