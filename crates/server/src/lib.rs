@@ -5,6 +5,7 @@
 pub mod engine;
 pub mod fault;
 pub mod infer;
+pub mod metrics;
 pub mod protocol;
 pub mod registry;
 pub mod signature;
