@@ -69,13 +69,10 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
 fn find<'a>(service: &'a Service, name: &str, which: &Which<'_>) -> Result<&'a Arc<Entry>, Fault> {
     match which {
         Which::Latest => service.registry.entry(name).map_err(|fault| not_servable(&format!("Latest({})", shown(name)), &fault)),
-        Which::Version(version) => {
-            // Leading zeros do not make another version.
-            let digits = version.trim_start_matches('0');
-            service.registry.versioned(name, Some(if digits.is_empty() { "0" } else { digits })).map_err(|fault| {
-                not_servable(&format!("Specific({}, {})", shown(name), shown(version)), &fault)
-            })
-        }
+        Which::Version(version) => service
+            .registry
+            .versioned(name, Some(version))
+            .map_err(|fault| not_servable(&format!("Specific({}, {})", shown(name), shown(version)), &fault)),
         Which::Label(label) => {
             service.registry.entry(name).map_err(|fault| not_servable(&format!("Latest({})", shown(name)), &fault))?;
             Err(Fault::invalid(format!("Unrecognized servable version label: {}; versions have numbers here", shown(label))))
