@@ -80,10 +80,9 @@ pub async fn open(request: Request<Inbound>, mode: Mode, limit: u64) -> Result<R
             Ok(request)
         }
         Mode::Structured => open_structured(request, limit).await,
-        Mode::Batch => Err(Fault::new(
-            Code::UnsupportedMediaType,
-            "a batch of CloudEvents is not taken; send one event for each prediction",
-        )),
+        Mode::Batch => {
+            Err(Fault::new(Code::UnsupportedMediaType, "a batch of CloudEvents is not taken; send one event for each prediction"))
+        }
     }
 }
 

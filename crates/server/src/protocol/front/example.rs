@@ -82,8 +82,7 @@ pub(super) fn tfs(signature: &Signature) -> Value {
             json!({ "instances": (0..rows).map(|_| Value::Object(row.clone())).collect::<Vec<_>>() })
         }
         (inputs, _) => {
-            let columns: Map<_, _> =
-                inputs.iter().map(|spec| (spec.name.clone(), nested(spec.datatype, &shape(spec)))).collect();
+            let columns: Map<_, _> = inputs.iter().map(|spec| (spec.name.clone(), nested(spec.datatype, &shape(spec)))).collect();
             json!({ "inputs": columns })
         }
     }

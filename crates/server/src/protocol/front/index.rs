@@ -70,8 +70,11 @@ pub(super) fn page(service: &Service, base: &str) -> String {
     }
     let mut places = String::new();
     for (path, what) in PLACES {
-        let place =
-            if path.starts_with('/') { format!("<a href=\"{path}\"><code>{path}</code></a>") } else { format!("<code>{path}</code>") };
+        let place = if path.starts_with('/') {
+            format!("<a href=\"{path}\"><code>{path}</code></a>")
+        } else {
+            format!("<code>{path}</code>")
+        };
         places.push_str(&format!("<tr><td>{place}</td><td>{}</td></tr>", escaped(what)));
     }
     format!(
@@ -87,7 +90,8 @@ fn model_section(page: &mut String, entry: &Entry, base: &str) {
     let (name, version) = (escaped(&entry.config.name), entry.config.version);
     let state_name = state.as_str();
     // Writing to a string cannot fail.
-    let _ = write!(page, "<h3>{name} <small>version {version}</small> <span class=\"state {state_name}\">{state_name}</span></h3>");
+    let _ =
+        write!(page, "<h3>{name} <small>version {version}</small> <span class=\"state {state_name}\">{state_name}</span></h3>");
     match &*state {
         State::Ready(model) => {
             let mut rows = String::new();

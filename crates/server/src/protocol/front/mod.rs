@@ -24,8 +24,7 @@ pub const SERVER_VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) const READ: &str = "GET, HEAD";
 
 /// The pages carry all they need: nothing is ever loaded from another host.
-const OWN_HOST_ONLY: &str =
-    "default-src 'none'; connect-src 'self'; img-src data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'";
+const OWN_HOST_ONLY: &str = "default-src 'none'; connect-src 'self'; img-src data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'";
 
 /// Answers `/`, `/openapi.json`, `/docs`, and 404 for what no protocol knows.
 ///

@@ -19,9 +19,9 @@ const ELSEWHERE: [(&str, &str); 9] = [
 /// A clause that says where to look instead.
 pub(super) fn advice(path: &str) -> String {
     let path = path.to_ascii_lowercase();
-    let elsewhere = ELSEWHERE.iter().find(|(theirs, _)| {
-        path.strip_prefix(theirs).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':']))
-    });
+    let elsewhere = ELSEWHERE
+        .iter()
+        .find(|(theirs, _)| path.strip_prefix(theirs).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':'])));
     if let Some((_, where_it_is)) = elsewhere {
         return (*where_it_is).to_owned();
     }

@@ -40,7 +40,9 @@ fn row_count(specs: &[TensorSpec], outputs: &[Tensor]) -> Result<usize, Fault> {
     for (spec, tensor) in specs.iter().zip(outputs) {
         let name = &spec.name;
         let Some(found) = tensor.shape().first().copied() else {
-            return Err(Fault::invalid(format!("output '{name}' is a scalar, which has no rows; send 'inputs' instead of 'instances'")));
+            return Err(Fault::invalid(format!(
+                "output '{name}' is a scalar, which has no rows; send 'inputs' instead of 'instances'"
+            )));
         };
         let first = *rows.get_or_insert(found);
         if first != found {

@@ -1,7 +1,7 @@
 //! How models are: TensorFlow Serving's `model_version_status`, and what KServe's clients read beside it.
 
-use http::header::{HeaderValue, RETRY_AFTER};
 use http::Response;
+use http::header::{HeaderValue, RETRY_AFTER};
 use serde_json::{Value, json};
 
 use crate::fault::Code;

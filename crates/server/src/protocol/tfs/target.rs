@@ -49,12 +49,8 @@ pub(super) enum Action {
     Explain,
 }
 
-const VERBS: [(&str, Action); 4] = [
-    ("predict", Action::Predict),
-    ("classify", Action::Classify),
-    ("regress", Action::Regress),
-    ("explain", Action::Explain),
-];
+const VERBS: [(&str, Action); 4] =
+    [("predict", Action::Predict), ("classify", Action::Classify), ("regress", Action::Regress), ("explain", Action::Explain)];
 
 impl<'a> Target<'a> {
     /// Reads a path; `None` where the grammar has no such path.

@@ -60,7 +60,13 @@ fn oip() -> Vec<(&'static str, Value)> {
     vec![
         ("Live", object(&["live"], json!({ "live": { "type": "boolean" } }))),
         ("Ready", object(&["ready"], json!({ "ready": { "type": "boolean" } }))),
-        ("ServerMetadata", object(&["name", "version", "extensions"], json!({ "name": text, "version": text, "extensions": list(text.clone()) }))),
+        (
+            "ServerMetadata",
+            object(
+                &["name", "version", "extensions"],
+                json!({ "name": text, "version": text, "extensions": list(text.clone()) }),
+            ),
+        ),
         ("TensorMetadata", spec),
         (
             "ModelMetadata",

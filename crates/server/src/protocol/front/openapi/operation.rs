@@ -84,7 +84,8 @@ impl Operation {
 
     /// The Operation Object at `path`, whose `{name}` parts become parameters.
     pub(super) fn at(self, path: &str) -> Value {
-        let mut parameters: Vec<_> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).map(path_parameter).collect();
+        let mut parameters: Vec<_> =
+            path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).map(path_parameter).collect();
         for (name, schema, meaning) in &self.headers {
             parameters.push(json!({ "name": name, "in": "header", "required": false, "schema": schema, "description": meaning }));
         }

@@ -43,7 +43,11 @@ fn front(paths: &mut Map<String, Value>) {
 fn oip(paths: &mut Map<String, Value>) {
     let read = |id: &str, summary, name| Operation::read(id, OIP, summary, schema(name));
     put(paths, ("get", "/v2/health/live"), read("serverLive", "Whether the server lives.", "Live"));
-    put(paths, ("get", "/v2/health/ready"), read("serverReady", "Whether requests can be sent.", "Ready").failing(Faults::NotReady));
+    put(
+        paths,
+        ("get", "/v2/health/ready"),
+        read("serverReady", "Whether requests can be sent.", "Ready").failing(Faults::NotReady),
+    );
     put(paths, ("get", "/v2"), read("serverMetadata", "The server's name, version and extensions.", "ServerMetadata"));
     put(paths, ("get", "/v2/models/stats"), read("statistics", "Statistics of all models.", "Statistics"));
     for (at, of) in [("/v2/models/{model}", "model"), ("/v2/models/{model}/versions/{version}", "version")] {
