@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use modelyard_core::server_config::{BatchingConfig, ModelConfig};
 use modelyard_wire::Tensor;
+use tokio::sync::watch;
 
 use crate::engine::{Engine, Facts, RunError, Stop};
 use crate::fault::{Code, Fault};
@@ -20,8 +21,8 @@ pub mod batch;
 mod lane;
 mod policy;
 
-pub use lane::Ran;
 use lane::Lane;
+pub use lane::Ran;
 pub use policy::{Measured, Policy, Rows};
 
 /// A model that answers.
@@ -42,6 +43,8 @@ pub struct Model {
     pub metrics: Arc<ModelMetrics>,
     request_timeout: Duration,
     lane: Lane,
+    /// Dropped with the model: those that watch it learn that the last request has let go.
+    alive: watch::Sender<()>,
 }
 
 /// Limits that the server's configuration sets for every model.
@@ -99,6 +102,7 @@ impl Model {
             lane: Lane::new(engine, &policy, scheduling),
             policy,
             metrics,
+            alive: watch::Sender::new(()),
         }))
     }
 
@@ -138,6 +142,12 @@ impl Model {
                 })
             }
         }
+    }
+
+    /// Ends when the last that holds this model has let it go.
+    pub fn gone(&self) -> impl Future<Output = ()> + use<> {
+        let mut alive = self.alive.subscribe();
+        async move { while alive.changed().await.is_ok() {} }
     }
 
     /// Requests that wait for a thread.
