@@ -1,5 +1,6 @@
 //! The control plane of Modelyard as a library, so that tests reach every room without a process.
 
 pub mod cli;
+pub mod evaluation;
 pub mod gateway;
 pub mod local;
