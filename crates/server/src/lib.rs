@@ -2,10 +2,16 @@
 //!
 //! The flow of a request: `protocol` (decode) -> `infer` (admit, batch, run) -> `engine` -> `protocol` (encode).
 
+pub mod args;
 pub mod engine;
 pub mod fault;
 pub mod infer;
+pub mod load;
+pub mod metrics;
+pub mod observe;
 pub mod protocol;
 pub mod registry;
+pub mod serve;
 pub mod signature;
 pub mod store;
+pub mod telemetry;

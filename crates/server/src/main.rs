@@ -1,1 +1,41 @@
-fn main() {}
+//! `modelyard-server`: serves models over HTTP and gRPC on one port.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use modelyard_server::args::{Arguments, Settings, Task};
+use modelyard_server::serve::{EXIT_BUG, EXIT_CONFIG};
+use modelyard_server::{serve, telemetry};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| {
+        let code = if error.use_stderr() { EXIT_CONFIG } else { 0 };
+        // Help and version go to standard output; if that is closed, nobody reads them.
+        let _ = error.print();
+        std::process::exit(code.into())
+    });
+    match arguments.task() {
+        Ok(Task::Serve(settings)) => serve(*settings),
+        Ok(Task::Inspect(_)) => ExitCode::from(EXIT_BUG),
+        Err(error) => fail(EXIT_CONFIG, &error.to_string()),
+    }
+}
+
+fn serve(settings: Settings) -> ExitCode {
+    if let Err(message) = telemetry::start(&settings) {
+        return fail(EXIT_CONFIG, &message);
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(EXIT_BUG, &error.to_string()),
+    };
+    runtime.block_on(serve::run(settings)).unwrap_or_else(|error| fail(EXIT_CONFIG, &error.to_string()))
+}
+
+fn fail(code: u8, message: &str) -> ExitCode {
+    eprintln!("error: {message}");
+    ExitCode::from(code)
+}

@@ -1,10 +1,11 @@
 //! The models of this server by name, and the state of each.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use modelyard_core::server_config::ModelConfig;
+use parking_lot::Mutex;
 
 use crate::fault::{Code, Fault};
 use crate::infer::Model;
@@ -20,6 +21,8 @@ pub struct Entry {
     /// What was asked for.
     pub config: ModelConfig,
     state: ArcSwap<State>,
+    /// When the running load began, and how long the last one took.
+    load: Mutex<(Instant, Option<Duration>)>,
 }
 
 /// Where a model stands.
@@ -78,7 +81,8 @@ impl State {
 impl Entry {
     /// A model that is still to be fetched.
     pub fn new(config: ModelConfig) -> Self {
-        Self { config, state: ArcSwap::from_pointee(State::Downloading(Arc::default())) }
+        let state = ArcSwap::from_pointee(State::Downloading(Arc::default()));
+        Self { config, state, load: Mutex::new((Instant::now(), None)) }
     }
 
     /// Where the model stands.
@@ -88,7 +92,20 @@ impl Entry {
 
     /// The model has come to another state.
     pub fn enter(&self, state: State) {
+        {
+            let mut load = self.load.lock();
+            match state {
+                State::Downloading(_) => *load = (Instant::now(), None),
+                State::Ready(_) => load.1 = Some(load.0.elapsed()),
+                _ => {}
+            }
+        }
         self.state.store(Arc::new(state));
+    }
+
+    /// How long the last load took, from its start to ready.
+    pub fn load_duration(&self) -> Option<Duration> {
+        self.load.lock().1
     }
 
     /// Whether `version`, as a URL or message spells it, is this model's.

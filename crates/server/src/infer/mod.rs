@@ -1,14 +1,29 @@
 //! One request's way through a model: admit or refuse, wait, run (alone or with others), answer. Protocols call
 //! [`Model::infer`] and know nothing of what is behind it.
+//!
+//! A model has a lane of its own: a bounded queue and threads. So the kernel shares the processor between a slow model and a
+//! fast one beside it, and neither waits for the other. A model whose run is shorter than the price of handing it to another
+//! thread runs where the request was decoded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use modelyard_core::server_config::{BatchingConfig, ModelConfig};
 use modelyard_wire::Tensor;
+use tokio::sync::watch;
 
-use crate::engine::Facts;
-use crate::fault::Fault;
+use crate::engine::{Engine, Facts, RunError, Stop};
+use crate::fault::{Code, Fault};
+use crate::metrics::ModelMetrics;
 use crate::signature::Signature;
+
+pub mod batch;
+mod lane;
+mod policy;
+
+use lane::Lane;
+pub use lane::Ran;
+pub use policy::{Measured, Policy, Rows};
 
 /// A model that answers.
 pub struct Model {
@@ -22,6 +37,27 @@ pub struct Model {
     pub signature: Signature,
     /// What its file holds.
     pub facts: Facts,
+    /// How its requests are run, and what was measured to decide it.
+    pub policy: Policy,
+    /// Counters of what it did.
+    pub metrics: Arc<ModelMetrics>,
+    request_timeout: Duration,
+    lane: Lane,
+    /// Dropped with the model: those that watch it learn that the last request has let go.
+    alive: watch::Sender<()>,
+}
+
+/// Limits that the server's configuration sets for every model.
+#[derive(Clone, Debug)]
+pub struct Scheduling {
+    /// Threads per model at most: the CPU quota.
+    pub threads: usize,
+    /// Requests of one model that may wait.
+    pub queue_length: usize,
+    /// Rows of several requests in one run; `None`: off.
+    pub batching: Option<BatchingConfig>,
+    /// The longest that a request may take; a client's shorter deadline wins.
+    pub request_timeout: Duration,
 }
 
 /// One request to a model.
@@ -35,18 +71,131 @@ pub struct Call {
 }
 
 /// What a model answered.
+#[derive(Debug)]
 pub struct Answer {
     /// In the signature's order.
     pub outputs: Vec<Tensor>,
 }
 
 impl Model {
+    /// A model that runs on `engine`. `measured` is how long the engine took, where that could be tried.
+    ///
+    /// # Errors
+    /// When batching is asked for and the model's first dimension is no batch.
+    pub fn new(
+        config: &ModelConfig,
+        engine: Box<dyn Engine>,
+        scheduling: &Scheduling,
+        measured: Measured,
+    ) -> Result<Arc<Self>, String> {
+        let signature = engine.signature().clone();
+        let facts = engine.facts().clone();
+        let policy = Policy::decide(&signature, &facts, scheduling, measured)?;
+        let metrics = Arc::new(ModelMetrics::default());
+        Ok(Arc::new(Self {
+            name: config.name.clone(),
+            version: config.version,
+            classes: config.classes.clone(),
+            signature,
+            facts,
+            request_timeout: scheduling.request_timeout,
+            lane: Lane::new(engine, &policy, scheduling),
+            policy,
+            metrics,
+            alive: watch::Sender::new(()),
+        }))
+    }
+
     /// Runs one request.
     ///
     /// # Errors
     /// `UNAVAILABLE` when the queue is full, `DEADLINE_EXCEEDED` when late, `INVALID_ARGUMENT` for data that cannot be computed with.
     pub async fn infer(self: &Arc<Self>, call: Call) -> Result<Answer, Fault> {
-        let _ = call;
-        Err(Fault::internal("not built yet"))
+        let _in_flight = self.metrics.enter();
+        let limit = call.timeout.map_or(self.request_timeout, |own| own.min(self.request_timeout));
+        let deadline = call.received + limit;
+        let rows = self.rows(&call.inputs);
+        let started = Instant::now();
+        if started >= deadline {
+            return Err(self.late(limit));
+        }
+        let outcome = if self.lane.runs_inline(rows) {
+            self.lane.run_inline(&call.inputs, rows, &Stop::at(deadline))
+        } else {
+            self.run_in_lane(call.inputs, rows, deadline).await
+        };
+        match outcome {
+            Ok(ran) => {
+                self.metrics.succeeded(rows, &ran);
+                Ok(Answer { outputs: ran.outputs })
+            }
+            Err(fault) => {
+                self.metrics.failed(started.elapsed());
+                Err(match fault {
+                    NotRun::Late => self.late(limit),
+                    NotRun::Full(length) => Fault::unavailable(format!(
+                        "model '{}': the queue is full ({length} requests wait); try again later",
+                        self.name
+                    )),
+                    NotRun::Closed => Fault::unavailable(format!("model '{}' is being unloaded", self.name)),
+                    NotRun::Failed(error) => self.fault_of(error, limit),
+                })
+            }
+        }
     }
+
+    /// Ends when the last that holds this model has let it go.
+    pub fn gone(&self) -> impl Future<Output = ()> + use<> {
+        let mut alive = self.alive.subscribe();
+        async move { while alive.changed().await.is_ok() {} }
+    }
+
+    /// Requests that wait for a thread.
+    pub fn queue_length(&self) -> usize {
+        self.lane.queue_length()
+    }
+
+    /// Rows of a request: its batch, or 1 for a model without one.
+    fn rows(&self, inputs: &[Tensor]) -> usize {
+        if self.signature.batched { inputs.first().and_then(|tensor| tensor.shape().first()).copied().unwrap_or(1) } else { 1 }
+    }
+
+    async fn run_in_lane(&self, inputs: Vec<Tensor>, rows: usize, deadline: Instant) -> Result<Ran, NotRun> {
+        let parts = match self.policy.rows {
+            Rows::FanOut if rows > 1 => batch::split_rows(&inputs, rows, self.lane.threads()),
+            _ => vec![(rows, inputs)],
+        };
+        let tickets = self.lane.submit(parts, deadline)?;
+        let mut ran = Vec::with_capacity(tickets.len());
+        for ticket in tickets {
+            ran.push(ticket.outcome(deadline).await?);
+        }
+        lane::join(ran).map_err(NotRun::Failed)
+    }
+
+    fn late(&self, limit: Duration) -> Fault {
+        Fault::new(Code::DeadlineExceeded, format!("model '{}': no answer within the deadline of {limit:?}", self.name))
+    }
+
+    fn fault_of(&self, error: RunError, limit: Duration) -> Fault {
+        match error {
+            RunError::InvalidData(message) => Fault::invalid(format!("model '{}': {message}", self.name)),
+            RunError::DeadlineExceeded => self.late(limit),
+            RunError::Gone => Fault::new(Code::Cancelled, "the client has gone"),
+            RunError::Internal(message) => Fault::internal(format!("model '{}': {message}", self.name)),
+        }
+    }
+}
+
+/// Why a request was not run to its end.
+#[derive(Debug)]
+pub(crate) enum NotRun {
+    /// Its deadline passed.
+    Late,
+    /// The queue is full; its length.
+    Full(usize),
+    /// The model is leaving.
+    Closed,
+    /// The engine said no.
+    Failed(RunError),
 }

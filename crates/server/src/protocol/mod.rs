@@ -2,13 +2,17 @@
 //! new room here and one line in [`route`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Request, Response};
+use modelyard_core::server_config::ServerConfig;
+use tokio::sync::watch;
 
 use crate::fault::{Code, Fault};
 use crate::infer::Model;
+use crate::load::Loader;
 use crate::registry::Registry;
 
 pub mod body;
@@ -24,12 +28,58 @@ pub use body::{Inbound, Reply};
 pub struct Service {
     /// The models.
     pub registry: Registry,
+    /// What loads and unloads them.
+    pub loader: Loader,
     /// Decoded bytes of one request's body at most.
     pub max_request_bytes: u64,
     /// The longest that a request may take.
     pub request_timeout: Duration,
     /// Whether clients may load and unload models.
     pub allow_control: bool,
+    draining: AtomicBool,
+    ready: watch::Sender<bool>,
+}
+
+impl Service {
+    /// A service of these models, none of them loaded.
+    pub fn new(config: &ServerConfig, loader: Loader, allow_control: bool) -> Arc<Self> {
+        Arc::new(Self {
+            registry: Registry::new(&config.models),
+            loader,
+            max_request_bytes: config.serving.max_request_bytes,
+            request_timeout: config.serving.request_timeout,
+            allow_control,
+            draining: AtomicBool::new(false),
+            ready: watch::Sender::new(false),
+        })
+    }
+
+    /// Whether requests should be sent here: the models are ready, and the server is not on its way out.
+    pub fn is_ready(&self) -> bool {
+        !self.is_draining() && self.registry.is_ready()
+    }
+
+    /// Whether the server is on its way out. It still serves.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The server is on its way out.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.refresh();
+    }
+
+    /// A model's state has changed: tell those that watch readiness.
+    pub fn refresh(&self) {
+        let now = self.is_ready();
+        self.ready.send_if_modified(|before| std::mem::replace(before, now) != now);
+    }
+
+    /// Readiness as it changes.
+    pub fn watch_ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
 }
 
 /// What is learnt of a request on its way, for metrics, the access log and traces.

@@ -1,0 +1,256 @@
+//! What the command line and the environment say, turned into [`Settings`] before any port opens.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use modelyard_core::server_config::{ModelConfig, ServerConfig, ServingConfig};
+
+/// Serves models over HTTP and gRPC on one port: Open Inference Protocol v2, TensorFlow Serving, KServe v1.
+#[derive(Debug, Parser)]
+#[command(name = "modelyard-server", version, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what a model file takes, gives and is made of, and what of it will not run
+    Inspect(InspectArguments),
+}
+
+/// `modelyard-server inspect`.
+#[derive(Debug, clap::Args)]
+pub struct InspectArguments {
+    /// The .onnx file, or a folder with one
+    pub file: PathBuf,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+struct ServeArguments {
+    /// The whole configuration as JSON, or @FILE that holds it
+    #[arg(long, value_name = "JSON|@FILE", env = "MODELYARD_CONFIG", help_heading = "What to serve", conflicts_with = "model")]
+    config: Option<String>,
+    /// A model to serve: a name, and file: or http(s): (a bare path is file:); repeatable
+    #[arg(long, value_name = "NAME=URI", env = "MODELYARD_MODEL", value_delimiter = ' ', help_heading = "What to serve")]
+    model: Vec<String>,
+    /// Let clients load and unload models
+    #[arg(long, env = "MODELYARD_ALLOW_CONTROL", help_heading = "What to serve")]
+    allow_control: bool,
+    /// Where fetched models are kept (default: modelyard/models in the user's cache folder)
+    #[arg(long, value_name = "DIR", env = "MODELYARD_CACHE_DIR", help_heading = "What to serve")]
+    cache_dir: Option<PathBuf>,
+
+    /// The address to listen on
+    #[arg(long, default_value = "0.0.0.0", env = "MODELYARD_HOST", help_heading = "Network")]
+    host: IpAddr,
+    /// The port of every protocol; 0 takes a free one
+    #[arg(long, default_value_t = 8080, env = "MODELYARD_PORT", help_heading = "Network")]
+    port: u16,
+    /// The port of health and metrics; 0 takes a free one
+    #[arg(long, default_value_t = 9090, env = "MODELYARD_ADMIN_PORT", help_heading = "Network")]
+    admin_port: u16,
+    /// Write {"port", "adminPort"} to this file once both listen
+    #[arg(long, value_name = "FILE", env = "MODELYARD_PORTS_FILE", help_heading = "Network")]
+    ports_file: Option<PathBuf>,
+
+    /// Worker threads (default: serving.threads of the configuration, or the CPU quota of the cgroup)
+    #[arg(long, env = "MODELYARD_THREADS", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Process")]
+    threads: Option<u32>,
+    /// Exit as soon as standard input ends: the parent that holds its other end has died
+    #[arg(long, env = "MODELYARD_DIE_WITH_PARENT", help_heading = "Process")]
+    die_with_parent: bool,
+    /// Where to write the reason of a failure to start; used if the file exists
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/dev/termination-log",
+        env = "MODELYARD_TERMINATION_LOG",
+        help_heading = "Process"
+    )]
+    termination_log: PathBuf,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "MODELYARD_LOG_FORMAT", help_heading = "Process")]
+    log_format: LogFormat,
+    /// error, warn, info, debug or trace; or by target, such as info,access=debug
+    #[arg(long, default_value = "info", env = "MODELYARD_LOG_LEVEL", help_heading = "Process")]
+    log_level: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What this process is to do.
+#[derive(Debug)]
+pub enum Task {
+    /// Serve models.
+    Serve(Box<Settings>),
+    /// Report on a file.
+    Inspect(InspectArguments),
+}
+
+/// Everything that serving needs to know, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The models and limits.
+    pub config: ServerConfig,
+    /// Whether clients may load and unload models.
+    pub allow_control: bool,
+    /// Where fetched models are kept.
+    pub cache_dir: Option<PathBuf>,
+    /// The address to listen on.
+    pub host: IpAddr,
+    /// The port of every protocol.
+    pub port: u16,
+    /// The port of health and metrics.
+    pub admin_port: u16,
+    /// Where to write the ports.
+    pub ports_file: Option<PathBuf>,
+    /// Whether to exit when standard input ends.
+    pub die_with_parent: bool,
+    /// Where to write the reason of a failure to start.
+    pub termination_log: PathBuf,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines there are.
+    pub log_level: String,
+}
+
+/// A command line or configuration that cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidArguments {
+    /// Neither a configuration nor a model.
+    #[error("nothing to serve: give --model NAME=URI, or --config (MODELYARD_CONFIG)")]
+    Nothing,
+    /// A `--model` that is not `NAME=URI`.
+    #[error("--model: expected NAME=URI, found '{0}'")]
+    Model(String),
+    /// A configuration file that cannot be read.
+    #[error("--config: cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A configuration that cannot be served.
+    #[error("--config: {0}")]
+    Config(#[from] modelyard_core::server_config::InvalidConfig),
+}
+
+impl Arguments {
+    /// What this process is to do.
+    ///
+    /// # Errors
+    /// Names the flag or field that is wrong.
+    pub fn task(self) -> Result<Task, InvalidArguments> {
+        match self.command {
+            Some(Command::Inspect(inspect)) => Ok(Task::Inspect(inspect)),
+            None => Ok(Task::Serve(Box::new(self.serve.settings()?))),
+        }
+    }
+}
+
+impl ServeArguments {
+    fn settings(self) -> Result<Settings, InvalidArguments> {
+        let mut config = match &self.config {
+            Some(json) => ServerConfig::from_json(&read_config(json)?)?,
+            None if self.model.is_empty() => return Err(InvalidArguments::Nothing),
+            None => by_hand(&self.model)?,
+        };
+        config.serving.threads = self.threads.or(config.serving.threads);
+        Ok(Settings {
+            config,
+            allow_control: self.allow_control,
+            cache_dir: self.cache_dir,
+            host: self.host,
+            port: self.port,
+            admin_port: self.admin_port,
+            ports_file: self.ports_file,
+            die_with_parent: self.die_with_parent,
+            termination_log: self.termination_log,
+            log_format: self.log_format,
+            log_level: self.log_level,
+        })
+    }
+}
+
+fn read_config(text: &str) -> Result<String, InvalidArguments> {
+    match text.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path).map_err(|source| InvalidArguments::Read { path: path.to_owned(), source }),
+        None => Ok(text.to_owned()),
+    }
+}
+
+fn by_hand(models: &[String]) -> Result<ServerConfig, InvalidArguments> {
+    let mut configs = Vec::with_capacity(models.len());
+    for one in models {
+        let Some((name, uri)) = one.split_once('=').filter(|(name, uri)| !name.is_empty() && !uri.is_empty()) else {
+            return Err(InvalidArguments::Model(one.clone()));
+        };
+        let has_scheme = ["file:", "http://", "https://"].iter().any(|scheme| uri.starts_with(scheme)) || uri.contains("://");
+        let uri = if has_scheme { uri.to_owned() } else { format!("file:{uri}") };
+        configs.push(ModelConfig { name: name.to_owned(), uri, sha256: None, version: 1, classes: Vec::new() });
+    }
+    let config = ServerConfig { models: configs, serving: ServingConfig::default() };
+    config.check()?;
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(arguments: &[&str]) -> Result<Settings, String> {
+        let all = std::iter::once("modelyard-server").chain(arguments.iter().copied());
+        match Arguments::try_parse_from(all).map_err(|error| error.to_string())?.task().map_err(|error| error.to_string())? {
+            Task::Serve(settings) => Ok(*settings),
+            Task::Inspect(_) => Err("inspect".to_owned()),
+        }
+    }
+
+    #[test]
+    fn models_by_hand() {
+        let by_hand = settings(&["--model", "a=/x/y.onnx", "--model", "b=http://h/z.zip", "--threads", "3"]).unwrap();
+        let uris: Vec<_> = by_hand.config.models.iter().map(|model| model.uri.as_str()).collect();
+        assert_eq!(uris, ["file:/x/y.onnx", "http://h/z.zip"]);
+        assert_eq!(by_hand.config.serving.threads, Some(3));
+    }
+
+    #[test]
+    fn each_fault_names_its_flag() {
+        for (arguments, part) in [
+            (vec![], "nothing to serve"),
+            (vec!["--model", "a"], "--model: expected NAME=URI, found 'a'"),
+            (vec!["--model", "a=s3://b"], "models[0].uri: expected file:, http: or https:, found 's3://b'"),
+            (vec!["--config", "{}"], "--config: config: missing field `models`"),
+            (vec!["--config", "@/nowhere.json"], "--config: cannot read /nowhere.json"),
+            (vec!["--model", "a=x", "--threads", "0"], "--threads"),
+            (vec!["--model", "a=x", "--port", "70000"], "--port"),
+        ] {
+            let message = settings(&arguments).unwrap_err();
+            assert!(message.contains(part), "{arguments:?}: {message}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What one model did.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::histogram::{Histogram, NANOSECONDS, ROWS};
+use crate::fault::Code;
+use crate::infer::Ran;
+use crate::protocol::Protocol;
+
+const PROTOCOLS: usize = Protocol::ALL.len();
+const CODES: usize = Code::ALL.len();
+
+/// Counters of one model.
+#[derive(Debug)]
+pub struct ModelMetrics {
+    /// Requests by protocol and code.
+    requests: [[AtomicU64; CODES]; PROTOCOLS],
+    /// From a request's head to its answer, by protocol, nanoseconds.
+    durations: [Histogram; PROTOCOLS],
+    /// Time in the queue, nanoseconds.
+    pub queue: Histogram,
+    /// Time in the engine, nanoseconds.
+    pub compute: Histogram,
+    /// Rows per run.
+    pub batch: Histogram,
+    in_flight: AtomicI64,
+    /// Requests that were answered, and the time from admission to the answer.
+    pub success: Count,
+    /// Requests that were refused or failed after they had been decoded.
+    pub failure: Count,
+    /// Rows answered.
+    pub rows: AtomicU64,
+    /// When the last request was answered, milliseconds since 1970; 0 before the first.
+    pub last_inference: AtomicU64,
+}
+
+/// How often, and how long in all.
+#[derive(Debug, Default)]
+pub struct Count {
+    /// How often.
+    pub count: AtomicU64,
+    /// Nanoseconds in all.
+    pub nanoseconds: AtomicU64,
+}
+
+impl Count {
+    fn add(&self, duration: Duration) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.nanoseconds.fetch_add(nanoseconds(duration), Ordering::Relaxed);
+    }
+
+    /// `(count, nanoseconds)`.
+    pub fn read(&self) -> (u64, u64) {
+        (self.count.load(Ordering::Relaxed), self.nanoseconds.load(Ordering::Relaxed))
+    }
+}
+
+impl Default for ModelMetrics {
+    fn default() -> Self {
+        Self {
+            requests: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
+            durations: std::array::from_fn(|_| Histogram::new(NANOSECONDS)),
+            queue: Histogram::new(NANOSECONDS),
+            compute: Histogram::new(NANOSECONDS),
+            batch: Histogram::new(ROWS),
+            in_flight: AtomicI64::new(0),
+            success: Count::default(),
+            failure: Count::default(),
+            rows: AtomicU64::new(0),
+            last_inference: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A request that is being worked on, for as long as this lives.
+pub struct InFlight<'a>(&'a AtomicI64);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ModelMetrics {
+    /// A request came in.
+    pub fn enter(&self) -> InFlight<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(&self.in_flight)
+    }
+
+    /// Requests that are being worked on.
+    pub fn in_flight(&self) -> i64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// A request was computed.
+    pub fn succeeded(&self, rows: usize, ran: &Ran) {
+        self.success.add(ran.queued + ran.computed);
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        self.queue.record(nanoseconds(ran.queued));
+        if ran.run_rows > 0 {
+            self.compute.record(nanoseconds(ran.computed));
+            self.batch.record(ran.run_rows as u64);
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.last_inference.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// A request was refused or failed, after `duration`.
+    pub fn failed(&self, duration: Duration) {
+        self.failure.add(duration);
+    }
+
+    /// A request was answered to the client.
+    pub fn answered(&self, protocol: Protocol, code: Code, duration: Duration) {
+        self.requests[protocol as usize][code as usize].fetch_add(1, Ordering::Relaxed);
+        self.durations[protocol as usize].record(nanoseconds(duration));
+    }
+
+    /// Requests by protocol and code, those that occurred.
+    pub fn requests(&self) -> impl Iterator<Item = (Protocol, Code, u64)> + '_ {
+        Protocol::ALL.into_iter().flat_map(move |protocol| {
+            Code::ALL.into_iter().filter_map(move |code| {
+                let count = self.requests[protocol as usize][code as usize].load(Ordering::Relaxed);
+                (count > 0).then_some((protocol, code, count))
+            })
+        })
+    }
+
+    /// The duration histogram of a protocol, nanoseconds.
+    pub fn duration(&self, protocol: Protocol) -> &Histogram {
+        &self.durations[protocol as usize]
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,31 @@
+//! What is said of each request after it was answered: metrics, the access log, a span.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::protocol::{Inbound, Reply, Seen, Service, handle};
+
+/// The target of access log lines: `--log-level info,access=debug` shows them.
+const ACCESS: &str = "access";
+
+/// Answers a request, and says what became of it.
+pub async fn observed(service: &Arc<Service>, request: Request<Incoming>) -> Response<Reply> {
+    let mut seen = Seen::now();
+    let logged = tracing::enabled!(target: ACCESS, tracing::Level::DEBUG);
+    let line = logged.then(|| (request.method().clone(), request.uri().path().to_owned(), request.version()));
+    let response = handle(service, request.map(Inbound::Wire), &mut seen).await;
+    let took = seen.received.elapsed();
+    if let Some(model) = &seen.model {
+        model.metrics.answered(seen.protocol, seen.code, took);
+    }
+    if let Some((method, path, version)) = line {
+        let model = seen.model.as_ref().map_or("", |model| model.name.as_str());
+        tracing::debug!(
+            target: ACCESS, %method, path, ?version, protocol = seen.protocol.as_str(), model,
+            code = seen.code.as_str(), status = response.status().as_u16(), seconds = took.as_secs_f64(), "request"
+        );
+    }
+    response
+}

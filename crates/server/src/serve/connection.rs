@@ -1,0 +1,153 @@
+//! Connections of the data plane: accepted in one place, each served for life by one of a few single-threaded reactors.
+//!
+//! A request of ten microseconds is not worth a task that moves between threads, so nothing moves: a reactor decodes, runs tiny
+//! models and encodes on its own thread.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+
+use super::head_timeout::{HeadTimeout, Phase};
+use crate::observe::observed;
+use crate::protocol::Service;
+
+/// Open connections at most; past it new ones wait in the system's backlog.
+const MAX_CONNECTIONS: u32 = 10_000;
+/// Bytes of a request's head at most; past it 431.
+const MAX_HEAD_BYTES: usize = 256 << 10;
+/// Requests of one HTTP/2 connection at once.
+const MAX_STREAMS: u32 = 256;
+/// A request's head must be complete this long after its first byte.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The threads that serve connections.
+pub(super) struct Reactors {
+    handles: Vec<Handle>,
+}
+
+impl Reactors {
+    /// Starts `count` reactors, each on a thread of its own, that live as long as the process.
+    pub(super) fn start(count: usize) -> std::io::Result<Self> {
+        let mut handles = Vec::with_capacity(count);
+        for _ in 0..count.max(1) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            handles.push(runtime.handle().clone());
+            let forever = move || runtime.block_on(std::future::pending::<()>());
+            std::thread::Builder::new().name("reactor".to_owned()).spawn(forever)?;
+        }
+        Ok(Self { handles })
+    }
+}
+
+/// Accepts connections until `closing`, then waits until each has finished what is in flight, at most `patience` long.
+pub(super) async fn serve(
+    listener: TcpListener,
+    service: Arc<Service>,
+    reactors: Reactors,
+    mut closing: watch::Receiver<bool>,
+    patience: Duration,
+) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+    let builder = Arc::new(builder());
+    let mut next = reactors.handles.iter().cycle();
+    let watched = closing.clone();
+    let mut closed = pin!(closing.wait_for(|closing| *closing));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut closed => break,
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        let Some((stream, slot)) = accepted else { continue };
+        let (service, builder, closing) = (Arc::clone(&service), Arc::clone(&builder), watched.clone());
+        if let Some(reactor) = next.next() {
+            reactor.spawn(async move {
+                serve_one(stream, &builder, service, closing).await;
+                drop(slot);
+            });
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(patience, slots.acquire_many(MAX_CONNECTIONS)).await.is_err() {
+        let open = MAX_CONNECTIONS as usize - slots.available_permits();
+        tracing::warn!(connections = open, ?patience, "connections are still busy; they are cut");
+    }
+}
+
+/// The next connection, and its slot among the open ones. The stream leaves this reactor's I/O driver for another's.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(std::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream.into_std().ok()?, slot)),
+        Err(error) => {
+            tracing::warn!(%error, "cannot accept a connection");
+            // Out of file descriptors, for one: give those that are open a moment to close instead of spinning.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            None
+        }
+    }
+}
+
+async fn serve_one(
+    stream: std::net::TcpStream,
+    builder: &auto::Builder<TokioExecutor>,
+    service: Arc<Service>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let stream = match TcpStream::from_std(stream).and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!(%error, "a connection was lost before it was served"),
+    };
+    let phase = Phase::default();
+    let io = TokioIo::new(HeadTimeout::new(stream, phase.clone(), HEAD_TIMEOUT));
+    let answer = service_fn(|request: Request<Incoming>| {
+        let (service, serving) = (Arc::clone(&service), phase.serving());
+        async move {
+            let response = observed(&service, request).await;
+            drop(serving);
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut connection = pin!(builder.serve_connection(io, answer));
+    let mut closed = pin!(async { closing.wait_for(|closing| *closing).await.map(drop) });
+    let outcome = tokio::select! {
+        biased;
+        outcome = connection.as_mut() => outcome,
+        _ = &mut closed => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(error = %error, "a connection ended badly");
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(2 << 20)
+        .initial_connection_window_size(8 << 20)
+        .max_frame_size(1 << 20)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(64 << 10)
+        .keep_alive_interval(Duration::from_secs(60))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}

@@ -1,0 +1,213 @@
+//! The process: bind, listen, load behind, serve, drain, exit with a code that says why.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::args::Settings;
+use crate::infer::Scheduling;
+use crate::load::{Loader, load_all};
+use crate::protocol::Service;
+use crate::registry::Failure;
+use crate::store::{Limits, Store};
+
+mod admin;
+mod connection;
+mod cpu;
+mod head_timeout;
+
+pub use cpu::quota_threads;
+
+/// Exit code of a bad command line or configuration (sysexits.h: EX_USAGE).
+pub const EXIT_CONFIG: u8 = 64;
+/// Exit code of a fault of ours (EX_SOFTWARE).
+pub const EXIT_BUG: u8 = 70;
+
+/// The exit code by which a supervisor tells why no model became ready.
+fn exit_code(reason: &str) -> u8 {
+    match reason {
+        "ModelInvalid" | "ModelUnsupported" | "ChecksumMismatch" => 65,
+        "ModelNotFound" => 66,
+        "StoreUnavailable" => 69,
+        "ModelUnauthorized" => 77,
+        _ => EXIT_BUG,
+    }
+}
+
+/// Why the server could not even begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is taken or not ours.
+    #[error("--{flag}: cannot listen on {address}: {source}")]
+    Bind {
+        /// The flag that named it.
+        flag: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file for the ports cannot be written.
+    #[error("--ports-file: cannot write {path}: {source}")]
+    PortsFile {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Threads, signals or timers are not to be had.
+    #[error("the system refused a thread, signal handler or socket: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Serves until a signal, or until it is clear that no model will become ready.
+///
+/// # Errors
+/// When it cannot listen.
+pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
+    let mut signals = Signals::new()?;
+    let serving = settings.config.serving.clone();
+    let threads = serving.threads.map_or_else(quota_threads, |threads| threads as usize);
+    let service = service(&settings, threads);
+    let (listener, admin) = listen(&settings).await?;
+    if settings.die_with_parent {
+        die_with_parent()?;
+    }
+    tracing::info!(threads, address = %listener.local_addr()?, admin = %admin.local_addr()?, "listening");
+    start_admin(admin, Arc::clone(&service))?;
+    let (close, closing) = watch::channel(false);
+    let reactors = connection::Reactors::start(threads)?;
+    let data_plane = tokio::spawn(connection::serve(listener, Arc::clone(&service), reactors, closing, serving.request_timeout));
+
+    let loading = Arc::clone(&service);
+    let mut loads = tokio::spawn(async move { load_all(&loading).await });
+    let failures = tokio::select! {
+        biased;
+        () = signals.first() => None,
+        failures = &mut loads => failures.ok(),
+    };
+    if let Some(failures) = failures {
+        let all_failed = failures.len() == service.registry.entries().len();
+        if let Some(failure) = failures.first().filter(|_| all_failed && !settings.allow_control) {
+            write_termination_log(&settings, failure);
+            return Ok(ExitCode::from(exit_code(failure.reason)));
+        }
+        signals.first().await;
+    }
+    Ok(drain(&service, signals, serving.drain_delay, close, data_plane).await)
+}
+
+/// Not ready, yet still serving, for `delay`; then what is in flight finishes. A second signal ends at once.
+async fn drain(
+    service: &Arc<Service>,
+    mut signals: Signals,
+    delay: Duration,
+    close: watch::Sender<bool>,
+    data_plane: tokio::task::JoinHandle<()>,
+) -> ExitCode {
+    tracing::info!(?delay, "draining: not ready any more, still serving; a second signal ends at once");
+    service.drain();
+    let orderly = async {
+        tokio::time::sleep(delay).await;
+        close.send_replace(true);
+        if let Err(error) = data_plane.await {
+            tracing::error!(%error, "the data plane stopped");
+        }
+    };
+    tokio::select! {
+        () = orderly => tracing::info!("drained"),
+        () = signals.first() => tracing::warn!("second signal: ending at once"),
+    }
+    ExitCode::SUCCESS
+}
+
+fn service(settings: &Settings, threads: usize) -> Arc<Service> {
+    let serving = &settings.config.serving;
+    let scheduling = Scheduling {
+        threads,
+        queue_length: serving.queue.max_length as usize,
+        batching: serving.batching.clone(),
+        request_timeout: serving.request_timeout,
+    };
+    let store = Store::new(settings.cache_dir.clone().unwrap_or_else(Store::default_dir), Limits::default());
+    Service::new(&settings.config, Loader::new(store, scheduling), settings.allow_control)
+}
+
+async fn listen(settings: &Settings) -> Result<(TcpListener, TcpListener), ServeError> {
+    let bind = async |flag, port| {
+        let address = SocketAddr::new(settings.host, port);
+        TcpListener::bind(address).await.map_err(|source| ServeError::Bind { flag, address, source })
+    };
+    let (data, admin) = (bind("port", settings.port).await?, bind("admin-port", settings.admin_port).await?);
+    if let Some(path) = &settings.ports_file {
+        let ports = serde_json::json!({ "port": data.local_addr()?.port(), "adminPort": admin.local_addr()?.port() });
+        // Written beside and renamed, so that a reader never sees half of it.
+        let beside = path.with_extension("partial");
+        let written = std::fs::write(&beside, ports.to_string()).and_then(|()| std::fs::rename(&beside, path));
+        written.map_err(|source| ServeError::PortsFile { path: path.display().to_string(), source })?;
+    }
+    Ok((data, admin))
+}
+
+fn start_admin(listener: TcpListener, service: Arc<Service>) -> Result<(), ServeError> {
+    let listener = listener.into_std()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => admin::serve(listener, service).await,
+                Err(error) => tracing::error!(%error, "the admin port is lost"),
+            }
+        });
+    })?;
+    Ok(())
+}
+
+/// Ends this process as soon as standard input ends. The parent holds the other end of that pipe, so this is true even after it
+/// was killed; unlike the kernel's parent-death signal it does not depend on which of the parent's threads started us.
+fn die_with_parent() -> Result<(), ServeError> {
+    std::thread::Builder::new().name("parent-watch".to_owned()).spawn(|| {
+        let mut stdin = std::io::stdin().lock();
+        let mut buffer = [0; 256];
+        while stdin.read(&mut buffer).is_ok_and(|count| count > 0) {}
+        tracing::warn!("the parent has gone");
+        std::process::exit(0);
+    })?;
+    Ok(())
+}
+
+/// Writes `{reason, message}` where Kubernetes reads it, if that file exists.
+fn write_termination_log(settings: &Settings, failure: &Failure) {
+    let path = &settings.termination_log;
+    if !path.exists() {
+        return;
+    }
+    let body = serde_json::json!({ "reason": failure.reason, "message": failure.message });
+    if let Err(error) = std::fs::write(path, body.to_string()) {
+        tracing::warn!(%error, path = %path.display(), "cannot write the termination message");
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn first(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
