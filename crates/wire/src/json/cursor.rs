@@ -59,6 +59,12 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(super) fn whitespace(&mut self) {
+        if self.byte().is_some_and(|byte| byte <= b' ') {
+            self.skip_whitespace();
+        }
+    }
+
+    fn skip_whitespace(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
         }

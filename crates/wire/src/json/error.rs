@@ -3,22 +3,42 @@
 use std::borrow::Cow;
 
 /// A body that is not JSON, or not the JSON that the protocol asks for.
+///
+/// Boxed, so that the answer of each step of a cursor fits a register.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("byte {at}: expected {expected}, found {found}")]
-pub struct JsonError {
-    /// Offset in bytes from the start of the document.
-    pub at: usize,
-    /// What is there.
-    pub found: Cow<'static, str>,
-    /// What should be there.
-    pub expected: Cow<'static, str>,
+#[error("byte {}: expected {}, found {}", .0.at, .0.expected, .0.found)]
+pub struct JsonError(Box<Mismatch>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mismatch {
+    at: usize,
+    found: Cow<'static, str>,
+    expected: Cow<'static, str>,
 }
 
 impl JsonError {
-    /// An error at byte `at`.
+    /// At byte `at` should be `expected`, and there is `found`.
     #[cold]
     pub fn new(at: usize, expected: impl Into<Cow<'static, str>>, found: impl Into<Cow<'static, str>>) -> Self {
-        Self { at, found: found.into(), expected: expected.into() }
+        Self(Box::new(Mismatch { at, found: found.into(), expected: expected.into() }))
+    }
+
+    /// Offset in bytes from the start of the document.
+    #[must_use]
+    pub fn at(&self) -> usize {
+        self.0.at
+    }
+
+    /// What is there.
+    #[must_use]
+    pub fn found(&self) -> &str {
+        &self.0.found
+    }
+
+    /// What should be there.
+    #[must_use]
+    pub fn expected(&self) -> &str {
+        &self.0.expected
     }
 }
 

@@ -36,55 +36,53 @@ const SAFE_DIGITS: usize = 19;
 
 impl<'a> Cursor<'a> {
     /// Scans a number by RFC 8259's grammar, or one of the tokens.
-    #[inline]
+    #[inline(always)]
     pub(super) fn scan_number(&mut self, expected: &'static str) -> Result<Scanned<'a>, JsonError> {
         self.whitespace();
-        let start = self.at;
-        let negative = self.byte() == Some(b'-');
-        self.at += usize::from(negative);
-        let first = self.at;
-        let mut mantissa = self.digits(0);
-        let mut digits = self.at - first;
-        if digits == 0 {
-            return self.scan_token(start, negative).ok_or_else(|| {
-                self.at = start;
-                self.unexpected(expected)
-            });
-        }
-        if digits > 1 && self.bytes[first] == b'0' {
-            self.at = first + 1;
-            return Err(self.unexpected("a number without leading zeros"));
+        // Positions are kept in registers here and written back once: this loop is most of a large request's cost.
+        let (bytes, start) = (self.bytes, self.at);
+        let negative = bytes.get(start) == Some(&b'-');
+        let first = start + usize::from(negative);
+        let (mut mantissa, mut at) = match bytes.get(first) {
+            Some(b'0') => (0, first + 1),
+            _ => digits(bytes, first, 0),
+        };
+        let mut count = at - first;
+        if count == 0 {
+            return self.scan_token(first, negative).ok_or_else(|| self.unexpected(expected));
         }
         let (mut exponent, mut whole) = (0, true);
-        if self.byte() == Some(b'.') {
-            self.at += 1;
+        if bytes.get(at) == Some(&b'.') {
+            let point = at + 1;
+            (mantissa, at) = digits(bytes, point, mantissa);
             whole = false;
-            let point = self.at;
-            mantissa = self.digits(mantissa);
-            if self.at == point {
-                return Err(self.unexpected("a digit after '.'"));
+            count += at - point;
+            exponent = i32::try_from(at - point).map_or(i32::MIN / 2, |count| -count);
+            if exponent == 0 {
+                return Err(self.unexpected_at(at, "a digit after '.'"));
             }
-            digits += self.at - point;
-            exponent = i32::try_from(self.at - point).map_or(i32::MIN / 2, |count| -count);
         }
-        if let Some(b'e' | b'E') = self.byte() {
-            whole = false;
-            exponent = exponent.saturating_add(self.exponent()?);
+        match bytes.get(at) {
+            Some(b'e' | b'E') => {
+                self.at = at;
+                whole = false;
+                exponent = exponent.saturating_add(self.exponent()?);
+                at = self.at;
+            }
+            Some(b'0'..=b'9') => return Err(self.unexpected_at(at, "a number without leading zeros")),
+            _ => self.at = at,
         }
-        let (text, mantissa) = (&self.bytes[start..self.at], (digits <= SAFE_DIGITS).then_some(mantissa));
-        Ok(Scanned::Decimal(Decimal { text, negative, mantissa, exponent, whole }))
+        let mantissa = (count <= SAFE_DIGITS).then_some(mantissa);
+        Ok(Scanned::Decimal(Decimal { text: &bytes[start..at], negative, mantissa, exponent, whole }))
     }
 
-    /// Steps over digits, adding them to `value`; wraps past 19 of them, which the caller counts.
-    #[inline]
-    fn digits(&mut self, mut value: u64) -> u64 {
-        while let Some(byte @ b'0'..=b'9') = self.byte() {
-            value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-            self.at += 1;
-        }
-        value
+    #[cold]
+    fn unexpected_at(&mut self, at: usize, expected: &'static str) -> JsonError {
+        self.at = at;
+        self.unexpected(expected)
     }
 
+    #[cold]
     fn exponent(&mut self) -> Result<i32, JsonError> {
         self.at += 1;
         let negative = self.byte() == Some(b'-');
@@ -104,15 +102,16 @@ impl<'a> Cursor<'a> {
     }
 
     #[cold]
-    fn scan_token(&mut self, start: usize, negative: bool) -> Option<Scanned<'a>> {
+    fn scan_token(&mut self, first: usize, negative: bool) -> Option<Scanned<'a>> {
+        let start = std::mem::replace(&mut self.at, first);
         if !negative && self.token(b"NaN") {
             return Some(Scanned::NotANumber);
         }
-        let found = self.token(b"Infinity").then_some(Scanned::Infinity { negative });
-        if found.is_none() {
-            self.at = start;
+        if self.token(b"Infinity") {
+            return Some(Scanned::Infinity { negative });
         }
-        found
+        self.at = start;
+        None
     }
 
     /// A number.
@@ -188,6 +187,37 @@ impl<'a> Cursor<'a> {
     pub(super) fn skip_number(&mut self) -> Result<(), JsonError> {
         self.scan_number("a number").map(drop)
     }
+}
+
+/// Steps over digits from `at` on, appending them to `value`, which wraps past [`SAFE_DIGITS`]; the caller counts.
+///
+/// Eight bytes at a time: each becomes its digit, those from the first other byte on are shifted out, and three multiplications
+/// add pairs, fours and eights. Source of the multiplications: D. Lemire, "Quickly parsing eight digits", 2018.
+#[inline]
+fn digits(bytes: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
+    const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let digits = u64::from_le_bytes(*chunk) ^ 0x3030_3030_3030_3030;
+        let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
+        let count = others.trailing_zeros() / 8;
+        if count == 0 {
+            return (value, at);
+        }
+        let pairs = digits << (64 - 8 * count);
+        let pairs = pairs.wrapping_mul(10).wrapping_add(pairs >> 8) & 0x00ff_00ff_00ff_00ff;
+        let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
+        let eight = fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff;
+        value = value.wrapping_mul(TENS[count as usize]).wrapping_add(eight);
+        at += count as usize;
+        if count < 8 {
+            return (value, at);
+        }
+    }
+    while let Some(byte @ b'0'..=b'9') = bytes.get(at) {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+        at += 1;
+    }
+    (value, at)
 }
 
 pub(super) const fn infinity(negative: bool) -> f64 {
