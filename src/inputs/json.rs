@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn faults_say_where() {
         let message = |text: &str, count| read(text.as_bytes(), Some(&specs(count))).unwrap_err().to_string();
-        assert_eq!(message("[[1, 2], [3]]", 1), "byte 9: this list has another length than those before it");
+        assert_eq!(message("[[1, 2], [3]]", 1), "byte 11: this list has another length than those before it");
         assert!(message("[[1, 2], [3, \"x\"]]", 1).starts_with("byte 13: expected"));
         assert!(message("[[1, 2], [3", 1).starts_with("byte 11"));
         assert!(message(r#"[{"c": 1}]"#, 2).contains("row 0: unknown input 'c'; the model has 'a', 'b'"));

@@ -17,13 +17,14 @@ pub(super) fn read_array(bytes: &[u8]) -> Result<Tensor, InputError> {
     array("the array", &header, reader)
 }
 
-/// The arrays of a `.npz` file, in its order.
+/// The arrays of a `.npz` file, by name.
 ///
 /// # Errors
 /// When it is no `.npz`, or holds what no datatype stands for.
 pub fn read_arrays(bytes: &[u8]) -> Result<Vec<Named>, InputError> {
     let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).map_err(|error| broken(".npz", &error))?;
-    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    names.sort();
     let mut arrays = Vec::with_capacity(names.len());
     for name in names {
         let Some(file) = archive.by_name(&name).map_err(|error| broken(".npz", &error))? else { continue };
@@ -231,7 +232,7 @@ mod tests {
         }
         let mut archive = Cursor::new(Vec::new());
         write_npz([("x", &numbers), ("w", &words)], &mut archive).unwrap();
-        assert_eq!(read_arrays(archive.get_ref()).unwrap(), [("x".to_owned(), numbers), ("w".to_owned(), words)]);
+        assert_eq!(read_arrays(archive.get_ref()).unwrap(), [("w".to_owned(), words), ("x".to_owned(), numbers)]);
     }
 
     #[test]

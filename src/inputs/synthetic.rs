@@ -1,7 +1,7 @@
 //! Made-up inputs of a model's own shapes: enough to see that it answers, and how fast.
 
 use bytes::Bytes;
-use modelyard_wire::{DataType, Tensor, element_count};
+use modelyard_wire::{DataType, element_count};
 
 use super::cast::{Elements, Scalar};
 use super::{Bound, InputError};
@@ -93,6 +93,8 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
+    use modelyard_wire::Tensor;
+
     use super::*;
 
     #[test]
