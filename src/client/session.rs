@@ -34,6 +34,14 @@ impl Session {
         Ok(Self { connection, protocol, model: model.clone(), metadata })
     }
 
+    /// A further connection to a model whose metadata is known; opened with its first request.
+    #[must_use]
+    pub fn with_metadata(target: &Target, protocol: Protocol, model: &ModelName, known: (Metadata, Duration)) -> Self {
+        let (metadata, timeout) = known;
+        let connection = Connection::new(target.clone(), protocol.version(), timeout);
+        Self { connection, protocol, model: model.clone(), metadata }
+    }
+
     /// What the model takes and gives.
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {

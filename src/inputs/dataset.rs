@@ -44,6 +44,14 @@ impl Labels {
         }
     }
 
+    /// Keeps the first `rows` rows.
+    pub fn truncate(&mut self, rows: usize) {
+        match self {
+            Self::Text(names) => names.truncate(rows),
+            Self::Numbers { values, columns, .. } => values.truncate(rows * *columns),
+        }
+    }
+
     /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
