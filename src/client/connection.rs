@@ -29,6 +29,13 @@ pub struct Prepared {
     pub body: Bytes,
 }
 
+/// A request ready for a connection: its head is parsed once, however often it is sent.
+#[derive(Clone, Debug)]
+pub struct Template {
+    head: Request<()>,
+    body: Bytes,
+}
+
 /// An answer, whatever its status.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -77,8 +84,17 @@ impl Connection {
     /// # Errors
     /// When the server cannot be reached, the connection breaks, or the time is up. Any status is an answer.
     pub async fn send(&mut self, prepared: &Prepared) -> Result<Reply, ClientError> {
+        let template = self.template(prepared)?;
+        self.send_template(&template).await
+    }
+
+    /// Sends a request whose head is ready, as [`Connection::send`] does.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub async fn send_template(&mut self, template: &Template) -> Result<Reply, ClientError> {
         let timeout = self.timeout;
-        match tokio::time::timeout(timeout, self.attempt(prepared)).await {
+        match tokio::time::timeout(timeout, self.attempt(template)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 // An answer may still be under way: nothing else may be read from this connection.
@@ -88,16 +104,16 @@ impl Connection {
         }
     }
 
-    async fn attempt(&mut self, prepared: &Prepared) -> Result<Reply, ClientError> {
+    async fn attempt(&mut self, template: &Template) -> Result<Reply, ClientError> {
         let kept = self.sender.is_some();
-        match self.once(prepared).await {
-            Err(ClientError::Broken(error)) if kept && error.is_canceled() => self.once(prepared).await,
+        match self.once(template).await {
+            Err(ClientError::Broken(error)) if kept && error.is_canceled() => self.once(template).await,
             outcome => outcome,
         }
     }
 
-    async fn once(&mut self, prepared: &Prepared) -> Result<Reply, ClientError> {
-        let request = self.request(prepared)?;
+    async fn once(&mut self, template: &Template) -> Result<Reply, ClientError> {
+        let request = template.head.clone().map(|()| Full::new(template.body.clone()));
         let mut sender = match self.sender.take() {
             Some(sender) => sender,
             None => self.open().await?,
@@ -107,29 +123,33 @@ impl Connection {
             Sender::Two(sender) => sender.send_request(request).await?,
         };
         let reply = read(response).await?;
-        // Only a connection whose answer was read to its end is kept.
-        self.sender = Some(sender);
-        if let Some(Sender::One(sender)) = &mut self.sender
-            && sender.ready().await.is_err()
-        {
-            self.sender = None;
-        }
+        // Only a connection whose answer was read to its end, and that stays open, is kept.
+        let open = match &mut sender {
+            Sender::One(sender) => sender.ready().await.is_ok(),
+            Sender::Two(sender) => sender.is_ready(),
+        };
+        self.sender = open.then_some(sender);
         Ok(reply)
     }
 
-    fn request(&self, prepared: &Prepared) -> Result<Request<Full<Bytes>>, ClientError> {
+    /// A request's head, parsed.
+    ///
+    /// # Errors
+    /// When its path is no path.
+    pub fn template(&self, prepared: &Prepared) -> Result<Template, ClientError> {
         let path = match self.version {
             Version::One => format!("{}{}", self.target.prefix, prepared.path),
             Version::Two => format!("{}{}", self.target.url(), prepared.path),
         };
-        let mut request = Request::builder().method(prepared.method.clone()).uri(path);
-        if let Some(headers) = request.headers_mut() {
+        let mut head = Request::builder().method(prepared.method.clone()).uri(path);
+        if let Some(headers) = head.headers_mut() {
             headers.clone_from(&prepared.headers);
         }
         if self.version == Version::One {
-            request = request.header(http::header::HOST, self.target.authority.as_str());
+            head = head.header(http::header::HOST, self.target.authority.as_str());
         }
-        request.body(Full::new(prepared.body.clone())).map_err(|error| ClientError::Request(error.to_string()))
+        let head = head.body(()).map_err(|error| ClientError::Request(error.to_string()))?;
+        Ok(Template { head, body: prepared.body.clone() })
     }
 
     async fn open(&self) -> Result<Sender, ClientError> {

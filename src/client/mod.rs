@@ -11,7 +11,7 @@ mod session;
 mod target;
 mod tfs;
 
-pub use connection::{Connection, Prepared, Reply};
+pub use connection::{Connection, Prepared, Reply, Template, Version};
 pub use error::ClientError;
 pub use metadata::{Metadata, TensorSpec};
 pub use protocol::{Answer, Form, ModelName, Protocol};

@@ -90,7 +90,8 @@ impl Protocol {
     }
 
     /// The version of HTTP that it needs.
-    pub(super) const fn version(self) -> Version {
+    #[must_use]
+    pub const fn version(self) -> Version {
         match self {
             Self::Grpc => Version::Two,
             _ => Version::One,

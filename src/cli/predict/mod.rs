@@ -102,7 +102,8 @@ Examples:
 
 Exit codes: 0 answered; 1 not answered, with the reason; 2 wrong arguments.";
 
-fn parse_shape(text: &str) -> Result<(String, Vec<usize>), String> {
+/// `NAME=1,2,3`.
+pub(super) fn parse_shape(text: &str) -> Result<(String, Vec<usize>), String> {
     let (name, dims) = text.rsplit_once('=').ok_or("expected NAME=1,2,3")?;
     let dims = dims.trim_matches(['[', ']']).split(',').map(|dim| dim.trim().parse::<usize>());
     Ok((name.to_owned(), dims.collect::<Result<_, _>>().map_err(|_| format!("'{text}': expected NAME=1,2,3"))?))
