@@ -6,19 +6,24 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::protocol::{Inbound, Reply, Seen, Service, handle};
+use crate::telemetry::traces::Traces;
 
 /// The target of access log lines: `--log-level info,access=debug` shows them.
 const ACCESS: &str = "access";
 
 /// Answers a request, and says what became of it.
-pub async fn observed(service: &Arc<Service>, request: Request<Incoming>) -> Response<Reply> {
+pub async fn observed(service: &Arc<Service>, traces: Option<&Traces>, request: Request<Incoming>) -> Response<Reply> {
     let mut seen = Seen::now();
     let logged = tracing::enabled!(target: ACCESS, tracing::Level::DEBUG);
     let line = logged.then(|| (request.method().clone(), request.uri().path().to_owned(), request.version()));
-    let response = handle(service, request.map(Inbound::Wire), &mut seen).await;
+    let span = traces.map(|traces| traces.begin(request.method(), request.uri().path(), request.headers()));
+    let mut response = handle(service, request.map(Inbound::Wire), &mut seen).await;
     let took = seen.received.elapsed();
     if let Some(model) = &seen.model {
         model.metrics.answered(seen.protocol, seen.code, took);
+    }
+    if let Some(span) = span {
+        span.end(&seen, &mut response);
     }
     if let Some((method, path, version)) = line {
         let model = seen.model.as_ref().map_or("", |model| model.name.as_str());

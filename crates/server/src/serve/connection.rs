@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use super::head_timeout::{HeadTimeout, Phase};
 use crate::observe::observed;
 use crate::protocol::Service;
+use crate::telemetry::traces::Traces;
 
 /// Open connections at most; past it new ones wait in the system's backlog.
 const MAX_CONNECTIONS: u32 = 10_000;
@@ -29,6 +30,13 @@ const MAX_HEAD_BYTES: usize = 256 << 10;
 const MAX_STREAMS: u32 = 256;
 /// A request's head must be complete this long after its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What every connection needs.
+#[derive(Clone)]
+pub(super) struct DataPlane {
+    pub(super) service: Arc<Service>,
+    pub(super) traces: Option<Arc<Traces>>,
+}
 
 /// The threads that serve connections.
 pub(super) struct Reactors {
@@ -50,13 +58,8 @@ impl Reactors {
 }
 
 /// Accepts connections until `closing`, then waits until each has finished what is in flight, at most `patience` long.
-pub(super) async fn serve(
-    listener: TcpListener,
-    service: Arc<Service>,
-    reactors: Reactors,
-    mut closing: watch::Receiver<bool>,
-    patience: Duration,
-) {
+pub(super) async fn serve(listener: TcpListener, plane: DataPlane, reactors: Reactors, mut closing: watch::Receiver<bool>) {
+    let patience = plane.service.request_timeout;
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let builder = Arc::new(builder());
     let mut next = reactors.handles.iter().cycle();
@@ -69,10 +72,10 @@ pub(super) async fn serve(
             accepted = accept(&listener, &slots) => accepted,
         };
         let Some((stream, slot)) = accepted else { continue };
-        let (service, builder, closing) = (Arc::clone(&service), Arc::clone(&builder), watched.clone());
+        let (plane, builder, closing) = (plane.clone(), Arc::clone(&builder), watched.clone());
         if let Some(reactor) = next.next() {
             reactor.spawn(async move {
-                serve_one(stream, &builder, service, closing).await;
+                serve_one(stream, &builder, plane, closing).await;
                 drop(slot);
             });
         }
@@ -104,7 +107,7 @@ async fn accept(
 async fn serve_one(
     stream: std::net::TcpStream,
     builder: &auto::Builder<TokioExecutor>,
-    service: Arc<Service>,
+    plane: DataPlane,
     mut closing: watch::Receiver<bool>,
 ) {
     let stream = match TcpStream::from_std(stream).and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
@@ -114,9 +117,9 @@ async fn serve_one(
     let phase = Phase::default();
     let io = TokioIo::new(HeadTimeout::new(stream, phase.clone(), HEAD_TIMEOUT));
     let answer = service_fn(|request: Request<Incoming>| {
-        let (service, serving) = (Arc::clone(&service), phase.serving());
+        let (plane, serving) = (plane.clone(), phase.serving());
         async move {
-            let response = observed(&service, request).await;
+            let response = observed(&plane.service, plane.traces.as_deref(), request).await;
             drop(serving);
             Ok::<_, Infallible>(response)
         }

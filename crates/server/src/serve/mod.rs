@@ -16,18 +16,23 @@ use crate::load::{Loader, load_all};
 use crate::protocol::Service;
 use crate::registry::Failure;
 use crate::store::{Limits, Store};
+use crate::telemetry::traces::Traces;
 
 mod admin;
 mod connection;
 mod cpu;
 mod head_timeout;
 
+use connection::DataPlane;
 pub use cpu::quota_threads;
 
 /// Exit code of a bad command line or configuration (sysexits.h: EX_USAGE).
 pub const EXIT_CONFIG: u8 = 64;
 /// Exit code of a fault of ours (EX_SOFTWARE).
 pub const EXIT_BUG: u8 = 70;
+
+/// How long the collector may take to accept the last spans at the end.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// The exit code by which a supervisor tells why no model became ready.
 fn exit_code(reason: &str) -> u8 {
@@ -61,6 +66,9 @@ pub enum ServeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The environment's settings for traces are wrong.
+    #[error("{0}")]
+    Traces(String),
     /// Threads, signals or timers are not to be had.
     #[error("the system refused a thread, signal handler or socket: {0}")]
     System(#[from] std::io::Error),
@@ -83,7 +91,9 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
     start_admin(admin, Arc::clone(&service))?;
     let (close, closing) = watch::channel(false);
     let reactors = connection::Reactors::start(threads)?;
-    let data_plane = tokio::spawn(connection::serve(listener, Arc::clone(&service), reactors, closing, serving.request_timeout));
+    let traces = Traces::from_environment().map_err(ServeError::Traces)?.map(Arc::new);
+    let plane = DataPlane { service: Arc::clone(&service), traces: traces.clone() };
+    let data_plane = tokio::spawn(connection::serve(listener, plane, reactors, closing));
 
     let loading = Arc::clone(&service);
     let mut loads = tokio::spawn(async move { load_all(&loading).await });
@@ -100,23 +110,30 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
         }
         signals.first().await;
     }
-    Ok(drain(&service, signals, serving.drain_delay, close, data_plane).await)
+    let code = drain(&service, signals, serving.drain_delay, Closing { close, data_plane }).await;
+    if let Some(traces) = traces {
+        let last = tokio::task::spawn_blocking(move || traces.finish());
+        if tokio::time::timeout(LAST_SPANS, last).await.is_err() {
+            tracing::warn!("the collector does not take the last spans");
+        }
+    }
+    Ok(code)
+}
+
+/// The data plane, and the word on which it ends.
+struct Closing {
+    close: watch::Sender<bool>,
+    data_plane: tokio::task::JoinHandle<()>,
 }
 
 /// Not ready, yet still serving, for `delay`; then what is in flight finishes. A second signal ends at once.
-async fn drain(
-    service: &Arc<Service>,
-    mut signals: Signals,
-    delay: Duration,
-    close: watch::Sender<bool>,
-    data_plane: tokio::task::JoinHandle<()>,
-) -> ExitCode {
+async fn drain(service: &Arc<Service>, mut signals: Signals, delay: Duration, plane: Closing) -> ExitCode {
     tracing::info!(?delay, "draining: not ready any more, still serving; a second signal ends at once");
     service.drain();
     let orderly = async {
         tokio::time::sleep(delay).await;
-        close.send_replace(true);
-        if let Err(error) = data_plane.await {
+        plane.close.send_replace(true);
+        if let Err(error) = plane.data_plane.await {
             tracing::error!(%error, "the data plane stopped");
         }
     };

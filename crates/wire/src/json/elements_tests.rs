@@ -141,7 +141,7 @@ fn room_is_bounded_by_the_body() {
 }
 
 /// A tensor of any datatype, shape and content.
-fn tensor() -> impl Strategy<Value = Tensor> {
+pub(super) fn tensor() -> impl Strategy<Value = Tensor> {
     (proptest::sample::select(&DataType::ALL[..]), prop::collection::vec(0_usize..4, 0..4)).prop_flat_map(|(datatype, shape)| {
         let count: usize = shape.iter().product();
         if datatype == DataType::Bytes {
@@ -162,7 +162,7 @@ fn tensor() -> impl Strategy<Value = Tensor> {
 }
 
 /// Equal as numbers: JSON has one NaN.
-fn same(left: &Tensor, right: &Tensor) -> bool {
+pub(super) fn same(left: &Tensor, right: &Tensor) -> bool {
     left == right
         || (left.shape() == right.shape()
             && left.datatype() == right.datatype()

@@ -8,6 +8,7 @@ mod element;
 mod elements;
 mod error;
 mod number;
+pub mod oip;
 mod string;
 pub mod write;
 
@@ -18,3 +19,5 @@ pub use number::Number;
 
 #[cfg(test)]
 mod elements_tests;
+#[cfg(test)]
+mod oip_tests;

@@ -1,4 +1,6 @@
-//! Logs: to standard error, as text or JSON.
+//! What leaves this process besides answers: logs to standard error, spans to an OpenTelemetry collector.
+
+pub mod traces;
 
 use tracing_subscriber::EnvFilter;
 
