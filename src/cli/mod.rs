@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod local;
 pub mod man;
 pub mod predict;
+pub mod served;
 pub mod validate;
 mod stdout;
 pub mod version;
