@@ -142,7 +142,7 @@ fn data_that_cannot_be_computed_with_is_the_clients_fault() {
         assert_eq!(run(&*gather, &[longs(&[0, 9, 4])]).unwrap()[0].shape(), [3, 3]);
         let message = invalid(&*div, &[longs(&[7, 9]), longs(&[2, 0])]);
         assert!(message.contains("divide by zero"), "{message}");
-        invalid(&*div, &[longs(&[i64::MIN, 9]), longs(&[-1, 1])]);
+        assert!(run(&*div, &[longs(&[i64::MIN, 9]), longs(&[-1, 1])]).is_ok());
         assert_eq!(run(&*div, &[longs(&[7, 9]), longs(&[2, 3])]).unwrap(), [longs(&[3, 3])]);
     }
     let message = invalid(&*engine("add.onnx"), &[made_up(&[0, 4]), made_up(&[0, 4])]);
@@ -240,7 +240,7 @@ fn a_sample_proves_or_refuses() {
     let mut sample: serde_json::Value = serde_json::from_str(&text).unwrap();
     sample["response"]["outputs"][0]["data"][3] = 0.75.into();
     let other = tempfile::tempdir().unwrap();
-    let mut refused = |sample: &serde_json::Value| {
+    let refused = |sample: &serde_json::Value| {
         std::fs::write(other.path().join("sample.json"), sample.to_string()).unwrap();
         prove(&*mnist, other.path()).unwrap_err()
     };
