@@ -84,6 +84,12 @@ fn operators_that_go_wrong() {
     refused(&single(space), &["SpaceToDepth 'y': mode=CRD"]);
     let gru = with(node("GRU", &["x", "x", "x"], &["y"]), "direction", text("reverse"));
     refused(&single(gru), &["GRU 'y': direction=reverse"]);
+    let relu = AttributeProto { strings: vec![b"Relu".to_vec()], r#type: 8, ..AttributeProto::default() };
+    refused(&single(with(node("RNN", &["x", "x", "x"], &["y"]), "activations", relu)), &["RNN 'y': activation Relu is ignored"]);
+    refused(
+        &single(with(node("LSTM", &["x", "x", "x"], &["y"]), "input_forget", number(1))),
+        &["LSTM 'y': input_forget is ignored"],
+    );
     refused(&single(node("BitShift", &["x", "x"], &["y"])), &["BitShift 'y'", "not a constant below that"]);
     let attention = with(node("Attention", &["x", "x", "x"], &["y"]), "local_window_size", number(4));
     refused(&single(attention), &["Attention 'y': attribute local_window_size is ignored"]);
