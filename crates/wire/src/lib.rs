@@ -7,6 +7,7 @@
 
 mod datatype;
 pub mod json;
+pub mod proto;
 mod tensor;
 
 pub use datatype::{DataType, UnknownDataType};
