@@ -444,7 +444,7 @@ async fn binary_tensors() {
             "raw mode, wrong size",
             Some("0"),
             raw[..11].to_vec(),
-            "input 'x': a raw body of shape [-1, 3] and datatype FP32 is a multiple of 12 bytes, found 11",
+            "input 'x': a raw body of shape [-1, 3] and datatype FP32 has a multiple of 12 bytes, found 11",
         ),
         ("raw mode, empty", Some("0"), Vec::new(), "a raw body (Inference-Header-Content-Length: 0) must not be empty"),
     ] {
