@@ -16,6 +16,7 @@ use crate::load::Loader;
 use crate::registry::Registry;
 
 pub mod body;
+pub(crate) mod classification;
 pub mod front;
 pub mod grpc;
 pub mod oip;

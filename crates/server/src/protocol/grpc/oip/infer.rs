@@ -9,6 +9,7 @@ use modelyard_wire::proto::inference::model_infer_request::InferRequestedOutputT
 use modelyard_wire::proto::inference::model_infer_response::InferOutputTensor;
 use modelyard_wire::proto::inference::{InferParameter, ModelInferRequest, ModelInferResponse};
 
+use super::super::super::classification::classify;
 use super::super::super::{Seen, Service};
 use super::super::shown;
 use super::contents;
@@ -47,7 +48,10 @@ pub(super) async fn infer(
         let (name, tensor) = (&model.signature.outputs[index].name, &answer.outputs[index]);
         match classes {
             None => push(&mut response, name, tensor),
-            Some(count) => push(&mut response, name, &classify(&model, tensor, count)?),
+            Some(count) => {
+                let best = classify(&model, tensor, count).map_err(|fault| of_output(name, fault))?;
+                push(&mut response, name, &best);
+            }
         }
     }
     Ok(response)
@@ -86,11 +90,16 @@ fn wanted(model: &Model, requested: &[InferRequestedOutputTensor]) -> Result<Vec
             let message = format!("output '{}': this server has no shared memory", output.name);
             return Err(Fault::new(Code::Unimplemented, message));
         }
-        let classes = classes(&output.parameters)
-            .map_err(|fault| Fault::new(fault.code, format!("output '{}': {}", output.name, fault.message)))?;
+        let classes = classes(&output.parameters).map_err(|fault| of_output(&output.name, fault))?;
         all.push(Wanted { index, classes });
     }
     Ok(all)
+}
+
+/// A fault of one output, named.
+fn of_output(name: &str, mut fault: Fault) -> Fault {
+    fault.message = format!("output '{name}': {}", fault.message);
+    fault
 }
 
 fn classes(parameters: &Parameters) -> Result<Option<usize>, Fault> {
@@ -129,9 +138,4 @@ fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
-}
-
-fn classify(model: &Model, tensor: &Tensor, count: usize) -> Result<Tensor, Fault> {
-    let _ = (model, count);
-    Ok(tensor.clone())
 }

@@ -3,18 +3,18 @@
 use http::Response;
 use modelyard_wire::proto::inference as pb;
 use modelyard_wire::proto::inference::model_metadata_response::TensorMetadata;
-use modelyard_wire::proto::inference::repository_index_response::ModelIndex;
 
 use super::super::{Reply, Service};
 use super::exchange::Exchange;
 use super::unknown_method;
 use crate::fault::{Code, Fault};
-use crate::registry::State;
 use crate::signature::TensorSpec;
 
 mod config;
 mod contents;
 mod infer;
+mod repository;
+mod statistics;
 mod stream;
 
 /// The service's name in paths.
@@ -58,9 +58,23 @@ pub(super) async fn answer(mut call: Exchange<'_>, method: &str) -> Result<Respo
             let model = call.service.registry.find(&request.name, Some(&request.version))?;
             call.reply(&pb::ModelConfigResponse { config: Some(config::of(&model)) })
         }
+        "ModelStatistics" => {
+            let request: pb::ModelStatisticsRequest = call.only().await?;
+            call.reply(&statistics::of(call.service, &request)?)
+        }
         "RepositoryIndex" => {
             let request = call.only().await?;
-            call.reply(&repository_index(call.service, &request)?)
+            call.reply(&repository::index(call.service, &request)?)
+        }
+        "RepositoryModelLoad" => {
+            let request = call.only().await?;
+            repository::load(call.service, request).await?;
+            call.reply(&pb::RepositoryModelLoadResponse {})
+        }
+        "RepositoryModelUnload" => {
+            let request = call.only().await?;
+            repository::unload(call.service, request).await?;
+            call.reply(&pb::RepositoryModelUnloadResponse {})
         }
         _ => Err(declined(method)),
     }
@@ -117,30 +131,4 @@ fn model_metadata(service: &Service, request: &pb::ModelMetadataRequest) -> Resu
         outputs: tensors(&model.signature.outputs),
         properties: std::collections::BTreeMap::new(),
     })
-}
-
-fn repository_index(service: &Service, request: &pb::RepositoryIndexRequest) -> Result<pb::RepositoryIndexResponse, Fault> {
-    if !request.repository_name.is_empty() {
-        let found = super::shown(&request.repository_name);
-        return Err(Fault::not_found(format!("unknown repository '{found}'; this server has one, without a name")));
-    }
-    let mut response = pb::RepositoryIndexResponse::default();
-    for entry in service.registry.entries() {
-        let state = entry.state();
-        if request.ready && !matches!(*state, State::Ready(_)) {
-            continue;
-        }
-        let reason = match &*state {
-            State::Failed(failure) => format!("{}: {}", failure.reason, failure.message),
-            State::Unloaded => "unloaded".to_owned(),
-            _ => String::new(),
-        };
-        response.models.push(ModelIndex {
-            name: entry.config.name.clone(),
-            version: entry.config.version.to_string(),
-            state: state.index_state().to_owned(),
-            reason,
-        });
-    }
-    Ok(response)
 }
