@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod datatype;
+pub mod json;
 pub mod proto;
 mod tensor;
 

@@ -1,4 +1,4 @@
-//! Reading a request's body: bounded in bytes, decompressed as its head says.
+//! Reading a request's body: bounded in bytes, whole.
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
@@ -39,7 +39,7 @@ pub async fn whole(mut body: Inbound, limit: u64) -> Result<Bytes, Fault> {
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }
 
-fn too_large(limit: u64) -> Fault {
+pub(super) fn too_large(limit: u64) -> Fault {
     Fault::new(
         Code::PayloadTooLarge,
         format!("the request's body is larger than the limit of {limit} bytes (serving.maxRequestBytes)"),

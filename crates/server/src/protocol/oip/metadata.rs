@@ -1,0 +1,41 @@
+//! What the server and its models are.
+
+use serde_json::{Value, json};
+
+use crate::infer::Model;
+use crate::protocol::Service;
+use crate::signature::TensorSpec;
+
+/// The extensions that are really there. Loading and unloading are only where the server allows them.
+const EXTENSIONS: [&str; 5] = ["binary_tensor_data", "classification", "parameters", "statistics", "model_configuration"];
+
+/// The extensions of this server.
+pub fn extensions(service: &Service) -> Vec<&'static str> {
+    EXTENSIONS.into_iter().chain(service.allow_control.then_some("model_repository")).collect()
+}
+
+/// The server.
+pub(super) fn server(service: &Service) -> Value {
+    json!({ "name": "modelyard", "version": env!("CARGO_PKG_VERSION"), "extensions": extensions(service) })
+}
+
+/// The names of all models, as KServe lists them.
+pub(super) fn models(service: &Service) -> Value {
+    let names: Vec<_> = service.registry.entries().iter().map(|entry| entry.config.name.as_str()).collect();
+    json!({ "models": names })
+}
+
+/// A model: what it takes and gives.
+pub(super) fn model(model: &Model) -> Value {
+    json!({
+        "name": model.name,
+        "versions": [model.version.to_string()],
+        "platform": model.facts.platform,
+        "inputs": tensors(&model.signature.inputs),
+        "outputs": tensors(&model.signature.outputs),
+    })
+}
+
+fn tensors(specs: &[TensorSpec]) -> Vec<Value> {
+    specs.iter().map(|spec| json!({ "name": spec.name, "datatype": spec.datatype.as_str(), "shape": spec.shape })).collect()
+}

@@ -1,0 +1,123 @@
+//! The statistics extension: what each model did since it was loaded, in a plain struct that REST and gRPC both write.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use modelyard_wire::json::write;
+
+use crate::infer::Model;
+use crate::protocol::Service;
+
+/// What one model did. Durations are sums.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelStatistics {
+    /// The model.
+    pub name: String,
+    /// Its version.
+    pub version: i64,
+    /// When the last request was answered, milliseconds since 1970; 0 before the first.
+    pub last_inference: u64,
+    /// Rows answered.
+    pub inference_count: u64,
+    /// Runs of the model; the mean batch is `inference_count / execution_count`.
+    pub execution_count: u64,
+    /// Requests answered, from admission on.
+    pub success: Duration,
+    /// Requests refused or failed after they had been decoded.
+    pub fail: Duration,
+    /// Waiting for a thread.
+    pub queue: Duration,
+    /// In the engine.
+    pub compute_infer: Duration,
+}
+
+/// How often, and how long in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Duration {
+    /// How often.
+    pub count: u64,
+    /// Nanoseconds in all.
+    pub ns: u64,
+}
+
+impl From<(u64, u64)> for Duration {
+    fn from((count, ns): (u64, u64)) -> Self {
+        Self { count, ns }
+    }
+}
+
+impl ModelStatistics {
+    /// What `model` did so far.
+    pub fn of(model: &Model) -> Self {
+        let metrics = &model.metrics;
+        let (queue, compute) = (metrics.queue.snapshot(), metrics.compute.snapshot());
+        Self {
+            name: model.name.clone(),
+            version: model.version,
+            last_inference: metrics.last_inference.load(Relaxed),
+            inference_count: metrics.rows.load(Relaxed),
+            execution_count: compute.count,
+            success: metrics.success.read().into(),
+            fail: metrics.failure.read().into(),
+            queue: (queue.count, queue.sum).into(),
+            compute_infer: (compute.count, compute.sum).into(),
+        }
+    }
+
+    /// Appends the JSON object. What this server does not count apart (decoding, encoding, a cache) is zero, as the extension's
+    /// readers expect every key.
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"name\":");
+        write::string(out, &self.name);
+        out.extend_from_slice(b",\"version\":\"");
+        write::integer(out, self.version);
+        out.push(b'"');
+        for (key, count) in [
+            ("last_inference", self.last_inference),
+            ("inference_count", self.inference_count),
+            ("execution_count", self.execution_count),
+        ] {
+            out.extend_from_slice(format!(",\"{key}\":{count}").as_bytes());
+        }
+        let none = Duration::default();
+        for (index, (key, duration)) in [
+            ("success", self.success),
+            ("fail", self.fail),
+            ("queue", self.queue),
+            ("compute_input", none),
+            ("compute_infer", self.compute_infer),
+            ("compute_output", none),
+            ("cache_hit", none),
+            ("cache_miss", none),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let before = if index == 0 { ",\"inference_stats\":{" } else { "," };
+            let Duration { count, ns } = duration;
+            out.extend_from_slice(format!("{before}\"{key}\":{{\"count\":{count},\"ns\":{ns}}}").as_bytes());
+        }
+        out.extend_from_slice(b"},\"response_stats\":{},\"batch_stats\":[],\"memory_usage\":[]}");
+    }
+}
+
+/// The body for one model.
+pub(super) fn of_one(model: &Model) -> Vec<u8> {
+    body(std::iter::once(ModelStatistics::of(model)))
+}
+
+/// The body for every model that answers.
+pub(super) fn of_all(service: &Service) -> Vec<u8> {
+    body(service.registry.entries().iter().filter_map(|entry| entry.ready().ok()).map(|model| ModelStatistics::of(&model)))
+}
+
+fn body(all: impl Iterator<Item = ModelStatistics>) -> Vec<u8> {
+    let mut out = b"{\"model_stats\":[".to_vec();
+    for (index, one) in all.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        one.write(&mut out);
+    }
+    out.extend_from_slice(b"]}");
+    out
+}
