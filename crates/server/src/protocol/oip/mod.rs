@@ -54,8 +54,8 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
             infer::infer(service, &model, infer::Incoming { headers: &head.headers, body, received: seen.received }).await?
         }
         Route::Index => repository::answer_index(service, &head.headers, body).await?,
-        Route::Load(name) => repository::load(service, &name, (&head.headers, body)).await?,
-        Route::Unload(name) => repository::unload(service, &name, (&head.headers, body)).await?,
+        Route::Load(name) => repository::answer_load(service, &name, (&head.headers, body)).await?,
+        Route::Unload(name) => repository::answer_unload(service, &name, (&head.headers, body)).await?,
     };
     let response = if encoding::wants_gzip(&head.headers) { encoding::gzip(response) } else { response };
     Ok(if head.method == Method::HEAD { without_body(response) } else { response })
