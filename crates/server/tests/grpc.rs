@@ -259,7 +259,7 @@ async fn faults_of_infer_name_what_was_found() {
                     parameters: BTreeMap::from([("classification".into(), int(0))]),
                 }];
             }),
-            (3, "output 'same': parameter 'classification': expected 1 or more"),
+            (3, "output 'same': classification: expected 1 or more"),
         ),
         (
             with(|request| {

@@ -9,7 +9,7 @@ use modelyard_wire::proto::inference::model_infer_request::InferRequestedOutputT
 use modelyard_wire::proto::inference::model_infer_response::InferOutputTensor;
 use modelyard_wire::proto::inference::{InferParameter, ModelInferRequest, ModelInferResponse};
 
-use super::super::super::classification::classify;
+use super::super::super::oip::classify;
 use super::super::super::{Seen, Service};
 use super::super::shown;
 use super::contents;
@@ -48,10 +48,7 @@ pub(super) async fn infer(
         let (name, tensor) = (&model.signature.outputs[index].name, &answer.outputs[index]);
         match classes {
             None => push(&mut response, name, tensor),
-            Some(count) => {
-                let best = classify(&model, tensor, count).map_err(|fault| of_output(name, fault))?;
-                push(&mut response, name, &best);
-            }
+            Some(count) => push(&mut response, name, &classify::best(&model, tensor, count)?),
         }
     }
     Ok(response)
@@ -72,7 +69,7 @@ struct Wanted {
     /// Which one, in the signature's order.
     index: usize,
     /// The classification extension: so many best classes in place of the scores.
-    classes: Option<usize>,
+    classes: Option<u64>,
 }
 
 /// The outputs that the request asks for, or all of them.
@@ -90,7 +87,10 @@ fn wanted(model: &Model, requested: &[InferRequestedOutputTensor]) -> Result<Vec
             let message = format!("output '{}': this server has no shared memory", output.name);
             return Err(Fault::new(Code::Unimplemented, message));
         }
-        let classes = classes(&output.parameters).map_err(|fault| of_output(&output.name, fault))?;
+        let classes = whole_number(&output.parameters, "classification").map_err(|fault| of_output(&output.name, fault))?;
+        if let Some(count) = classes {
+            classify::check(&output.name, model.signature.outputs[index].datatype, count)?;
+        }
         all.push(Wanted { index, classes });
     }
     Ok(all)
@@ -100,13 +100,6 @@ fn wanted(model: &Model, requested: &[InferRequestedOutputTensor]) -> Result<Vec
 fn of_output(name: &str, mut fault: Fault) -> Fault {
     fault.message = format!("output '{name}': {}", fault.message);
     fault
-}
-
-fn classes(parameters: &Parameters) -> Result<Option<usize>, Fault> {
-    match whole_number(parameters, "classification")? {
-        Some(0) => Err(Fault::invalid("parameter 'classification': expected 1 or more classes, found 0")),
-        count => Ok(count.map(|count| usize::try_from(count).unwrap_or(usize::MAX))),
-    }
 }
 
 /// The request's own deadline: microseconds, 0 for none. Source: Triton's schedule policy extension.

@@ -4,6 +4,7 @@ use http::Response;
 use modelyard_wire::proto::inference as pb;
 use modelyard_wire::proto::inference::model_metadata_response::TensorMetadata;
 
+use super::super::oip::metadata::extensions;
 use super::super::{Reply, Service};
 use super::exchange::Exchange;
 use super::unknown_method;
@@ -47,7 +48,7 @@ pub(super) async fn answer(mut call: Exchange<'_>, method: &str) -> Result<Respo
         }
         "ServerMetadata" => {
             call.only::<pb::ServerMetadataRequest>().await?;
-            call.reply(&server_metadata())
+            call.reply(&server_metadata(call.service))
         }
         "ModelMetadata" => {
             let request = call.only().await?;
@@ -94,24 +95,13 @@ fn declined(method: &str) -> Fault {
     Fault::new(Code::Unimplemented, format!("{method}: {reason}"))
 }
 
-fn server_metadata() -> pb::ServerMetadataResponse {
+fn server_metadata(service: &Service) -> pb::ServerMetadataResponse {
     pb::ServerMetadataResponse {
         name: "modelyard".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        extensions: EXTENSIONS.iter().map(|&one| one.to_owned()).collect(),
+        extensions: extensions(service).into_iter().map(str::to_owned).collect(),
     }
 }
-
-/// The extensions that this server speaks, by Triton's names for them.
-const EXTENSIONS: [&str; 7] = [
-    "classification",
-    "model_repository",
-    "schedule_policy",
-    "model_configuration",
-    "binary_tensor_data",
-    "parameters",
-    "statistics",
-];
 
 fn model_metadata(service: &Service, request: &pb::ModelMetadataRequest) -> Result<pb::ModelMetadataResponse, Fault> {
     let model = service.registry.find(&request.name, Some(&request.version))?;

@@ -1,4 +1,4 @@
-//! The models of this server as a repository: what there is, and, where it is allowed, loading and unloading.
+//! The models of this server as a repository: what REST says of it, in gRPC's messages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,10 +6,9 @@ use std::sync::Arc;
 use modelyard_wire::proto::inference as pb;
 use modelyard_wire::proto::inference::repository_index_response::ModelIndex;
 
-use super::super::super::Service;
+use super::super::super::{Service, oip::repository};
 use super::super::shown;
-use crate::fault::{Code, Fault};
-use crate::registry::{Entry, Failure, State};
+use crate::fault::Fault;
 
 /// Every configured model and its state.
 ///
@@ -17,66 +16,35 @@ use crate::registry::{Entry, Failure, State};
 /// `NOT_FOUND` for a repository by name: there is one, without.
 pub(super) fn index(service: &Service, request: &pb::RepositoryIndexRequest) -> Result<pb::RepositoryIndexResponse, Fault> {
     check_repository(&request.repository_name)?;
-    let mut response = pb::RepositoryIndexResponse::default();
-    for entry in service.registry.entries() {
-        let state = entry.state();
-        if request.ready && !matches!(*state, State::Ready(_)) {
-            continue;
-        }
-        let reason = match &*state {
-            State::Failed(failure) => format!("{}: {}", failure.reason, failure.message),
-            State::Unloaded => "unloaded".to_owned(),
-            _ => String::new(),
-        };
-        response.models.push(ModelIndex {
-            name: entry.config.name.clone(),
-            version: entry.config.version.to_string(),
-            state: state.index_state().to_owned(),
-            reason,
-        });
-    }
-    Ok(response)
+    let entries = repository::index(&service.registry, request.ready).into_iter();
+    let models = entries.map(|entry| ModelIndex {
+        name: entry.name,
+        version: entry.version.to_string(),
+        state: entry.state.to_owned(),
+        reason: entry.reason,
+    });
+    Ok(pb::RepositoryIndexResponse { models: models.collect() })
 }
 
-/// Loads a model, and waits until it is ready. It goes on when the client has gone.
+/// Loads a model, and waits until it is ready.
 ///
 /// # Errors
-/// `PERMISSION_DENIED` where clients may not; `UNAVAILABLE` or `FAILED_PRECONDITION` when the model does not become ready.
+/// Those of [`repository::load`]; `INVALID_ARGUMENT` for parameters that would change the model.
 pub(super) async fn load(service: &Arc<Service>, request: pb::RepositoryModelLoadRequest) -> Result<(), Fault> {
-    let entry = controlled(service, &request.repository_name, &request.model_name)?;
-    check_parameters(&request.parameters, &[])?;
-    if matches!(*entry.state(), State::Downloading(_) | State::Loading | State::Warming | State::Unloading) {
-        let message = format!("model '{}' is {}; try again when it is done", request.model_name, entry.state().as_str());
-        return Err(Fault::new(Code::FailedPrecondition, message));
-    }
-    let service = Arc::clone(service);
-    let loaded = tokio::spawn(async move { service.loader.load(&service, &entry).await }).await;
-    loaded.map_err(|error| Fault::internal(error.to_string()))?.map_err(|Failure { reason, message }| {
-        let code = if reason == "StoreUnavailable" { Code::Unavailable } else { Code::FailedPrecondition };
-        Fault::new(code, format!("model '{}' did not load: {reason}: {message}", request.model_name))
-    })
+    check_repository(&request.repository_name)?;
+    check_parameters(service, &request.parameters, &[])?;
+    repository::load(service, &request.model_name).await
 }
 
-/// Unloads a model, and waits until its requests are done.
+/// Unloads a model, and waits until its requests are done. No model depends on another here, so `unload_dependents` changes
+/// nothing.
 ///
 /// # Errors
-/// `PERMISSION_DENIED` where clients may not; `FAILED_PRECONDITION` for a model that is neither ready nor unloaded.
+/// Those of [`repository::unload`]; `INVALID_ARGUMENT` for parameters that there are not.
 pub(super) async fn unload(service: &Arc<Service>, request: pb::RepositoryModelUnloadRequest) -> Result<(), Fault> {
-    let entry = controlled(service, &request.repository_name, &request.model_name)?;
-    // No model depends on another here, so there is nothing that this could leave loaded.
-    check_parameters(&request.parameters, &["unload_dependents"])?;
-    let service = Arc::clone(service);
-    let unloaded = tokio::spawn(async move { service.loader.unload(&service, &entry).await }).await;
-    unloaded.map_err(|error| Fault::internal(error.to_string()))?
-}
-
-fn controlled(service: &Service, repository: &str, model: &str) -> Result<Arc<Entry>, Fault> {
-    if !service.allow_control {
-        let message = "clients may not load or unload models here (the server was started without --allow-control)";
-        return Err(Fault::new(Code::PermissionDenied, message));
-    }
-    check_repository(repository)?;
-    service.registry.entry(model).cloned()
+    check_repository(&request.repository_name)?;
+    check_parameters(service, &request.parameters, &["unload_dependents"])?;
+    repository::unload(service, &request.model_name).await
 }
 
 fn check_repository(name: &str) -> Result<(), Fault> {
@@ -86,12 +54,17 @@ fn check_repository(name: &str) -> Result<(), Fault> {
     Err(Fault::not_found(format!("unknown repository '{}'; this server has one, without a name", shown(name))))
 }
 
-fn check_parameters(parameters: &BTreeMap<String, pb::ModelRepositoryParameter>, known: &[&str]) -> Result<(), Fault> {
+/// Where control is refused altogether, that is what the client is to read.
+fn check_parameters(
+    service: &Service,
+    parameters: &BTreeMap<String, pb::ModelRepositoryParameter>,
+    known: &[&str],
+) -> Result<(), Fault> {
     match parameters.keys().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(other) => {
-            let message = format!("parameter '{}' is not served: a model is what the deployment says", shown(other));
-            Err(Fault::new(Code::Unimplemented, message))
-        }
+        Some(other) if service.allow_control => Err(Fault::invalid(format!(
+            "parameter '{}': a model's files and configuration are the server's own and cannot be sent with the request",
+            shown(other)
+        ))),
+        _ => Ok(()),
     }
 }

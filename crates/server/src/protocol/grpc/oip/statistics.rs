@@ -1,13 +1,11 @@
-//! What models did since they were loaded, in Triton's words.
-
-use std::sync::atomic::Ordering;
+//! What models did since they were loaded: REST's figures in gRPC's messages.
 
 use modelyard_wire::proto::inference as pb;
 
 use super::super::super::Service;
+use super::super::super::oip::statistics::{Duration, ModelStatistics};
 use crate::fault::Fault;
 use crate::infer::Model;
-use crate::metrics::Histogram;
 
 /// The statistics of one model, or of every model that answers.
 ///
@@ -25,31 +23,29 @@ pub(super) fn of(service: &Service, request: &pb::ModelStatisticsRequest) -> Res
     Ok(pb::ModelStatisticsResponse { model_stats: ready.map(|model| statistics(&model)).collect() })
 }
 
-/// Copying a request's tensors in and out is part of the protocol here, so only the run itself has a duration; nothing is cached.
+/// What is not counted apart (decoding, encoding, a cache) is there and zero, as in REST.
 fn statistics(model: &Model) -> pb::ModelStatistics {
-    let metrics = &model.metrics;
+    let of = ModelStatistics::of(model);
     pb::ModelStatistics {
-        name: model.name.clone(),
-        version: model.version.to_string(),
-        last_inference: metrics.last_inference.load(Ordering::Relaxed),
-        inference_count: metrics.rows.load(Ordering::Relaxed),
-        execution_count: metrics.batch.snapshot().count,
+        name: of.name,
+        version: of.version.to_string(),
+        last_inference: of.last_inference,
+        inference_count: of.inference_count,
+        execution_count: of.execution_count,
         inference_stats: Some(pb::InferStatistics {
-            success: duration(metrics.success.read()),
-            fail: duration(metrics.failure.read()),
-            queue: duration(sum(&metrics.queue)),
-            compute_infer: duration(sum(&metrics.compute)),
-            ..pb::InferStatistics::default()
+            success: duration(of.success),
+            fail: duration(of.fail),
+            queue: duration(of.queue),
+            compute_input: duration(Duration::default()),
+            compute_infer: duration(of.compute_infer),
+            compute_output: duration(Duration::default()),
+            cache_hit: duration(Duration::default()),
+            cache_miss: duration(Duration::default()),
         }),
         ..pb::ModelStatistics::default()
     }
 }
 
-fn sum(histogram: &Histogram) -> (u64, u64) {
-    let snapshot = histogram.snapshot();
-    (snapshot.count, snapshot.sum)
-}
-
-const fn duration((count, ns): (u64, u64)) -> Option<pb::StatisticDuration> {
+const fn duration(Duration { count, ns }: Duration) -> Option<pb::StatisticDuration> {
     Some(pb::StatisticDuration { count, ns })
 }
