@@ -45,10 +45,10 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
         Route::ModelReady(target) => health::model_ready(service, &target, seen)?,
         Route::Server => json(&metadata::server(service)),
         Route::Models => json(&metadata::models(service)),
-        Route::ModelMetadata(target) => json(&metadata::model(&find(service, &target, seen)?)),
-        Route::ModelConfig(target) => json(&config::model(&find(service, &target, seen)?)),
+        Route::ModelMetadata(target) => json(&metadata::model(find(service, &target, seen)?.as_ref())),
+        Route::ModelConfig(target) => json(&config::model(find(service, &target, seen)?.as_ref())),
         Route::Statistics(None) => json_response(statistics::of_all(service)),
-        Route::Statistics(Some(target)) => json_response(statistics::of_one(&find(service, &target, seen)?)),
+        Route::Statistics(Some(target)) => json_response(statistics::of_one(find(service, &target, seen)?.as_ref())),
         Route::Infer(target) => {
             let model = find(service, &target, seen)?;
             infer::infer(service, &model, infer::Incoming { headers: &head.headers, body, received: seen.received }).await?
