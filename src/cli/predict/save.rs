@@ -1,0 +1,53 @@
+//! A request as a file, and the command that sends it: what people put into a bug report, a load test, a manual.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use crate::cli::served::Served;
+use crate::client::{Form, Prepared};
+use crate::inputs::Named;
+
+/// Writes the request in the form that the file's extension names, and prints curl's command line on stdout.
+pub(super) fn save(served: &Served, path: &Path, inputs: &[Named]) -> anyhow::Result<()> {
+    let model = served.name();
+    let (form, rest) = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => (Form::Json, ""),
+        Some("bin") => (Form::Binary, ""),
+        Some("pb") => (Form::PredictRequest, " --output reply.pb"),
+        _ => bail!("--save-request {}: expected .json (JSON), .bin (binary tensors) or .pb (a PredictRequest)", path.display()),
+    };
+    let prepared = form.prepare(&model, inputs)?;
+    std::fs::write(path, &prepared.body).with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("{}: {} bytes; send it with", path.display(), prepared.body.len());
+    println!("{}{rest}", curl(served, path, &prepared));
+    Ok(())
+}
+
+fn curl(served: &Served, path: &Path, prepared: &Prepared) -> String {
+    let mut command = "curl -sS".to_owned();
+    for (name, value) in &prepared.headers {
+        let header = format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+        command.push_str(&format!(" -H {}", quoted(&header)));
+    }
+    let data = format!("@{}", path.display());
+    command.push_str(&format!(" --data-binary {} {}", quoted(&data), quoted(&format!("{}{}", served.url.url(), prepared.path))));
+    command
+}
+
+/// As one word of a POSIX shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./-_".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("http://host:80/v2"), "http://host:80/v2");
+        assert_eq!(quoted("it's here"), r"'it'\''s here'");
+    }
+}
