@@ -132,7 +132,8 @@ fn render(report: &Report) -> String {
         (false, _) => line(&mut out, "runs", "NO"),
     }
     for problem in &report.problems {
-        let at = if problem.node.is_empty() { problem.operator.clone() } else { format!("{} '{}'", problem.operator, problem.node) };
+        let at =
+            if problem.node.is_empty() { problem.operator.clone() } else { format!("{} '{}'", problem.operator, problem.node) };
         let _ = writeln!(out, "  - {at}: {}", problem.reason);
     }
     out

@@ -43,11 +43,8 @@ fn render(target: &Target, metadata: &Metadata, config: &Value) -> String {
     if !metadata.classes.is_empty() {
         line(&mut out, "classes", &metadata.classes.join(", "));
     }
-    let port = |spec: &TensorSpec| Port {
-        name: spec.name.clone(),
-        datatype: spec.datatype.to_string(),
-        shape: spec.shape.clone(),
-    };
+    let port =
+        |spec: &TensorSpec| Port { name: spec.name.clone(), datatype: spec.datatype.to_string(), shape: spec.shape.clone() };
     ports(&mut out, "takes", &metadata.inputs.iter().map(port).collect::<Vec<_>>());
     ports(&mut out, "gives", &metadata.outputs.iter().map(port).collect::<Vec<_>>());
     if let Some(backend) = config["backend"].as_str() {
