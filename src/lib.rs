@@ -6,3 +6,4 @@ pub mod evaluation;
 pub mod gateway;
 pub mod inputs;
 pub mod local;
+pub mod manifest;

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut descriptors = protox::compile(FILES, ["proto"])?;
     // `Bytes` shares the request's memory where a `Vec` would copy; ordered maps encode the same message to the same bytes.
-    prost_build::Config::new().bytes(["."]).btree_map(["."]).compile_fds(descriptors.clone())?;
+    prost_build::Config::new().enable_type_names().bytes(["."]).btree_map(["."]).compile_fds(descriptors.clone())?;
     for file in &mut descriptors.file {
         file.source_code_info = None;
     }

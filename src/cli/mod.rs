@@ -15,6 +15,7 @@ pub mod man;
 pub mod predict;
 pub mod served;
 pub mod validate;
+mod stdout;
 pub mod version;
 
 /// One YAML becomes a model served over the network: on a Kubernetes cluster, or on this machine.

@@ -1,17 +1,63 @@
-//! `modelyard validate`.
+//! `modelyard validate`: what the API server and the operator would say, before anything is sent to them.
 
+use std::fmt::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::manifest::{self, Reading};
+
 /// Check YAML files offline: schema, defaults and every rule that the API server would apply
+///
+/// Prints every fault with its file, line and column, and exits 1 if there is any. Documents of other kinds are skipped with a note.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// Files, folders with .yaml, .yml and .json files, or - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How to print what is found
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Format {
+    /// The faulty lines with carets, and one line for each object without fault
+    #[default]
+    Text,
+    /// An array with one object for each fault: file, line, column, length, object, path, message, source
+    Json,
+}
 
 impl Arguments {
     /// Runs the command.
     ///
     /// # Errors
-    /// What the user should read.
+    /// Standard output cannot be written.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        anyhow::bail!("not built yet")
+        let reading = manifest::read(&self.files);
+        match self.output {
+            Format::Text => super::stdout::print(&text(&reading)?)?,
+            Format::Json => super::stdout::print(&format!("{}\n", serde_json::to_string_pretty(&reading.diagnostics)?))?,
+        }
+        Ok(if reading.diagnostics.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+fn text(reading: &Reading) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for one in &reading.manifests {
+        let (kind, name) = ("ModelDeployment", &one.resolved.name);
+        writeln!(text, "{}:{}: {kind}/{name} is valid (revision {})", one.file.display(), one.line, one.resolved.revision)?;
+    }
+    for note in &reading.notes {
+        writeln!(text, "note: {}", note.headline())?;
+    }
+    for fault in &reading.diagnostics {
+        writeln!(text, "error: {fault}")?;
+    }
+    if !reading.diagnostics.is_empty() {
+        let count = reading.diagnostics.len();
+        writeln!(text, "{count} {} found", if count == 1 { "error" } else { "errors" })?;
+    }
+    Ok(text)
 }

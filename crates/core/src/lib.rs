@@ -2,4 +2,10 @@
 
 #![warn(missing_docs)]
 
+pub mod api;
+pub mod plan;
+pub mod resolve;
+pub mod schema;
 pub mod server_config;
+pub mod status;
+pub mod units;

@@ -178,8 +178,9 @@ impl ServerConfig {
     }
 }
 
-/// Durations as Kubernetes writes them (`1m30s`, `5ms`), through kube's own type.
+/// Durations as Kubernetes writes them (`1m30s`, `5ms`): written through kube's own type, read by a parser that cannot overflow.
 mod go_duration {
+    use std::borrow::Cow;
     use std::time::Duration;
 
     use kube::core::Duration as GoDuration;
@@ -190,11 +191,8 @@ mod go_duration {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let duration = GoDuration::deserialize(deserializer)?;
-        if duration.is_negative() {
-            return Err(serde::de::Error::custom("expected a duration of 0s or more"));
-        }
-        Ok(duration.into())
+        let text = Cow::<str>::deserialize(deserializer)?;
+        crate::units::duration(&text).map_err(serde::de::Error::custom)
     }
 }
 
@@ -227,6 +225,7 @@ mod tests {
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"requestTimeout":"0s"}}"#, "serving.requestTimeout"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"threads":0}}"#, "serving.threads"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"tread":1}}"#, "config"),
+            (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"drainDelay":"99999999999999999999h"}}"#, "config"),
         ] {
             assert_eq!(config(json).unwrap_err().field, field, "{json}");
         }

@@ -9,6 +9,7 @@ pub mod infer;
 pub mod load;
 pub mod metrics;
 pub mod observe;
+pub mod inspect;
 pub mod protocol;
 pub mod registry;
 pub mod serve;

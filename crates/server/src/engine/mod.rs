@@ -9,7 +9,13 @@ use modelyard_wire::Tensor;
 
 use crate::signature::Signature;
 
+pub mod measure;
+mod quiet;
+pub mod sample;
 pub mod tract;
+
+pub use measure::{Measured, measure};
+pub use sample::{Proof, SampleError, prove};
 
 /// A loaded model that computes on the calling thread.
 pub trait Engine: Send + Sync {
@@ -70,6 +76,36 @@ pub struct Facts {
     pub producer: String,
     /// Whether the graph convolves or pools: stacking rows does not pay there.
     pub convolutional: bool,
+}
+
+/// What keeps a model from running: one operator, tensor or declaration, and why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// The node's name, or its first output where it has none; the tensor's name where no node is at fault.
+    pub node: String,
+    /// The operator, such as `LSTM`; `input`, `output`, `initializer` or `model` where no operator is at fault.
+    pub operator: String,
+    /// Why it will not run.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} '{}': {}", self.operator, self.node, self.reason)
+    }
+}
+
+impl LoadError {
+    /// The refusal for `problems`: the first few in full, then how many more there are.
+    fn unsupported(problems: &[Problem]) -> Self {
+        const SHOWN: usize = 5;
+        let mut text = problems.iter().take(SHOWN).map(Problem::to_string).collect::<Vec<_>>().join("; ");
+        if problems.len() > SHOWN {
+            text += &format!("; and {} more", problems.len() - SHOWN);
+        }
+        Self::Unsupported(text)
+    }
 }
 
 /// Why a file is not a model that this engine runs.

@@ -16,6 +16,7 @@ use crate::load::Loader;
 use crate::registry::Registry;
 
 pub mod body;
+pub mod cloudevents;
 pub mod encoding;
 pub mod front;
 pub mod grpc;
@@ -150,8 +151,16 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
     }
 }
 
-/// Picks the adapter by path.
+/// Takes a prediction out of its CloudEvent, if it came in one, and puts the answer back into one.
 async fn route(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
+    let Some(mode) = cloudevents::mode(&request) else { return dispatch(service, request, seen).await };
+    let request = cloudevents::open(request, mode, service.max_request_bytes).await?;
+    let response = dispatch(service, request, seen).await?;
+    cloudevents::seal(response, mode, seen).await
+}
+
+/// Picks the adapter by path.
+async fn dispatch(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
     let path = request.uri().path();
     if path == "/v2" || path.starts_with("/v2/") {
         return oip::handle(service, request, seen).await;
@@ -159,7 +168,7 @@ async fn route(service: &Arc<Service>, request: Request<Inbound>, seen: &mut See
     if path.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("/v1")) {
         return tfs::handle(service, request, seen).await;
     }
-    front::handle(service, &request)
+    front::handle(service, &request, seen)
 }
 
 /// The error body that the REST protocols share: `{"error": message}`.

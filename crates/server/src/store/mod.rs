@@ -1,7 +1,27 @@
 //! Where models come from: one file per kind of source, over a content-addressed cache that processes share.
+//!
+//! What the spec names by its SHA-256 is either exactly that or no artefact at all; what comes from outside (an archive's names
+//! and sizes, a server's lengths and redirects) is believed only within [`Limits`].
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+mod archive;
+mod cache;
+mod content;
+mod digest;
+mod layout;
+mod limits;
+mod local;
+mod lock;
+mod partial;
+mod remote;
+
+#[cfg(test)]
+mod tests;
+
+pub use limits::Limits;
 
 /// A model's artefact on this machine's disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +30,7 @@ pub struct Artifact {
     pub model: PathBuf,
     /// SHA-256 of the artefact's bytes (of the `.onnx` file, where the source is a folder), lower-case hexadecimal.
     pub digest: String,
-    /// Bytes of the artefact.
+    /// Bytes of the artefact (of the `.onnx` file, where the source is a folder).
     pub bytes: u64,
 }
 
@@ -28,15 +48,66 @@ impl Progress {
     pub fn read(&self) -> (u64, u64) {
         (self.bytes.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
     }
+
+    fn set(&self, bytes: u64, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
 }
 
-/// What to fetch, and the limits of fetching.
+/// What to fetch.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// `file:` or `http(s):`.
     pub uri: String,
-    /// The SHA-256 that the artefact must have, lower-case hexadecimal.
+    /// The SHA-256 that the artefact must have, in hexadecimal.
     pub sha256: Option<String>,
+}
+
+/// Where fetched models are kept, and the bounds of fetching them. Processes may share a cache directory.
+#[derive(Clone, Debug)]
+pub struct Store {
+    cache: cache::Cache,
+    limits: Limits,
+    client: remote::Client,
+}
+
+impl Store {
+    /// A store over the cache directory `dir`, which is made once something is kept in it: `file:` needs none.
+    pub fn new(dir: impl Into<PathBuf>, limits: Limits) -> Self {
+        let client = remote::Client::new(limits.connect);
+        Self { cache: cache::Cache::new(dir.into()), limits, client }
+    }
+
+    /// The cache directory unless one is named: `modelyard/models` in the user's cache directory, or in `/var/cache`.
+    pub fn default_dir() -> PathBuf {
+        let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        set("XDG_CACHE_HOME")
+            .or_else(|| set("HOME").map(|home| home.join(".cache")))
+            .unwrap_or_else(|| PathBuf::from("/var/cache"))
+            .join("modelyard/models")
+    }
+}
+
+/// Brings a model's artefact to this machine's disk, or finds it there.
+///
+/// Dropping the future stops the fetch; what has come of a download is kept, and the next fetch goes on from there.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn fetch(source: &Source, store: &Store, progress: &Progress) -> Result<Artifact, StoreError> {
+    let expected = source.sha256.as_ref().map(|sum| sum.to_ascii_lowercase());
+    if let Some(sum) = &expected
+        && (sum.len() != 64 || !sum.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
+        return Err(StoreError::Invalid(format!("expected a sha256 of 64 hexadecimal digits, found '{sum}'")));
+    }
+    let scheme = source.uri.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme.to_ascii_lowercase().as_str() {
+        "file" => local::fetch(&source.uri, expected, store, progress).await,
+        "http" | "https" => remote::fetch(&source.uri, expected, store, progress).await,
+        _ => Err(StoreError::Invalid(format!("expected a uri with file:, http: or https:, found '{}'", source.uri))),
+    }
 }
 
 /// Why an artefact did not come. [`StoreError::reason`] is the public name of the class.
@@ -65,48 +136,64 @@ pub enum StoreError {
     #[error("store unavailable: {0}")]
     Unavailable(String),
     /// This machine's disk.
-    #[error("{what}")]
+    #[error("{what}: {cause}")]
     Disk {
         /// What was being done, with the path.
         what: String,
         /// What the system said.
-        source: std::io::Error,
+        cause: io::Error,
     },
 }
 
-/// What bounds a fetch.
-#[derive(Clone, Debug, Default)]
-pub struct Limits {}
-
-/// The cache, and how to reach the sources.
-pub struct Store {}
-
-impl Store {
-    /// A store over the cache folder `dir`.
-    pub fn new(dir: impl Into<PathBuf>, limits: Limits) -> Self {
-        let _ = (dir.into(), limits);
-        Self {}
-    }
-
-    /// Where models are cached by default.
-    pub fn default_dir() -> PathBuf {
-        PathBuf::new()
-    }
-}
-
 impl StoreError {
-    /// The public name of the class.
-    pub fn reason(&self) -> &'static str {
-        "StoreUnavailable"
+    /// The public name of the class, as conditions, readiness and metrics carry it.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "ModelNotFound",
+            Self::Unauthorized(_) => "ModelUnauthorized",
+            Self::ChecksumMismatch { .. } => "ChecksumMismatch",
+            Self::Invalid(_) => "ModelInvalid",
+            Self::Unavailable(_) | Self::Disk { .. } => "StoreUnavailable",
+        }
+    }
+
+    /// The exit code of a server that cannot serve for this reason (sysexits' numbers).
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotFound(_) => 66,
+            Self::Unauthorized(_) => 77,
+            Self::ChecksumMismatch { .. } | Self::Invalid(_) => 65,
+            Self::Unavailable(_) | Self::Disk { .. } => 69,
+        }
+    }
+
+    fn disk(what: impl Into<String>, cause: io::Error) -> Self {
+        Self::Disk { what: what.into(), cause }
+    }
+
+    /// What a failure to read the user's own file means.
+    fn file(path: &Path, cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound(format!("no file {}", path.display())),
+            io::ErrorKind::PermissionDenied => Self::Unauthorized(format!("cannot read {}: {cause}", path.display())),
+            _ => Self::disk(format!("cannot read {}", path.display()), cause),
+        }
+    }
+
+    fn check_sum(uri: &str, expected: Option<&String>, found: &str) -> Result<(), Self> {
+        match expected {
+            Some(expected) if expected != found => {
+                Err(Self::ChecksumMismatch { uri: uri.to_owned(), expected: expected.clone(), found: found.to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// Fetches.
-///
-/// # Errors
-/// See [`StoreError`].
-pub async fn fetch(source: &Source, store: &Store, progress: &Progress) -> Result<Artifact, StoreError> {
-    let _ = (store, progress);
-    let model = PathBuf::from(source.uri.trim_start_matches("file:"));
-    Ok(Artifact { model, digest: String::new(), bytes: 0 })
+/// Runs file work where it blocks nobody. It runs to its end even if the caller goes away.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(StoreError::disk("file work was broken off", io::Error::other(error))),
+    }
 }

@@ -1,16 +1,59 @@
 //! tract: ONNX in pure Rust.
+//!
+//! The way of a file: [`file`] reads it within bounds, [`lint`] refuses what tract would answer wrongly or die of, tract parses
+//! it, [`probe`] settles the signature by planning the smallest shapes. The way of a request: [`plans`] gives the plan for its
+//! shapes (tract is several times faster, and sometimes only right, when shapes are concrete), [`plan`] runs it.
 
 use std::path::Path;
 
 use modelyard_wire::Tensor;
+use tract_onnx::prelude::InferenceModel;
 
-use super::{Engine, Facts, LoadError, RunError, Stop};
+use super::quiet::catch;
+use super::{Engine, Facts, LoadError, Problem, RunError, Stop};
 use crate::signature::Signature;
+
+mod declared;
+mod facts;
+mod file;
+mod lint;
+mod plan;
+mod plans;
+mod probe;
+mod rules;
+mod scope;
+mod tensors;
+mod weights;
+
+use declared::Declared;
+use file::File;
+use plans::Plans;
 
 /// A model that tract runs.
 pub struct Tract {
     signature: Signature,
     facts: Facts,
+    plans: Plans,
+}
+
+/// What a file says of itself, whether or not it runs.
+pub struct Examined {
+    /// What the file holds.
+    pub facts: Facts,
+    /// What the file declares; free where tract's analysis would know more.
+    pub signature: Option<Signature>,
+    /// What keeps it from running; empty for a model that may be given to tract.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads and checks a file without giving it to tract.
+///
+/// # Errors
+/// [`LoadError::Read`] and [`LoadError::Invalid`]; what is merely unsupported is in [`Examined::problems`].
+pub fn examine(path: &Path) -> Result<Examined, LoadError> {
+    let file = File::read(path)?;
+    let problems = lint::lint(&file)?;
+    Ok(Examined { facts: facts::collect(&file), signature: Declared::of(file.graph()).signature(), problems })
 }
 
 impl Tract {
@@ -19,7 +62,40 @@ impl Tract {
     /// # Errors
     /// See [`LoadError`].
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        Err(LoadError::Unsupported(path.display().to_string()))
+        let file = File::read(path)?;
+        let problems = lint::lint(&file)?;
+        if !problems.is_empty() {
+            return Err(LoadError::unsupported(&problems));
+        }
+        let (facts, declared) = (facts::collect(&file), Declared::of(file.graph()));
+        let parsed = parse(&file)?;
+        // The file's copy of the weights; tract has its own.
+        drop(file);
+        let plans = Plans::new(parsed, facts.bytes);
+        let signature = probe::settle(&declared, &plans)?;
+        Ok(Self { signature, facts, plans })
+    }
+
+    /// How many plans are held, for tests of the bound.
+    pub fn plan_count(&self) -> usize {
+        self.plans.len()
+    }
+}
+
+/// tract's reading of the file. Symbols stay free; value info is ignored, since exporters write facts there that a concrete
+/// shape contradicts.
+fn parse(file: &File) -> Result<InferenceModel, LoadError> {
+    let onnx = tract_onnx::Onnx {
+        // Read, not mapped: a file that shrinks under a map kills the process.
+        provider: std::sync::Arc::new(tract_onnx::data_resolver::FopenDataResolver),
+        ..tract_onnx::onnx().with_ignore_value_info(true)
+    };
+    let result = catch(|| onnx.parse(file.proto(), Some(file.folder())));
+    match result {
+        Ok(Ok(parsed)) if parsed.unresolved_inputs.is_empty() => Ok(parsed.model),
+        Ok(Ok(parsed)) => Err(LoadError::Invalid(format!("nothing defines {}", parsed.unresolved_inputs.join(", ")))),
+        Ok(Err(error)) => Err(LoadError::Unsupported(plan::shorten(&error))),
+        Err(panic) => Err(LoadError::Unsupported(format!("tract gave up on the file: {}", plan::cut(&panic)))),
     }
 }
 
@@ -32,7 +108,14 @@ impl Engine for Tract {
         &self.facts
     }
 
-    fn run(&self, _inputs: &[Tensor], _stop: &Stop) -> Result<Vec<Tensor>, RunError> {
-        Err(RunError::Internal(String::new()))
+    fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
+        for (tensor, spec) in inputs.iter().zip(&self.signature.inputs) {
+            if tensor.is_empty() {
+                let shape = tensor.shape();
+                return Err(RunError::InvalidData(format!("input '{}' is empty: shape {shape:?} has no elements", spec.name)));
+            }
+        }
+        let plan = self.plans.get(inputs)?;
+        plan.run(inputs, &self.signature, stop)
     }
 }

@@ -1,0 +1,29 @@
+//! The API as the cluster stores it: one file per part of the object. Doc comments are what `kubectl explain` and
+//! `modelyard explain` print, every default is in the schema, and what one field cannot say alone is a CEL rule whose
+//! message says what to write instead.
+
+#![allow(unreachable_pub, reason = "kube's derive repeats each public type inside a function")]
+
+mod crd;
+mod deployment;
+mod model;
+mod reason;
+mod resources;
+mod serving;
+mod status;
+mod units;
+
+pub use crd::crds;
+pub use deployment::{ModelDeployment, ModelDeploymentSpec};
+pub use model::{Artefact, Model, NamedModel};
+pub use reason::{Class, Reason};
+pub use resources::{Compute, Resources};
+pub use serving::{Batching, Queue, Serving};
+pub use status::{Failure, ModelDeploymentStatus, RevisionStatus, Role};
+
+/// The API group.
+pub const GROUP: &str = "modelyard.dev";
+/// The served and stored version.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of every object of ours.
+pub const API_VERSION: &str = "modelyard.dev/v1alpha1";

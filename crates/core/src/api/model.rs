@@ -1,0 +1,60 @@
+//! What is served: one model, or several in one server.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// One model to serve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Model {
+    /// The model's name in URLs, such as `/v2/models/NAME/infer`. Without one it is the object's name. It must not contain `/` or `:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[^/:]+$"))]
+    pub name: Option<String>,
+    #[serde(flatten)]
+    #[allow(missing_docs)]
+    pub artefact: Artefact,
+}
+
+/// One of several models in one server, told apart by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NamedModel {
+    /// The model's name in URLs, such as `/v2/models/NAME/infer`; unique in this object. It must not contain `/` or `:`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[^/:]+$"))]
+    pub name: String,
+    #[serde(flatten)]
+    #[allow(missing_docs)]
+    pub artefact: Artefact,
+}
+
+/// Where a model comes from, and what it calls itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Artefact {
+    /// Where the model is: `file:PATH`, `http://HOST/PATH` or `https://HOST/PATH`. An artefact is a .onnx file, a folder with
+    /// one (external data beside it), or a .tar, .tar.gz or .zip of that. A relative `file:` path starts, in local mode, at the
+    /// folder of the YAML file.
+    #[schemars(length(min = 1, max = 4096))]
+    #[x_kube(validation = Rule::new("self.matches('^(file:.+|https?://[^/?#]+.*)$')")
+        .message("must be file:PATH, http://HOST/PATH or https://HOST/PATH"))]
+    pub uri: String,
+    /// The SHA-256 of the artefact's bytes, as 64 hexadecimal digits. It is checked while the bytes arrive; a model with another
+    /// sum never becomes ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+    pub sha256: Option<String>,
+    /// The version in URLs and in answers, 1 or more.
+    #[serde(default = "first_version")]
+    #[schemars(range(min = 1))]
+    pub version: i64,
+    /// Class names by index of a classifier's scores: for the classification extension, for `modelyard predict` and
+    /// `modelyard evaluate`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 65536), extend("x-kubernetes-list-type" = "atomic"))]
+    pub classes: Vec<String>,
+}
+
+const fn first_version() -> i64 {
+    1
+}

@@ -1,0 +1,89 @@
+//! What is: written by the controller, never by a person.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What runs and how it fares.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelDeploymentStatus {
+    /// The generation of the spec that this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Where clients find it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Replicas that exist, of all revisions. The scale subresource reads it.
+    #[serde(default)]
+    pub replicas: i32,
+    /// Replicas that answer, of all revisions.
+    #[serde(default)]
+    pub ready_replicas: i32,
+    /// Ready and wanted replicas in one, such as `1/2`, for the table of `kubectl get`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_of_wanted: Option<String>,
+    /// The label selector of the replicas' pods. The scale subresource reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// The revisions that still count, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub revisions: Vec<RevisionStatus>,
+    /// The newest failure; cleared when a replica of that revision serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// `Serving`: some revision answers, or is parked at zero. `UpToDate`: the newest spec carries all traffic. `Ready`: both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// One revision: the replicas that one state of the spec has made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionStatus {
+    /// The revision: a hash of what shapes a server.
+    pub name: String,
+    /// The model's version, where the revision serves one model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// What the revision is to clients.
+    pub role: Role,
+    /// Replicas that exist.
+    pub replicas: i32,
+    /// Replicas that answer.
+    pub ready_replicas: i32,
+    /// Its share of the traffic, in percent.
+    pub weight: i32,
+}
+
+/// What a revision is to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Role {
+    /// Serves, and is what a failing newer one falls back to.
+    Stable,
+    /// Newer than the stable one, on its way to replace it.
+    Candidate,
+    /// Older than the stable one, without traffic.
+    Retired,
+}
+
+/// Why a revision does not serve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// The reason, as in the conditions.
+    pub reason: crate::api::Reason, // spelt out: the derive brings a `Reason` of kube into scope
+    /// Which object is at fault, and what to do.
+    pub message: String,
+    /// The pod, or in local mode the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// The server's exit code, where it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// When it happened.
+    pub at: Time,
+}

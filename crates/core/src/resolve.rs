@@ -1,0 +1,267 @@
+//! From what somebody wrote to what is to be: names filled in, durations and sizes read, the revision named. Every way to fail is
+//! here; what comes out can be planned and launched without another check.
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::api::{Artefact, Compute, ModelDeployment, Reason, Resources, Serving};
+use crate::plan::Capacity;
+use crate::server_config::{BatchingConfig, ModelConfig, QueueConfig, ServerConfig, ServingConfig};
+use crate::units;
+
+/// A deployment that can be planned and launched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// The object's name.
+    pub name: String,
+    /// The object's namespace, where it has one.
+    pub namespace: Option<String>,
+    /// The generation of the spec, where a cluster counts it.
+    pub generation: Option<i64>,
+    /// The revision that this spec makes.
+    pub revision: String,
+    /// The model's version, where there is one model.
+    pub version: Option<i64>,
+    /// Replicas wanted.
+    pub replicas: u32,
+    /// Whether a new revision may take room beside the old one.
+    pub capacity: Capacity,
+    /// What each replica serves, and how.
+    pub config: ServerConfig,
+    /// CPU and memory of each replica.
+    pub resources: Resources,
+}
+
+/// A spec that cannot be served: the user's to mend.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct Invalid {
+    /// Path of the field, such as `spec.models[1].name`.
+    pub field: String,
+    /// What was found, and what was expected.
+    pub message: String,
+}
+
+impl Invalid {
+    /// The reason in conditions, events and metrics.
+    pub const REASON: Reason = Reason::InvalidSpec;
+
+    fn new(field: impl Into<String>, message: impl ToString) -> Self {
+        Self { field: field.into(), message: message.to_string() }
+    }
+}
+
+/// Resolves a deployment.
+///
+/// `file:` paths stay as they are written: who launches the server knows where they start.
+///
+/// # Errors
+/// Names the first field that is wrong. After the schema and the CEL rules there is little left: an object that reached the
+/// cluster before a rule did, and numbers beyond every machine.
+pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
+    let name = object.metadata.name.clone().filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| Invalid::new("metadata.name", "expected a name, found none"))?;
+    let spec = &object.spec;
+    let models = match (&spec.model, spec.models.as_slice()) {
+        (Some(model), []) => vec![config_of(model.name.as_deref().unwrap_or(&name), &model.artefact)],
+        (None, models @ [_, ..]) => models.iter().map(|model| config_of(&model.name, &model.artefact)).collect(),
+        (Some(_), _) => return Err(Invalid::new("spec", "expected one of model and models, found both")),
+        (None, _) => return Err(Invalid::new("spec", "expected one of model and models, found neither")),
+    };
+    let replicas = u32::try_from(spec.replicas)
+        .map_err(|_| Invalid::new("spec.replicas", format!("expected 0 or more, found {}", spec.replicas)))?;
+    check(&spec.resources)?;
+    let config = ServerConfig { models, serving: serving(&spec.serving, &spec.resources)? };
+    config.check().map_err(|wrong| {
+        let field = if spec.model.is_some() { wrong.field.replacen("models[0]", "model", 1) } else { wrong.field };
+        Invalid::new(format!("spec.{field}"), wrong.message)
+    })?;
+    Ok(Resolved {
+        revision: revision(&config, &spec.resources),
+        version: spec.model.as_ref().map(|model| model.artefact.version),
+        name,
+        namespace: object.metadata.namespace.clone(),
+        generation: object.metadata.generation,
+        replicas,
+        capacity: Capacity::Auto,
+        config,
+        resources: spec.resources.clone(),
+    })
+}
+
+fn config_of(name: &str, artefact: &Artefact) -> ModelConfig {
+    ModelConfig {
+        name: name.to_owned(),
+        uri: artefact.uri.clone(),
+        sha256: artefact.sha256.as_ref().map(|sum| sum.to_ascii_lowercase()),
+        version: artefact.version,
+        classes: artefact.classes.clone(),
+    }
+}
+
+fn serving(spec: &Serving, resources: &Resources) -> Result<ServingConfig, Invalid> {
+    let duration = |field: &str, value: kube::core::Duration| {
+        if value.is_negative() {
+            return Err(Invalid::new(format!("spec.serving.{field}"), format!("expected 0s or more, found {value}")));
+        }
+        Ok(std::time::Duration::from(value))
+    };
+    let count = |field: &str, value: i32| {
+        u32::try_from(value)
+            .map_err(|_| Invalid::new(format!("spec.serving.{field}"), format!("expected 1 or more, found {value}")))
+    };
+    let batching = match &spec.batching {
+        Some(batching) => Some(BatchingConfig {
+            max_size: count("batching.maxSize", batching.max_size)?,
+            max_delay: duration("batching.maxDelay", batching.max_delay)?,
+        }),
+        None => None,
+    };
+    let written = spec.threads.map(|threads| count("threads", threads)).transpose()?;
+    let allowed = threads_allowed(resources)?;
+    Ok(ServingConfig {
+        request_timeout: duration("requestTimeout", spec.request_timeout)?,
+        max_request_bytes: units::whole(&spec.max_request_bytes.0)
+            .map_err(|error| Invalid::new("spec.serving.maxRequestBytes", error))?,
+        queue: QueueConfig { max_length: count("queue.maxLength", spec.queue.max_length)? },
+        batching,
+        threads: written.map_or(allowed, |threads| Some(allowed.map_or(threads, |most| threads.min(most)))),
+        drain_delay: duration("drainDelay", spec.drain_delay)?,
+    })
+}
+
+/// The CPU limit as a number of threads, rounded up; at least one.
+fn threads_allowed(resources: &Resources) -> Result<Option<u32>, Invalid> {
+    let Some(cpu) = resources.limits.as_ref().and_then(|limits| limits.cpu.as_ref()) else { return Ok(None) };
+    let cores = units::whole(&cpu.0).map_err(|error| Invalid::new("spec.resources.limits.cpu", error))?;
+    Ok(Some(u32::try_from(cores).unwrap_or(u32::MAX).max(1)))
+}
+
+/// Every amount can be read, and no request is above its limit.
+fn check(resources: &Resources) -> Result<(), Invalid> {
+    let none = Compute::default();
+    let (requests, limits) = (&resources.requests, resources.limits.as_ref().unwrap_or(&none));
+    for (name, request, limit) in [("cpu", &requests.cpu, &limits.cpu), ("memory", &requests.memory, &limits.memory)] {
+        let read = |list: &str, amount: &Option<Quantity>| match amount {
+            Some(amount) => {
+                units::milli(&amount.0).map(Some).map_err(|error| Invalid::new(format!("spec.resources.{list}.{name}"), error))
+            }
+            None => Ok(None),
+        };
+        if let (Some(asked), Some(most)) = (read("requests", request)?, read("limits", limit)?)
+            && asked > most
+        {
+            return Err(Invalid::new(format!("spec.resources.requests.{name}"), format!("expected at most limits.{name}")));
+        }
+    }
+    Ok(())
+}
+
+/// Names what shapes a replica: its whole server configuration (`drainDelay` too, or a change of it would reach nobody) and its
+/// resources. The number of replicas does not shape one.
+///
+/// The name is the beginning of the SHA-256 of that as JSON with sorted keys, so it does not depend on the order of fields; a
+/// field that a later release adds must stay out of the JSON while it has its default, or that release would restart every model.
+fn revision(config: &ServerConfig, resources: &Resources) -> String {
+    #[derive(Serialize)]
+    struct Shape<'a> {
+        config: &'a ServerConfig,
+        resources: &'a Resources,
+    }
+    let shape = serde_json::to_value(Shape { config, resources }).map(sorted).unwrap_or_default();
+    let sum = Sha256::digest(shape.to_string());
+    sum.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<(String, Value)> = fields.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            fields.sort_by(|left, right| left.0.cmp(&right.0));
+            Value::Object(fields.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        scalar => scalar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(spec: Value) -> ModelDeployment {
+        let mut value = json!({"apiVersion": crate::api::API_VERSION, "kind": "ModelDeployment", "metadata": {"name": "mnist"}, "spec": spec});
+        crate::schema::schemas()[0].complete(&mut value);
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn resolved(spec: Value) -> Resolved {
+        resolve(&object(spec)).unwrap()
+    }
+
+    #[test]
+    fn the_shortest_spec_is_complete() {
+        let one = resolved(json!({"model": {"uri": "file:mnist.onnx"}}));
+        assert_eq!((one.name.as_str(), one.replicas, one.version), ("mnist", 1, Some(1)));
+        assert_eq!(one.config.models[0].name, "mnist");
+        assert_eq!(one.config.serving, ServingConfig::default());
+    }
+
+    #[test]
+    fn threads_follow_the_cpu_limit() {
+        for (spec, threads) in [
+            (json!({}), None),
+            (json!({"serving": {"threads": 3}}), Some(3)),
+            (json!({"resources": {"limits": {"cpu": "1500m"}}}), Some(2)),
+            (json!({"resources": {"limits": {"cpu": 2}}, "serving": {"threads": 8}}), Some(2)),
+            (json!({"resources": {"limits": {"cpu": "100m"}}, "serving": {"threads": 1}}), Some(1)),
+        ] {
+            let mut spec = spec;
+            spec["model"] = json!({"uri": "file:m.onnx"});
+            assert_eq!(resolved(spec.clone()).config.serving.threads, threads, "{spec}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_revision_never_changes_by_accident() {
+        let base = json!({"model": {"uri": "file:mnist.onnx"}});
+        assert_eq!(resolved(base.clone()).revision, "72b2fc6772");
+        let with = |path: &str, value: Value| {
+            let mut spec = base.clone();
+            *spec.pointer_mut(path).unwrap() = value;
+            spec
+        };
+        let mut more = base.clone();
+        more["replicas"] = json!(5);
+        assert_eq!(resolved(more).revision, resolved(base.clone()).revision);
+        for changed in [
+            with("/model", json!({"uri": "file:other.onnx"})),
+            with("/model", json!({"uri": "file:mnist.onnx", "version": 2})),
+            with("", json!({"model": {"uri": "file:mnist.onnx"}, "serving": {"drainDelay": "6s"}})),
+            with("", json!({"model": {"uri": "file:mnist.onnx"}, "resources": {"requests": {"memory": "1Gi"}}})),
+        ] {
+            assert_ne!(resolved(changed.clone()).revision, resolved(base.clone()).revision, "{changed}");
+        }
+    }
+
+    #[test]
+    fn what_rules_did_not_stop_is_named() {
+        let two = json!({"model": {"uri": "file:a"}, "models": [{"name": "b", "uri": "file:b"}]});
+        for (spec, field) in [
+            (json!({}), "spec"),
+            (two, "spec"),
+            (json!({"model": {"uri": "s3://b/m"}}), "spec.model.uri"),
+            (json!({"models": [{"name": "a", "uri": "file:a"}, {"name": "a", "uri": "file:b"}]}), "spec.models[1].name"),
+            (json!({"model": {"uri": "file:a"}, "replicas": -1}), "spec.replicas"),
+            (json!({"model": {"uri": "file:a"}, "serving": {"maxRequestBytes": "much"}}), "spec.serving.maxRequestBytes"),
+            (json!({"model": {"uri": "file:a"}, "resources": {"limits": {"cpu": "x"}}}), "spec.resources.limits.cpu"),
+            (json!({"model": {"uri": "file:a"}, "resources": {"limits": {"cpu": "50m"}}}), "spec.resources.requests.cpu"),
+        ] {
+            assert_eq!(resolve(&object(spec.clone())).unwrap_err().field, field, "{spec}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What to tell: conditions, revisions and the newest failure, from what is wanted, seen and planned.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::api::{Class, ModelDeploymentStatus, Reason, RevisionStatus, Role};
+use crate::plan::{Observed, Plan, RevisionObserved};
+use crate::resolve::{Invalid, Resolved};
+
+/// Everything that a status is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The spec as resolved, with the plan for it; or why it cannot be.
+    pub wanted: Result<(&'a Resolved, &'a Plan), &'a Invalid>,
+    /// The generation of the object that was read.
+    pub generation: Option<i64>,
+    /// What is seen.
+    pub observed: &'a Observed,
+    /// The status as it was told last.
+    pub previous: Option<&'a ModelDeploymentStatus>,
+    /// Where clients find it.
+    pub url: Option<&'a str>,
+    /// The label selector of its pods; none where there are no pods.
+    pub selector: Option<&'a str>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// The status of one deployment.
+#[must_use]
+pub fn status(situation: &Situation<'_>) -> ModelDeploymentStatus {
+    let seen = &situation.observed.revisions;
+    let (replicas, ready) = (seen.iter().map(|one| one.running).sum(), seen.iter().map(|one| one.ready).sum());
+    let wanted = situation.wanted.ok().map(|(resolved, _)| resolved.replicas);
+    let failing = newest_failing(seen);
+    let before = situation.previous.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    ModelDeploymentStatus {
+        observed_generation: situation.generation,
+        url: situation.url.map(str::to_owned),
+        replicas: whole(replicas),
+        ready_replicas: whole(ready),
+        ready_of_wanted: wanted.map(|wanted| format!("{ready}/{wanted}")),
+        selector: situation.selector.map(str::to_owned),
+        revisions: revisions(situation),
+        failure: failing.and_then(|one| one.failure.clone()),
+        conditions: conditions(situation).into_iter().map(|verdict| verdict.into_condition(situation, before)).collect(),
+    }
+}
+
+/// One condition before it has a time.
+struct Verdict {
+    kind: &'static str,
+    holds: bool,
+    reason: Reason,
+    message: String,
+}
+
+impl Verdict {
+    fn new(kind: &'static str, holds: bool, reason: Reason, message: impl Into<String>) -> Self {
+        Self { kind, holds, reason, message: message.into() }
+    }
+
+    /// The time of a transition stays as long as the status does.
+    fn into_condition(self, situation: &Situation<'_>, before: &[Condition]) -> Condition {
+        let status = if self.holds { "True" } else { "False" };
+        let unchanged = before.iter().find(|one| one.type_ == self.kind && one.status == status);
+        Condition {
+            type_: self.kind.to_owned(),
+            status: status.to_owned(),
+            reason: self.reason.as_str().to_owned(),
+            message: self.message,
+            observed_generation: situation.generation,
+            last_transition_time: unchanged.map_or(Time(situation.now), |one| one.last_transition_time.clone()),
+        }
+    }
+}
+
+fn conditions(situation: &Situation<'_>) -> [Verdict; 3] {
+    let serving = serving(situation);
+    let up_to_date = up_to_date(situation);
+    let ready = match (serving.holds, up_to_date.holds) {
+        (true, true) => Verdict::new("Ready", true, serving.reason, serving.message.clone()),
+        // The new revision's trouble says more than the silence that it causes.
+        (_, false) => Verdict::new("Ready", false, up_to_date.reason, up_to_date.message.clone()),
+        (false, true) => Verdict::new("Ready", false, serving.reason, serving.message.clone()),
+    };
+    [serving, up_to_date, ready]
+}
+
+/// Whether some revision answers, or is parked at zero and can start.
+fn serving(situation: &Situation<'_>) -> Verdict {
+    let seen = &situation.observed.revisions;
+    let ready: u32 = seen.iter().map(|one| one.ready).sum();
+    let verdict = |holds, reason, message: String| Verdict::new("Serving", holds, reason, message);
+    if ready > 0 {
+        return verdict(true, Reason::Serving, format!("{} answer", count(ready)));
+    }
+    match situation.wanted {
+        Err(invalid) => verdict(false, Invalid::REASON, invalid.to_string()),
+        Ok((resolved, _)) if resolved.replicas == 0 => verdict(true, Reason::ScaledToZero, "no replica is wanted".to_owned()),
+        Ok((resolved, _)) => {
+            let (reason, message) = trouble(seen.iter().find(|one| one.revision == resolved.revision));
+            verdict(false, reason, message)
+        }
+    }
+}
+
+/// Whether the newest spec carries all traffic with all its replicas.
+fn up_to_date(situation: &Situation<'_>) -> Verdict {
+    let verdict = |holds, reason, message: String| Verdict::new("UpToDate", holds, reason, message);
+    let (resolved, plan) = match situation.wanted {
+        Ok(wanted) => wanted,
+        Err(invalid) => return verdict(false, Invalid::REASON, invalid.to_string()),
+    };
+    let seen = &situation.observed.revisions;
+    let new = seen.iter().find(|one| one.revision == resolved.revision);
+    let ready = new.map_or(0, |one| one.ready);
+    let alone = seen.iter().filter(|one| one.revision != resolved.revision).all(|one| one.running == 0);
+    let carries = plan.revision(&resolved.revision).is_some_and(|one| one.weight == 100);
+    if ready >= resolved.replicas && alone && carries {
+        let reason = if resolved.replicas == 0 { Reason::ScaledToZero } else { Reason::Serving };
+        return verdict(
+            true,
+            reason,
+            format!("revision {} has {ready} of {} replicas ready", resolved.revision, resolved.replicas),
+        );
+    }
+    let (reason, message) = trouble(new);
+    if reason.class() == Class::UnderWay && !alone {
+        let (name, wanted) = (&resolved.revision, resolved.replicas);
+        return verdict(false, Reason::RollingOut, format!("revision {name} has {ready} of {wanted} replicas ready; {message}"));
+    }
+    verdict(false, reason, message)
+}
+
+/// What keeps a revision from serving: its failure, or what it is doing.
+fn trouble(revision: Option<&RevisionObserved>) -> (Reason, String) {
+    let waiting = || (Reason::Scheduling, "replicas are being started".to_owned());
+    let Some(revision) = revision else { return waiting() };
+    if let Some(failure) = &revision.failure {
+        return (failure.reason, failure.message.clone());
+    }
+    if let Some(progress) = &revision.progress {
+        return progress.clone();
+    }
+    if revision.running > 0 && revision.ready < revision.running {
+        return (Reason::Loading, format!("{} of {} replicas are ready", revision.ready, revision.running));
+    }
+    if revision.ready > 0 {
+        return (Reason::RollingOut, format!("{} ready", count(revision.ready)));
+    }
+    waiting()
+}
+
+fn newest_failing(seen: &[RevisionObserved]) -> Option<&RevisionObserved> {
+    seen.iter().filter(|one| one.failure.is_some() && one.ready == 0).max_by_key(|one| one.created)
+}
+
+/// The revisions, the newest first. Stable is the one with the most traffic; of the others, the spec's own is the candidate.
+fn revisions(situation: &Situation<'_>) -> Vec<RevisionStatus> {
+    let mut seen: Vec<&RevisionObserved> = situation.observed.revisions.iter().collect();
+    seen.sort_by(|left, right| right.created.cmp(&left.created).then_with(|| left.revision.cmp(&right.revision)));
+    let wanted = situation.wanted.ok();
+    let weight = |one: &RevisionObserved| match wanted {
+        Some((_, plan)) => plan.revision(&one.revision).map_or(0, |planned| planned.weight),
+        None => situation
+            .previous
+            .and_then(|status| status.revisions.iter().find(|known| known.name == one.revision))
+            .map_or(0, |known| u32::try_from(known.weight).unwrap_or(0)),
+    };
+    let stable =
+        seen.iter().filter(|one| one.ready > 0).max_by_key(|one| (weight(one), one.created)).map(|one| one.revision.clone());
+    let role = |one: &RevisionObserved| {
+        if Some(&one.revision) == stable.as_ref() {
+            Role::Stable
+        } else if wanted.is_some_and(|(resolved, _)| resolved.revision == one.revision) {
+            Role::Candidate
+        } else {
+            Role::Retired
+        }
+    };
+    seen.into_iter()
+        .map(|one| RevisionStatus {
+            name: one.revision.clone(),
+            version: one.version,
+            role: role(one),
+            replicas: whole(one.running),
+            ready_replicas: whole(one.ready),
+            weight: whole(weight(one)),
+        })
+        .collect()
+}
+
+fn count(replicas: u32) -> String {
+    format!("{replicas} {}", if replicas == 1 { "replica" } else { "replicas" })
+}
+
+fn whole(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use serde_json::json;
+
+use super::*;
+use crate::api::Failure;
+use crate::plan::plan;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn resolved(replicas: i32) -> Resolved {
+    let mut object = json!({"apiVersion": crate::api::API_VERSION, "kind": "ModelDeployment", "metadata": {"name": "m"},
+        "spec": {"model": {"uri": "file:m.onnx"}, "replicas": replicas}});
+    crate::schema::schemas()[0].complete(&mut object);
+    let mut resolved = crate::resolve::resolve(&serde_json::from_value(object).unwrap()).unwrap();
+    resolved.revision = "new".to_owned();
+    resolved
+}
+
+fn revision(name: &str, created: i64, running: u32, ready: u32) -> RevisionObserved {
+    RevisionObserved {
+        wanted: running,
+        running,
+        ready,
+        served: ready > 0,
+        version: Some(1),
+        ..RevisionObserved::new(name.to_owned(), at(created))
+    }
+}
+
+fn told(resolved: &Resolved, observed: &Observed, previous: Option<&ModelDeploymentStatus>, now: i64) -> ModelDeploymentStatus {
+    let plan = plan(resolved, observed, at(now));
+    status(&Situation {
+        wanted: Ok((resolved, &plan)),
+        generation: Some(3),
+        observed,
+        previous,
+        url: Some("http://m.ns.svc"),
+        selector: None,
+        now: at(now),
+    })
+}
+
+fn summary(status: &ModelDeploymentStatus) -> Vec<(String, String, String)> {
+    status.conditions.iter().map(|one| (one.type_.clone(), one.status.clone(), one.reason.clone())).collect()
+}
+
+fn expect(status: &ModelDeploymentStatus, expected: [(&str, &str, &str); 3]) {
+    let expected = expected.map(|(kind, status, reason)| (kind.to_owned(), status.to_owned(), reason.to_owned()));
+    assert_eq!(summary(status), expected, "{:?}", status.conditions);
+}
+
+#[test]
+fn from_nothing_to_serving() {
+    let resolved = resolved(2);
+    let empty = told(&resolved, &Observed::default(), None, 10);
+    expect(&empty, [("Serving", "False", "Scheduling"), ("UpToDate", "False", "Scheduling"), ("Ready", "False", "Scheduling")]);
+    let mut loading = revision("new", 1, 2, 0);
+    loading.progress = Some((Reason::Downloading, "12 of 40 MB".to_owned()));
+    let loading = told(&resolved, &Observed { revisions: vec![loading] }, Some(&empty), 11);
+    expect(
+        &loading,
+        [("Serving", "False", "Downloading"), ("UpToDate", "False", "Downloading"), ("Ready", "False", "Downloading")],
+    );
+    assert_eq!(loading.conditions[2].last_transition_time.0, at(10), "still False: the time stays");
+    let partly = told(&resolved, &Observed { revisions: vec![revision("new", 1, 2, 1)] }, Some(&loading), 12);
+    expect(&partly, [("Serving", "True", "Serving"), ("UpToDate", "False", "Loading"), ("Ready", "False", "Loading")]);
+    let full = told(&resolved, &Observed { revisions: vec![revision("new", 1, 2, 2)] }, Some(&partly), 13);
+    expect(&full, [("Serving", "True", "Serving"), ("UpToDate", "True", "Serving"), ("Ready", "True", "Serving")]);
+    assert_eq!(full.conditions[0].last_transition_time.0, at(12));
+    assert_eq!(full.conditions[2].last_transition_time.0, at(13));
+    assert_eq!(full.ready_of_wanted.as_deref(), Some("2/2"));
+    assert_eq!((full.revisions[0].role, full.revisions[0].weight), (Role::Stable, 100));
+}
+
+#[test]
+fn old_serving_and_new_failing_are_two_facts() {
+    let mut new = revision("new", 2, 1, 0);
+    new.failure = Some(Failure {
+        reason: Reason::ChecksumMismatch,
+        message: "file:m.onnx has another sum".to_owned(),
+        pod: None,
+        exit_code: None,
+        at: Time(at(5)),
+    });
+    let observed = Observed { revisions: vec![revision("old", 1, 2, 2), new] };
+    let status = told(&resolved(2), &observed, None, 20);
+    expect(
+        &status,
+        [("Serving", "True", "Serving"), ("UpToDate", "False", "ChecksumMismatch"), ("Ready", "False", "ChecksumMismatch")],
+    );
+    assert_eq!(status.failure.unwrap().reason, Reason::ChecksumMismatch);
+    let roles: Vec<_> = status.revisions.iter().map(|one| (one.name.as_str(), one.role, one.weight)).collect();
+    assert_eq!(roles, [("new", Role::Candidate, 0), ("old", Role::Stable, 100)]);
+}
+
+#[test]
+fn zero_is_well_and_an_invalid_spec_keeps_what_serves() {
+    let zero = told(&resolved(0), &Observed::default(), None, 1);
+    expect(&zero, [("Serving", "True", "ScaledToZero"), ("UpToDate", "True", "ScaledToZero"), ("Ready", "True", "ScaledToZero")]);
+    let invalid = Invalid { field: "spec".to_owned(), message: "expected one of model and models, found neither".to_owned() };
+    let observed = Observed { revisions: vec![revision("old", 1, 1, 1)] };
+    let status = status(&Situation {
+        wanted: Err(&invalid),
+        generation: Some(4),
+        observed: &observed,
+        previous: None,
+        url: None,
+        selector: None,
+        now: at(1),
+    });
+    expect(&status, [("Serving", "True", "Serving"), ("UpToDate", "False", "InvalidSpec"), ("Ready", "False", "InvalidSpec")]);
+}

@@ -1,0 +1,85 @@
+//! The `.onnx` file itself: read within a bound, decoded, never trusted.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use prost::Message;
+use tract_onnx::pb::{GraphProto, ModelProto};
+
+use crate::engine::LoadError;
+
+/// The largest `.onnx` file: what one protobuf message may hold.
+pub(super) const MAX_FILE_BYTES: u64 = i32::MAX as u64;
+
+/// The largest sum of external data.
+pub(super) const MAX_EXTERNAL_BYTES: u64 = 64 << 30;
+
+/// A decoded file that holds a graph.
+pub(super) struct File {
+    proto: ModelProto,
+    folder: String,
+    bytes: u64,
+}
+
+impl File {
+    /// Reads and decodes `path`.
+    pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
+        let raw = slurp(path)?;
+        let proto = ModelProto::decode(raw.as_slice())
+            .map_err(|error| LoadError::Invalid(format!("{} is not an ONNX file, or is cut short: {error}", name_of(path))))?;
+        if proto.graph.is_none() {
+            return Err(LoadError::Invalid(format!("{} is not an ONNX file: it holds no graph", name_of(path))));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let Some(folder) = folder.to_str() else {
+            return Err(LoadError::Invalid(format!("the path of {} is not UTF-8", name_of(path))));
+        };
+        Ok(Self { proto, folder: folder.to_owned(), bytes: raw.len() as u64 })
+    }
+
+    /// The message.
+    pub(super) const fn proto(&self) -> &ModelProto {
+        &self.proto
+    }
+
+    /// The message's graph, which [`File::read`] made sure of.
+    pub(super) fn graph(&self) -> &GraphProto {
+        static NONE: LazyLock<GraphProto> = LazyLock::new(GraphProto::default);
+        self.proto.graph.as_ref().unwrap_or(&NONE)
+    }
+
+    /// The folder that external data must stay in.
+    pub(super) fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// The file's size.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+fn slurp(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let failed = |source| LoadError::Read { path: path.display().to_string(), source };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(LoadError::Invalid(format!("{} is not a regular file", name_of(path))));
+    }
+    let too_large = |size| LoadError::Invalid(format!("the file has {size} bytes; an .onnx file has at most {MAX_FILE_BYTES}"));
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(too_large(metadata.len()));
+    }
+    let mut raw = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+    // The file may grow while it is read.
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut raw).map_err(failed)?;
+    if raw.len() as u64 > MAX_FILE_BYTES {
+        return Err(too_large(raw.len() as u64));
+    }
+    Ok(raw)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}

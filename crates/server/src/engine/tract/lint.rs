@@ -1,0 +1,190 @@
+//! What tract must never see: files that it would crash on, answer wrongly, or not know. Every refusal names the node, the
+//! operator and the reason; all of them at once.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+
+use super::facts::{bodies, full_domain, operator_name};
+use super::file::{File, MAX_EXTERNAL_BYTES};
+use super::rules::{self, Neighbours};
+use super::scope::{self, node_name};
+use super::weights::{self, External, datatype_name, element_bytes, is_external};
+use crate::engine::{LoadError, Problem};
+
+/// Versions of ONNX's default operator set that were seen to work.
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
+
+/// The newest version of the file format.
+const NEWEST_IR: i64 = 13;
+
+/// Operators that tract registers, by name alone: it does not look at domains.
+static KNOWN: LazyLock<HashSet<String>> = LazyLock::new(|| tract_onnx::onnx().op_register.0.into_keys().collect());
+
+/// ONNX-ML operators that tract has.
+const ML: [&str; 6] =
+    ["ArrayFeatureExtractor", "CategoryMapper", "LinearClassifier", "LinearRegressor", "Normalizer", "TreeEnsembleClassifier"];
+
+/// ONNX Runtime's own operators that tract reads as ONNX Runtime does.
+const MICROSOFT: [&str; 10] = [
+    "BiasGelu",
+    "FastGelu",
+    "GatherBlockQuantized",
+    "Gelu",
+    "MatMulNBits",
+    "QuickGelu",
+    "SimplifiedLayerNormalization",
+    "SkipLayerNormalization",
+    "SkipSimplifiedLayerNormalization",
+    "RotaryEmbedding",
+];
+
+/// Every reason not to give the file to tract.
+///
+/// # Errors
+/// [`LoadError::Invalid`] or [`LoadError::Read`] for a file that no engine could run.
+pub(super) fn lint(file: &File) -> Result<Vec<Problem>, LoadError> {
+    let mut lint = Lint { folder: Path::new(file.folder()), problems: Vec::new(), unknown: BTreeMap::new(), external: 0 };
+    lint.versions(file)?;
+    scope::check(file.graph())?;
+    lint.graph(file, file.graph())?;
+    for ((operator, domain_known), (node, count)) in std::mem::take(&mut lint.unknown) {
+        let reason = match (domain_known, operator.as_str()) {
+            (_, "Loop") => format!("this engine has no loops ({count} in the file)"),
+            (true, _) => format!("this engine has no such operator ({count} in the file)"),
+            (false, _) => format!("this engine has no operators of that domain ({count} in the file)"),
+        };
+        lint.problems.push(Problem { node, operator, reason });
+    }
+    Ok(lint.problems)
+}
+
+struct Lint<'a> {
+    folder: &'a Path,
+    problems: Vec<Problem>,
+    /// Unregistered operators: whether the domain is known, the first node, and how many.
+    unknown: BTreeMap<(String, bool), (String, usize)>,
+    external: u64,
+}
+
+impl Lint<'_> {
+    fn problem(&mut self, node: &str, operator: &str, reason: impl Into<String>) {
+        self.problems.push(Problem { node: node.to_owned(), operator: operator.to_owned(), reason: reason.into() });
+    }
+
+    fn versions(&mut self, file: &File) -> Result<(), LoadError> {
+        let proto = file.proto();
+        if !(1..=NEWEST_IR).contains(&proto.ir_version) {
+            let found = proto.ir_version;
+            return Err(LoadError::Invalid(format!("IR version {found} is unknown; expected 1 to {NEWEST_IR}")));
+        }
+        let default = proto.opset_import.iter().find(|set| full_domain(&set.domain) == "ai.onnx");
+        match default.map(|set| set.version) {
+            Some(version) if OPSETS.contains(&version) => {}
+            Some(version) => {
+                let (oldest, newest) = (OPSETS.start(), OPSETS.end());
+                self.problem(
+                    "opset_import",
+                    "model",
+                    format!("operator set ai.onnx {version} is not supported; expected {oldest} to {newest}"),
+                );
+            }
+            None if file.graph().node.iter().all(|node| full_domain(&node.domain) != "ai.onnx") => {}
+            None => return Err(LoadError::Invalid("the file imports no operator set of ai.onnx".to_owned())),
+        }
+        Ok(())
+    }
+
+    fn graph(&mut self, file: &File, graph: &GraphProto) -> Result<(), LoadError> {
+        let weights: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+        for (what, values) in [("input", &graph.input), ("output", &graph.output)] {
+            for value in values.iter().filter(|value| !weights.contains(value.name.as_str())) {
+                self.declared(what, value, std::ptr::eq(graph, file.graph()));
+            }
+        }
+        for tensor in &graph.initializer {
+            self.weight(&tensor.name, "initializer", tensor)?;
+        }
+        if let Some(sparse) = graph.sparse_initializer.first() {
+            let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
+            self.problem(name, "initializer", "sparse initializers are not supported");
+        }
+        let neighbours = Neighbours::of(graph);
+        for node in &graph.node {
+            self.node(file, node, &neighbours)?;
+            for body in bodies(node) {
+                self.graph(file, body)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An input or output: a tensor of a known datatype, and for the model's inputs, of a known rank.
+    fn declared(&mut self, what: &str, value: &ValueInfoProto, top: bool) {
+        let Some(kind) = &value.r#type else {
+            if what == "input" && top {
+                self.problem(&value.name, what, "it declares no type");
+            }
+            return;
+        };
+        let Some(type_proto::Value::TensorType(tensor)) = &kind.value else {
+            return self.problem(&value.name, what, "it is not a tensor (sequences, maps and optional values are not supported)");
+        };
+        if tensor.elem_type != 0 && element_bytes(tensor.elem_type).is_none() {
+            let name = datatype_name(tensor.elem_type);
+            self.problem(&value.name, what, format!("datatype {name} is not supported by this engine"));
+        } else if what == "input" && top && (tensor.elem_type == 0 || tensor.shape.is_none()) {
+            self.problem(&value.name, what, "it declares no datatype or no shape; a request could not be checked");
+        }
+    }
+
+    fn weight(&mut self, name: &str, what: &str, tensor: &TensorProto) -> Result<(), LoadError> {
+        let Some(size) = element_bytes(tensor.data_type) else {
+            let datatype = datatype_name(tensor.data_type);
+            self.problem(name, what, format!("datatype {datatype} is not supported by this engine"));
+            return Ok(());
+        };
+        if is_external(tensor) && tensor.raw_data.is_empty() {
+            self.external = self.external.saturating_add(External::locate(tensor, self.folder)?.length);
+            if self.external > MAX_EXTERNAL_BYTES {
+                return Err(LoadError::Invalid(format!("the external data exceeds {MAX_EXTERNAL_BYTES} bytes")));
+            }
+        }
+        weights::check(tensor, size, self.folder)
+    }
+
+    fn node(&mut self, file: &File, node: &NodeProto, neighbours: &Neighbours<'_>) -> Result<(), LoadError> {
+        let (name, operator) = (node_name(node), operator_name(node));
+        let local = file.proto().functions.iter().any(|function| {
+            function.name.as_deref() == Some(&node.op_type)
+                && full_domain(function.domain.as_deref().unwrap_or("")) == full_domain(&node.domain)
+        });
+        if local {
+            self.problem(name, &operator, "it is a function of the file's own; inline functions before serving (onnx.inliner)");
+            return Ok(());
+        }
+        // Before the register: what tract has, and answers wrongly.
+        if let Some(reason) = rules::refusal(node, neighbours) {
+            self.problem(name, &operator, reason);
+            return Ok(());
+        }
+        let (domain_known, known) = match full_domain(&node.domain) {
+            "ai.onnx" => (true, !ML.contains(&node.op_type.as_str())),
+            "ai.onnx.ml" => (true, ML.contains(&node.op_type.as_str())),
+            "com.microsoft" => (true, MICROSOFT.contains(&node.op_type.as_str())),
+            _ => (false, false),
+        };
+        if !known || !KNOWN.contains(&node.op_type) {
+            self.unknown.entry((operator, domain_known)).or_insert_with(|| (name.to_owned(), 0)).1 += 1;
+            return Ok(());
+        }
+        for attribute in &node.attribute {
+            for tensor in attribute.t.iter().chain(&attribute.tensors) {
+                self.weight(name, &operator, tensor)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! One plan: the model made concrete for one set of input shapes, and its runs.
+
+use std::cell::Cell;
+
+use modelyard_wire::{DataType, Tensor};
+use parking_lot::Mutex;
+use tract_onnx::prelude::{
+    InferenceFact, InferenceModel, InferenceModelExt, TValue, TVec, TractError, TractResult, TypedModel, TypedSimplePlan,
+    TypedSimpleState,
+};
+use tract_onnx::tract_core::internal::DimLike;
+use tract_onnx::tract_core::plan::eval;
+use tract_onnx::tract_hir::infer::Factoid;
+
+use super::rules::MAX_TENSOR_BYTES;
+use super::tensors::{from_tract, to_tract, wire_datatype};
+use crate::engine::quiet::catch;
+use crate::engine::{RunError, Stop};
+use crate::signature::Signature;
+
+/// States kept for reuse; more than this many runs at once make theirs anew (half a microsecond).
+const SPARE_STATES: usize = 16;
+
+/// A runnable model for fixed input shapes.
+pub(super) struct Plan {
+    plan: std::sync::Arc<TypedSimplePlan>,
+    /// States kept for reuse. A plan with operators that keep state of their own (tract's recurrent nets go on where the last
+    /// run ended) keeps none, or one request would see another's past.
+    spare: Option<Mutex<Vec<TypedSimpleState>>>,
+}
+
+/// What tract's analysis says of an output: its datatype, and its dimensions where they do not depend on data.
+pub(super) struct Typed {
+    pub(super) datatype: Option<DataType>,
+    pub(super) shape: Vec<Option<usize>>,
+}
+
+impl Plan {
+    /// Builds the plan for inputs of these shapes. The error is tract's, in words.
+    pub(super) fn build(source: &InferenceModel, shapes: &[Vec<usize>]) -> Result<Self, String> {
+        caught(|| {
+            let optimised = typed(source, shapes)?.into_decluttered()?.into_optimized()?;
+            let plan = TypedSimplePlan::new(optimised)?;
+            let state = plan.spawn()?;
+            let stateless = state.op_states.iter().all(Option::is_none);
+            Ok(Self { plan, spare: stateless.then(|| Mutex::new(vec![state])) })
+        })
+    }
+
+    /// What the outputs will be.
+    pub(super) fn outputs(&self) -> Result<Vec<Typed>, String> {
+        caught(|| outputs_of(self.plan.model()))
+    }
+
+    /// Runs once. The inputs must have this plan's shapes, in the signature's order.
+    pub(super) fn run(&self, inputs: &[Tensor], signature: &Signature, stop: &Stop) -> Result<Vec<Tensor>, RunError> {
+        let mut values: TVec<TValue> = TVec::new();
+        for (tensor, spec) in inputs.iter().zip(&signature.inputs) {
+            values.push(to_tract(tensor, &spec.name)?);
+        }
+        let outputs = self.compute(values, stop)?;
+        let specs = signature.outputs.iter();
+        outputs.into_iter().zip(specs).map(|(value, spec)| conform(from_tract(value, &spec.name)?, spec)).collect()
+    }
+
+    /// The run itself. The state it used is kept only if all went well: after an error tract's states are spoilt.
+    fn compute(&self, values: TVec<TValue>, stop: &Stop) -> Result<TVec<TValue>, RunError> {
+        let spare = self.spare.as_ref().and_then(|spare| spare.lock().pop());
+        let mut state = match spare {
+            Some(state) => state,
+            None => caught(|| self.plan.spawn()).map_err(RunError::Internal)?,
+        };
+        let (at, stopped) = (Cell::new(None), Cell::new(None));
+        let result = catch(|| {
+            state.run_plan_with_eval(values, |context, own, node, inputs| {
+                at.set(Some(node.id));
+                if let Some(reason) = stop.reason() {
+                    stopped.set(Some(reason));
+                    return Err(TractError::msg("stopped"));
+                }
+                eval(context, own, node, inputs)
+            })
+        });
+        let said = match result {
+            Ok(Ok(outputs)) => {
+                self.keep(state);
+                return Ok(outputs);
+            }
+            Ok(Err(error)) => cut(&error.root_cause().to_string()),
+            Err(panic) => cut(&panic),
+        };
+        // A spoilt state may panic once more as it goes; the run's own error is the one to tell.
+        let _ = catch(|| drop(state));
+        Err(stopped.take().unwrap_or_else(|| RunError::InvalidData(self.blame(at.get(), &said))))
+    }
+
+    fn keep(&self, state: TypedSimpleState) {
+        let Some(spare) = &self.spare else { return };
+        let mut spare = spare.lock();
+        if spare.len() < SPARE_STATES {
+            spare.push(state);
+        }
+    }
+
+    /// An error in words, with the node that met it.
+    fn blame(&self, node: Option<usize>, said: &str) -> String {
+        match node.map(|id| self.plan.model().node(id)) {
+            Some(node) => format!("the model cannot compute with this data: {said} (in {} '{}')", node.op().name(), node.name),
+            None => format!("the model cannot compute with this data: {said}"),
+        }
+    }
+}
+
+/// What the outputs will be for inputs of these shapes, without building a plan.
+pub(super) fn analyse(source: &InferenceModel, shapes: &[Vec<usize>]) -> Result<Vec<Typed>, String> {
+    caught(|| outputs_of(&typed(source, shapes)?))
+}
+
+fn typed(source: &InferenceModel, shapes: &[Vec<usize>]) -> TractResult<TypedModel> {
+    let mut model = source.clone();
+    for (at, shape) in shapes.iter().enumerate() {
+        let datum = model.input_fact(at)?.datum_type.concretize();
+        let datum = datum.ok_or_else(|| TractError::msg("an input has no datatype"))?;
+        model.set_input_fact(at, InferenceFact::dt_shape(datum, shape))?;
+    }
+    let typed = model.into_typed()?;
+    bound(&typed)?;
+    Ok(typed)
+}
+
+/// Refuses a plan whose tensors could not be held, before any is made.
+fn bound(model: &TypedModel) -> TractResult<()> {
+    for node in model.nodes() {
+        for output in &node.outputs {
+            let Some(shape) = output.fact.shape.as_concrete() else { continue };
+            let size = output.fact.datum_type.size_of() as u64;
+            let bytes = shape.iter().try_fold(size, |all, dim| all.checked_mul(*dim as u64));
+            if bytes.is_none_or(|bytes| bytes > MAX_TENSOR_BYTES) {
+                let name = &node.name;
+                return Err(TractError::msg(format!("'{name}' of shape {shape:?} would exceed {MAX_TENSOR_BYTES} bytes")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn outputs_of(model: &TypedModel) -> TractResult<Vec<Typed>> {
+    let outlets = model.output_outlets()?.iter();
+    outlets
+        .map(|outlet| {
+            let fact = model.outlet_fact(*outlet)?;
+            let shape = fact.shape.iter().map(|dim| dim.to_usize().ok()).collect();
+            Ok(Typed { datatype: wire_datatype(fact.datum_type), shape })
+        })
+        .collect()
+}
+
+/// The output as the signature declares it; where the file's declaration and tract disagree, the signature is tract's.
+fn conform(tensor: Tensor, spec: &crate::signature::TensorSpec) -> Result<Tensor, RunError> {
+    if tensor.datatype() == spec.datatype {
+        return Ok(tensor);
+    }
+    let (name, found, expected) = (&spec.name, tensor.datatype(), spec.datatype);
+    Err(RunError::Internal(format!("output '{name}' is {found}, expected {expected}")))
+}
+
+/// Runs tract code; an error or a panic becomes text.
+fn caught<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    match catch(work) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(shorten(&error)),
+        Err(panic) => Err(cut(&panic)),
+    }
+}
+
+/// tract's error as one line: where, and the cause; what is between repeats both.
+pub(super) fn shorten(error: &TractError) -> String {
+    let (whole, cause) = (error.to_string(), error.root_cause().to_string());
+    if whole == cause { cut(&whole) } else { format!("{}: {}", cut(&whole), cut(&cause)) }
+}
+
+/// At most a few hundred characters, on one line: tract prints whole nodes in its errors.
+pub(super) fn cut(text: &str) -> String {
+    const MOST: usize = 240;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}

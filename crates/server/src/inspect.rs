@@ -1,0 +1,137 @@
+//! What a file holds and whether it will run, before anything is deployed.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::engine::{Facts, LoadError, Problem, tract};
+use crate::signature::{Signature, TensorSpec};
+
+/// What a file holds, and what keeps it from running.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The file, as it was named.
+    pub file: String,
+    /// Whether the engine loaded it.
+    pub loadable: bool,
+    /// Seconds that loading took, plan for one row included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_seconds: Option<f64>,
+    /// What it takes and gives; as loaded, or else as far as the file declares it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Shown>,
+    /// What the file holds; absent where it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
+    /// What keeps it from running, all of it.
+    pub problems: Vec<Problem>,
+}
+
+/// A signature in words.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    /// The inputs.
+    pub inputs: Vec<Port>,
+    /// The outputs.
+    pub outputs: Vec<Port>,
+    /// Whether rows may be batched along the first dimension.
+    pub batched: bool,
+}
+
+/// One declared tensor in words.
+#[derive(Clone, Debug, Serialize)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// Its datatype in the Open Inference Protocol.
+    pub datatype: &'static str,
+    /// Its dimensions, -1 where any size is taken.
+    pub shape: Vec<i64>,
+}
+
+impl Shown {
+    fn of(signature: &Signature) -> Self {
+        let port =
+            |spec: &TensorSpec| Port { name: spec.name.clone(), datatype: spec.datatype.as_str(), shape: spec.shape.clone() };
+        Self {
+            inputs: signature.inputs.iter().map(port).collect(),
+            outputs: signature.outputs.iter().map(port).collect(),
+            batched: signature.batched,
+        }
+    }
+}
+
+/// Reads, checks and loads a file. Never fails: what is wrong is in the report.
+pub fn inspect(path: &Path) -> Report {
+    let file = path.display().to_string();
+    let mut report = Report { file, loadable: false, load_seconds: None, signature: None, facts: None, problems: Vec::new() };
+    match tract::examine(path) {
+        Ok(examined) => {
+            report.signature = examined.signature.as_ref().map(Shown::of);
+            report.facts = Some(examined.facts);
+            report.problems = examined.problems;
+        }
+        Err(error) => report.problems.push(whole(&error)),
+    }
+    if !report.problems.is_empty() {
+        return report;
+    }
+    let begun = Instant::now();
+    match crate::engine::load(path) {
+        Ok(engine) => {
+            report.load_seconds = Some(begun.elapsed().as_secs_f64());
+            report.loadable = true;
+            report.signature = Some(Shown::of(engine.signature()));
+        }
+        Err(error) => report.problems.push(whole(&error)),
+    }
+    report
+}
+
+/// An error of the file as a whole.
+fn whole(error: &LoadError) -> Problem {
+    let reason = match error {
+        LoadError::Unsupported(reason) | LoadError::Invalid(reason) => reason.clone(),
+        LoadError::Read { path, source } => format!("cannot read {path}: {source}"),
+    };
+    Problem { node: String::new(), operator: "model".to_owned(), reason }
+}
+
+/// The report for a person.
+pub fn print(report: &Report) -> String {
+    let mut text = format!("{}\n", report.file);
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {name:<11} {value}");
+        }
+    };
+    if let Some(facts) = &report.facts {
+        line("producer", &facts.producer);
+        line("opset", &facts.opsets.join(", "));
+        line("size", &format!("{} bytes, {} parameters", facts.bytes, facts.parameters));
+        let operators = facts.operators.iter().map(|(name, count)| format!("{name} x{count}")).collect::<Vec<_>>();
+        line("operators", &operators.join(", "));
+    }
+    if let Some(signature) = &report.signature {
+        for (what, ports) in [("input", &signature.inputs), ("output", &signature.outputs)] {
+            ports.iter().for_each(|port| line(what, &format!("{} {} {:?}", port.name, port.datatype, port.shape)));
+        }
+        line("batched", if signature.batched { "yes: rows of several requests may run together" } else { "no" });
+    }
+    match report.load_seconds {
+        Some(seconds) => line("runs", &format!("yes: loaded in {:.1} ms", seconds * 1000.0)),
+        None => line("runs", "no"),
+    }
+    for problem in &report.problems {
+        match problem.node.as_str() {
+            "" => line("problem", &problem.reason),
+            _ => line("problem", &problem.to_string()),
+        }
+    }
+    text
+}

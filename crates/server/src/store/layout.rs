@@ -1,0 +1,137 @@
+//! Where in a folder the model is: beside its external data, or in the highest version of a model repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+
+/// Folders of one folder that are looked into, one in another, before it counts as holding no model.
+const DEPTH: usize = 4;
+
+/// What a folder holds, as far as a model may hide in it.
+#[derive(Default)]
+struct Listing {
+    models: Vec<PathBuf>,
+    versions: Vec<(u64, PathBuf)>,
+    folders: Vec<PathBuf>,
+    others: Vec<String>,
+}
+
+/// The model's file in `root`: `model.onnx`, or the only `.onnx`; else in the highest numbered folder (`NAME/1/model.onnx`, as
+/// Triton and TensorFlow Serving lay out a repository), or in the only folder.
+///
+/// # Errors
+/// `Invalid` that lists what is there, if that is none or several.
+pub(super) fn find_model(root: &Path) -> Result<PathBuf, StoreError> {
+    let mut folder = root.to_owned();
+    let mut found = Vec::new();
+    for _ in 0..DEPTH {
+        let mut listing = list(&folder)?;
+        if let Some(exact) = listing.models.iter().find(|model| model.file_name().is_some_and(|name| name == "model.onnx")) {
+            return Ok(exact.clone());
+        }
+        match listing.models.len() {
+            0 => {}
+            1 => return Ok(listing.models.remove(0)),
+            count => {
+                return Err(StoreError::Invalid(format!(
+                    "{} holds {count} .onnx files and none is named model.onnx: {}",
+                    folder.display(),
+                    names(listing.models.iter().map(|path| shown(path)))
+                )));
+            }
+        }
+        found = listing.others;
+        found.extend(listing.folders.iter().chain(listing.versions.iter().map(|(_, path)| path)).map(|path| shown(path) + "/"));
+        found.sort();
+        match (listing.versions.into_iter().max(), listing.folders.len()) {
+            (Some((_, highest)), _) => folder = highest,
+            (None, 1) => folder = listing.folders.remove(0),
+            (None, _) => break,
+        }
+    }
+    let found = if found.is_empty() { "nothing".to_owned() } else { names(found.into_iter()) };
+    let hint = if found.contains("saved_model.pb") { " (a TensorFlow SavedModel: export it to ONNX)" } else { "" };
+    Err(StoreError::Invalid(format!("expected a .onnx file in {}, found {found}{hint}", folder.display())))
+}
+
+fn list(folder: &Path) -> Result<Listing, StoreError> {
+    let failed = |source| StoreError::disk(format!("cannot list {}", folder.display()), source);
+    let mut listing = Listing::default();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Hidden files, and what macOS adds to archives: `._model.onnx` is no model. A mounted ConfigMap's `..data` is hidden
+        // too, and its links to it are followed.
+        if name.starts_with('.') || name == "__MACOSX" {
+            continue;
+        }
+        let path = entry.path();
+        let is_dir = fs::metadata(&path).map_err(|source| StoreError::file(&path, source))?.is_dir();
+        match (is_dir, name.parse::<u64>()) {
+            (true, Ok(version)) => listing.versions.push((version, path)),
+            (true, Err(_)) => listing.folders.push(path),
+            (false, _) if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx")) => listing.models.push(path),
+            (false, _) => listing.others.push(name),
+        }
+    }
+    listing.models.sort();
+    Ok(listing)
+}
+
+fn shown(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The first ten names, and how many more there are.
+fn names(all: impl ExactSizeIterator<Item = String>) -> String {
+    let more = all.len().saturating_sub(10);
+    let mut text = all.take(10).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn the_model_is_found_in_each_layout() {
+        for (files, model) in [
+            (&["a.onnx", "a.onnx.data", "sample.json"][..], "a.onnx"),
+            (&["a.onnx", "model.onnx"], "model.onnx"),
+            (&["config.pbtxt", "1/model.onnx", "3/model.onnx", "10/model.onnx"], "10/model.onnx"),
+            (&["mnist/1/model.onnx", "mnist/2/m.onnx"], "mnist/2/m.onnx"),
+            (&["._a.onnx", "__MACOSX/a.onnx", "top/A.ONNX"], "top/A.ONNX"),
+        ] {
+            let root = tree(files);
+            assert_eq!(find_model(root.path()).unwrap(), root.path().join(model), "{files:?}");
+        }
+    }
+
+    #[test]
+    fn none_or_several_is_an_error_that_lists_them() {
+        for (files, words) in [
+            (&["b.onnx", "a.onnx"][..], &["2 .onnx files", "a.onnx, b.onnx"][..]),
+            (&["readme.md"], &["found readme.md"]),
+            (&["x/a.onnx", "y/a.onnx"], &["found x/, y/"]),
+            (&["1/saved_model.pb"], &["SavedModel"]),
+            (&["a/b/c/d/e/model.onnx"], &["expected a .onnx"]),
+        ] {
+            let message = find_model(tree(files).path()).unwrap_err().to_string();
+            assert!(words.iter().all(|word| message.contains(word)), "{files:?}: {message}");
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! Fetching over real sockets, from stores that cut, stall, lie and come back.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::digest::of_bytes;
+use super::*;
+
+mod server;
+
+use server::{Act, Server, answer, cut, proper};
+
+/// A model's worth of bytes, none of them like another archive's or page's start.
+fn body(length: usize) -> Vec<u8> {
+    let mut state = 7_u32;
+    (0..length)
+        .map(|at| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if at == 0 { 8 } else { (state >> 24) as u8 }
+        })
+        .collect()
+}
+
+fn quick() -> Limits {
+    Limits {
+        stall: Duration::from_millis(300),
+        backoff_first: Duration::from_millis(2),
+        backoff_max: Duration::from_millis(10),
+        retry_after_max: Duration::from_millis(50),
+        attempts: 4,
+        ..Limits::default()
+    }
+}
+
+struct Place {
+    dir: tempfile::TempDir,
+    store: Store,
+}
+
+fn place() -> Place {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_in(dir.path());
+    Place { dir, store }
+}
+
+fn store_in(dir: &Path) -> Store {
+    let mut store = Store::new(dir, quick());
+    store.client = remote::Client::behind(hyper_util::client::proxy::matcher::Matcher::builder().build());
+    store
+}
+
+impl Place {
+    async fn get(&self, uri: &str, sha256: Option<&str>) -> Result<Artifact, StoreError> {
+        let source = Source { uri: uri.to_owned(), sha256: sha256.map(ToOwned::to_owned) };
+        tokio::time::timeout(Duration::from_secs(20), fetch(&source, &self.store, &Progress::default())).await.unwrap()
+    }
+
+    fn files(&self, folder: &str) -> usize {
+        fs::read_dir(self.dir.path().join(folder)).map_or(0, Iterator::count)
+    }
+}
+
+#[tokio::test]
+async fn a_download_is_kept_and_a_known_sum_needs_no_network() {
+    let model = body(3 << 20);
+    let served = model.clone();
+    let mut server = Server::start(move |asked, _| proper(asked, "one", &served)).await;
+    let place = place();
+    let progress = Progress::default();
+    let source = Source { uri: server.url("/m.onnx"), sha256: Some(of_bytes(&model).to_ascii_uppercase()) };
+    let artifact = fetch(&source, &place.store, &progress).await.unwrap();
+    assert_eq!(fs::read(&artifact.model).unwrap(), model);
+    assert_eq!((artifact.digest.as_str(), artifact.bytes), (of_bytes(&model).as_str(), model.len() as u64));
+    assert_eq!(progress.read(), (model.len() as u64, model.len() as u64));
+    assert_eq!((place.files("partial"), place.files("tmp")), (0, 0));
+    server.stop().await;
+    assert_eq!(fetch(&source, &store_in(place.dir.path()), &progress).await.unwrap(), artifact);
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cut_is_resumed_where_it_was() {
+    let model = body(300_000);
+    let served = model.clone();
+    let server = Server::start(move |asked, nth| match nth {
+        0 => Act::Close(cut(&served, 100_000)),
+        _ => proper(asked, "one", &served),
+    })
+    .await;
+    let artifact = place().get(&server.url("/m"), None).await.unwrap();
+    assert_eq!(artifact.digest, of_bytes(&model));
+    let again = &server.seen()[1];
+    assert_eq!((again.header("range"), again.header("if-range")), (Some("bytes=100000-"), Some("\"one\"")));
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_ranges_or_has_a_new_version_is_read_anew() {
+    for (tag, fresh) in [("one", body(300_000)), ("two", body(200_001))] {
+        let (old, new) = (body(300_000), fresh.clone());
+        let server = Server::start(move |_, nth| match nth {
+            0 => Act::Close(cut(&old, 150_000)),
+            _ => Act::Close(answer("200 OK", &format!("etag: \"{tag}\"\r\n"), &new)),
+        })
+        .await;
+        let artifact = place().get(&server.url("/m"), None).await.unwrap();
+        assert_eq!((artifact.digest, artifact.bytes), (of_bytes(&fresh), fresh.len() as u64));
+        assert_eq!(server.seen().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn without_a_validator_pieces_are_joined_only_under_a_sum() {
+    let model = body(50_000);
+    let served = model.clone();
+    let server = Server::start(move |asked, nth| match nth % 2 {
+        0 => {
+            let whole = answer("200 OK", "", &served);
+            Act::Close(whole[..whole.len() - 20_000].to_vec())
+        }
+        _ => proper(asked, "one", &served),
+    })
+    .await;
+    assert_eq!(place().get(&server.url("/m"), None).await.unwrap().digest, of_bytes(&model));
+    assert_eq!(server.seen()[1].header("range"), None);
+    assert_eq!(place().get(&server.url("/m"), Some(&of_bytes(&model))).await.unwrap().digest, of_bytes(&model));
+    assert_eq!(server.seen()[3].header("range"), Some("bytes=30000-"));
+}
+
+#[tokio::test]
+async fn pieces_that_do_not_fit_are_fetched_once_more_in_one() {
+    let (model, sum) = (body(50_000), of_bytes(&body(50_000)));
+    let served = model.clone();
+    let server = Server::start(move |asked, nth| match nth {
+        // Another version's start, without a word of it.
+        0 => Act::Close(answer("200 OK", "", &[9; 50_000])[..20_000].to_vec()),
+        _ => proper(asked, "one", &served),
+    })
+    .await;
+    assert_eq!(place().get(&server.url("/m"), Some(&sum)).await.unwrap().digest, sum);
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_stalled_store_is_asked_again_and_then_given_up() {
+    let model = body(10_000);
+    let served = model.clone();
+    let server = Server::start(move |asked, nth| match nth {
+        0 => Act::Stall(Vec::new()),
+        1 => Act::Stall(cut(&served, 5_000)),
+        _ => proper(asked, "one", &served),
+    })
+    .await;
+    let place = place();
+    assert_eq!(place.get(&server.url("/m"), None).await.unwrap().digest, of_bytes(&model));
+    assert_eq!(server.seen()[2].from(), 5_000);
+    let silent = Server::start(|_, _| Act::Stall(Vec::new())).await;
+    let error = place.get(&silent.url("/m"), None).await.unwrap_err();
+    assert_eq!((error.reason(), error.exit_code()), ("StoreUnavailable", 69));
+    assert!(error.to_string().contains("no answer for 300ms (after 4 attempts)"), "{error}");
+}
+
+#[tokio::test]
+async fn each_status_has_its_class_and_only_the_worlds_faults_are_retried() {
+    for (status, reason, requests) in [
+        ("404 Not Found", "ModelNotFound", 1),
+        ("410 Gone", "ModelNotFound", 1),
+        ("401 Unauthorized", "ModelUnauthorized", 1),
+        ("403 Forbidden", "ModelUnauthorized", 1),
+        ("400 Bad Request", "StoreUnavailable", 1),
+        ("204 No Content", "StoreUnavailable", 1),
+        ("304 Not Modified", "StoreUnavailable", 1),
+        ("429 Too Many Requests", "StoreUnavailable", 4),
+        ("500 Internal Server Error", "StoreUnavailable", 4),
+        ("503 Service Unavailable", "StoreUnavailable", 4),
+    ] {
+        let server = Server::start(move |_, _| Act::Close(answer(status, "", b""))).await;
+        let error = place().get(&server.url("/m?sig=secret"), None).await.unwrap_err();
+        assert_eq!((error.reason(), server.seen().len()), (reason, requests), "{status}: {error}");
+        assert!(error.to_string().contains(&status[..3]) && !error.to_string().contains("secret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_comes_back_is_used() {
+    let model = body(100);
+    let served = model.clone();
+    let server = Server::start(move |asked, nth| match nth {
+        0 | 1 => Act::Close(answer("503 Service Unavailable", "retry-after: 1\r\n", b"")),
+        2 => Act::Close(Vec::new()),
+        _ => proper(asked, "one", &served),
+    })
+    .await;
+    let begun = std::time::Instant::now();
+    assert_eq!(place().get(&server.url("/m"), None).await.unwrap().digest, of_bytes(&model));
+    assert!(begun.elapsed() >= Duration::from_millis(100), "Retry-After was not waited for");
+}
+
+#[tokio::test]
+async fn redirects_are_followed_within_bounds() {
+    let served = body(100);
+    let server = Server::start(move |asked, _| {
+        let to = |location: &str| Act::Close(answer("302 Found", &format!("location: {location}\r\n"), b"moved"));
+        match asked.target.as_str() {
+            "/a/start" => to("../b/next?x=1"),
+            "/b/next?x=1" => to("/end"),
+            "/end" => proper(asked, "one", &served),
+            "/file" => to("file:///etc/passwd"),
+            _ => to("/loop"),
+        }
+    })
+    .await;
+    let place = place();
+    assert_eq!(place.get(&server.url("/a/start"), None).await.unwrap().digest, of_bytes(&body(100)));
+    assert_eq!(server.seen().len(), 3);
+    for (path, words) in [("/loop", "more than 5 redirects"), ("/file", "a URL cannot be read")] {
+        let error = place.get(&server.url(path), None).await.unwrap_err();
+        assert!(error.reason() == "StoreUnavailable" && error.to_string().contains(words), "{error}");
+    }
+    assert_eq!(server.seen().len(), 3 + 6 + 1);
+}
+
+#[tokio::test]
+async fn a_lie_about_the_length_never_becomes_an_artefact() {
+    let (model, sum) = (body(1000), of_bytes(&body(1000)));
+    // Less than is there: the sum tells. More: the body is never whole.
+    for (told, reason) in [(900, "ChecksumMismatch"), (1100, "StoreUnavailable")] {
+        let served = model.clone();
+        let server = Server::start(move |_, _| {
+            let mut bytes = format!("HTTP/1.1 200 OK\r\ncontent-length: {told}\r\n\r\n").into_bytes();
+            bytes.extend_from_slice(&served);
+            Act::Close(bytes)
+        })
+        .await;
+        let place = place();
+        let error = place.get(&server.url("/m"), Some(&sum)).await.unwrap_err();
+        assert_eq!(error.reason(), reason, "{error}");
+        assert_eq!(place.files("sha256"), 0);
+    }
+}
+
+#[tokio::test]
+async fn wrong_bytes_are_removed_and_not_asked_for_again() {
+    let server = Server::start(|asked, _| proper(asked, "one", &body(1000))).await;
+    let place = place();
+    let error = place.get(&server.url("/m"), Some(&"0".repeat(64))).await.unwrap_err();
+    assert_eq!((error.reason(), error.exit_code()), ("ChecksumMismatch", 65));
+    assert!(error.to_string().contains(&of_bytes(&body(1000))), "{error}");
+    assert_eq!((place.files("partial"), place.files("sha256"), server.seen().len()), (0, 0, 1));
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_before_it_comes_or_while() {
+    let mut chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for _ in 0..20 {
+        chunked.extend_from_slice(b"1000\r\n");
+        chunked.extend_from_slice(&[8; 4096]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    let endless = chunked.clone();
+    for head in [b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n".to_vec(), endless] {
+        let server = Server::start(move |_, _| Act::Stall(head.clone())).await;
+        let mut place = place();
+        place.store.limits.max_artifact_bytes = 50_000;
+        let error = place.get(&server.url("/m"), None).await.unwrap_err();
+        assert_eq!(error.reason(), "ModelInvalid");
+        assert!(error.to_string().contains("larger than the limit of 50000 bytes"), "{error}");
+        assert_eq!((place.files("partial"), server.seen().len()), (0, 1));
+    }
+}
+
+#[tokio::test]
+async fn many_at_once_download_once() {
+    for sha256 in [None, Some(of_bytes(&body(400_000)))] {
+        let server = Server::start(|_, _| Act::Close(answer("200 OK", "", &body(400_000)))).await;
+        let dir = tempfile::tempdir().unwrap();
+        let fetches = (0..12).map(|_| {
+            // Each with a store of its own, as another process has; the kernel's locks do not know the difference.
+            let (store, source) = (store_in(dir.path()), Source { uri: server.url("/m"), sha256: sha256.clone() });
+            tokio::spawn(async move { fetch(&source, &store, &Progress::default()).await })
+        });
+        let fetches: Vec<_> = fetches.collect();
+        for one in fetches {
+            assert_eq!(one.await.unwrap().unwrap().digest, of_bytes(&body(400_000)));
+        }
+        assert_eq!(server.seen().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_holder_that_is_stuck_is_not_waited_for_for_ever() {
+    let server = Server::start(|asked, _| proper(asked, "one", &body(100))).await;
+    let mut place = place();
+    place.store.limits.stall = Duration::from_millis(50);
+    let sum = of_bytes(&body(100));
+    let held = lock::acquire(&place.store.cache, &sum, &place.store.limits, &Progress::default()).await.unwrap();
+    assert!(matches!(held, lock::Waited::Held(_)));
+    assert_eq!(place.get(&server.url("/m"), Some(&sum)).await.unwrap().digest, sum);
+    assert_eq!(place.files("partial"), 0);
+}
+
+#[tokio::test]
+async fn a_moving_url_is_revalidated_and_outlives_its_store() {
+    let version = std::sync::Arc::new(AtomicU64::new(1));
+    let now = std::sync::Arc::clone(&version);
+    let mut server = Server::start(move |asked, _| match now.load(Ordering::SeqCst) {
+        1 => proper(asked, "one", &body(1000)),
+        2 => proper(asked, "two", &body(2000)),
+        3 => Act::Close(answer("503 Service Unavailable", "", b"")),
+        _ => Act::Close(answer("404 Not Found", "", b"")),
+    })
+    .await;
+    let (place, url) = (place(), server.url("/m"));
+    let first = place.get(&url, None).await.unwrap();
+    assert_eq!(place.get(&url, None).await.unwrap(), first);
+    assert_eq!(server.seen()[1].header("if-none-match"), Some("\"one\""));
+    version.store(2, Ordering::SeqCst);
+    let second = place.get(&url, None).await.unwrap();
+    assert_eq!(second.bytes, 2000);
+    version.store(3, Ordering::SeqCst);
+    assert_eq!(place.get(&url, None).await.unwrap(), second);
+    // What is gone on purpose is gone.
+    version.store(4, Ordering::SeqCst);
+    assert_eq!(place.get(&url, None).await.unwrap_err().reason(), "ModelNotFound");
+    server.stop().await;
+    assert_eq!(place.get(&url, None).await.unwrap(), second);
+    assert_eq!(place.get(&server.url("/other"), None).await.unwrap_err().reason(), "StoreUnavailable");
+}
+
+#[tokio::test]
+async fn a_dropped_fetch_leaves_a_start_for_the_next() {
+    let server = Server::start(|asked, nth| match nth {
+        0 => Act::Stall(cut(&body(3 << 20), 2 << 20)),
+        _ => proper(asked, "one", &body(3 << 20)),
+    })
+    .await;
+    let place = place();
+    let progress = std::sync::Arc::new(Progress::default());
+    let (source, store, seen) = (Source { uri: server.url("/m"), sha256: None }, place.store.clone(), progress.clone());
+    let first = tokio::spawn(async move { fetch(&source, &store, &seen).await });
+    let written = || fs::read_dir(place.dir.path().join("partial")).into_iter().flatten().flatten();
+    while written().map(|file| file.metadata().unwrap().len()).max().unwrap_or(0) < 1 << 20 {
+        tokio::task::yield_now().await;
+    }
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    assert_eq!(place.get(&server.url("/m"), None).await.unwrap().digest, of_bytes(&body(3 << 20)));
+    assert!(server.seen()[1].from() >= 1 << 20);
+}
+
+#[tokio::test]
+async fn a_damaged_entry_is_fetched_anew() {
+    let server = Server::start(|asked, _| proper(asked, "one", &body(1000))).await;
+    let (place, sum) = (place(), of_bytes(&body(1000)));
+    let artifact = place.get(&server.url("/m"), Some(&sum)).await.unwrap();
+    fs::write(&artifact.model, "damaged").unwrap();
+    let again = place.get(&server.url("/m"), Some(&sum)).await.unwrap();
+    assert_eq!(fs::read(&again.model).unwrap(), body(1000));
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_page_is_not_a_model() {
+    let server = Server::start(|asked, _| proper(asked, "one", b"<!DOCTYPE html><title>Sign in</title>")).await;
+    let place = place();
+    let error = place.get(&server.url("/m"), None).await.unwrap_err();
+    assert!(error.reason() == "ModelInvalid" && error.to_string().contains("HTML page"), "{error}");
+    assert_eq!((place.files("partial"), place.files("sha256")), (0, 0));
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_the_whole_url_with_its_own_credentials() {
+    let proxy = Server::start(|asked, _| proper(asked, "one", &body(100))).await;
+    let mut place = place();
+    let matcher = || hyper_util::client::proxy::matcher::Matcher::builder().all(proxy.url("").replace("//", "//user:pw@"));
+    place.store.client = remote::Client::behind(matcher().no("direct.example").build());
+    assert_eq!(place.get("http://models.example/m", None).await.unwrap().bytes, 100);
+    let asked = &proxy.seen()[0];
+    assert_eq!((asked.target.as_str(), asked.header("host")), ("http://models.example/m", Some("models.example")));
+    assert_eq!(asked.header("proxy-authorization"), Some("Basic dXNlcjpwdw=="));
+    // HTTPS goes through a tunnel, which this proxy does not open.
+    assert_eq!(place.get("https://models.example/m", None).await.unwrap_err().reason(), "StoreUnavailable");
+    assert_eq!(proxy.seen()[1].target, "models.example:443");
+}
+
+#[tokio::test]
+async fn files_are_used_where_they_lie() {
+    let place = place();
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let model = write("repo/1/model.onnx", &body(500));
+    let uri = |path: &Path| format!("file:{}", path.display());
+    for from in [model.as_path(), &dir.path().join("repo")] {
+        let artifact = place.get(&uri(from), Some(&of_bytes(&body(500)))).await.unwrap();
+        assert_eq!((artifact.model.as_path(), artifact.bytes), (model.as_path(), 500));
+        let wrong = place.get(&uri(from), Some(&"0".repeat(64))).await.unwrap_err();
+        assert_eq!(wrong.reason(), "ChecksumMismatch");
+    }
+    assert_eq!(place.get(&uri(&dir.path().join("none")), None).await.unwrap_err().exit_code(), 66);
+    assert_eq!(place.get(&uri(&write("empty.onnx", b"")), None).await.unwrap_err().exit_code(), 65);
+    assert_eq!(place.get("file:/dev/null", None).await.unwrap_err().reason(), "ModelInvalid");
+    assert_eq!(place.get("s3://bucket/m", None).await.unwrap_err().reason(), "ModelInvalid");
+    assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), 0, "nothing is cached for a file");
+}
+
+/// Not a test of its own: the process that the test below kills.
+#[tokio::test]
+async fn child_process() {
+    let (Ok(url), Ok(dir)) = (std::env::var("MODELYARD_TEST_URL"), std::env::var("MODELYARD_TEST_DIR")) else { return };
+    let limits = Limits { stall: Duration::from_secs(60), ..quick() };
+    let _ = fetch(&Source { uri: url, sha256: None }, &Store::new(dir, limits), &Progress::default()).await;
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_its_start_and_no_lock() {
+    let server = Server::start(|asked, nth| match nth {
+        0 => Act::Stall(cut(&body(4 << 20), 3 << 20)),
+        _ => proper(asked, "one", &body(4 << 20)),
+    })
+    .await;
+    let place = place();
+    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "store::tests::child_process"])
+        .env("MODELYARD_TEST_URL", server.url("/m"))
+        .env("MODELYARD_TEST_DIR", place.dir.path())
+        .env("NO_PROXY", "127.0.0.1")
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    // A second process waits meanwhile, and takes over when the first dies.
+    let (source, store) = (Source { uri: server.url("/m"), sha256: None }, place.store.clone());
+    let part = || fs::read_dir(place.dir.path().join("partial")).into_iter().flatten().flatten();
+    let begun = std::time::Instant::now();
+    while part().map(|file| file.metadata().unwrap().len()).max().unwrap_or(0) < 2 << 20 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the child downloads nothing");
+        tokio::task::yield_now().await;
+    }
+    let waiting = tokio::spawn(async move { fetch(&source, &store, &Progress::default()).await });
+    child.start_kill().unwrap();
+    child.wait().await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().digest, of_bytes(&body(4 << 20)));
+    assert_eq!(server.seen().len(), 2);
+    assert!(server.seen()[1].from() >= 2 << 20);
+}

@@ -1,0 +1,180 @@
+//! What the lint refuses, on graphs made here: one small graph per rule.
+
+use modelyard_server::engine::{Engine, load};
+use modelyard_wire::Tensor;
+use prost::Message;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value};
+use tract_onnx::pb::{
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+    TypeProto, ValueInfoProto, type_proto,
+};
+
+const FLOAT: i32 = 1;
+const INT64: i32 = 7;
+
+fn port(name: &str, kind: i32, shape: &[i64]) -> ValueInfoProto {
+    let dim = |size: &i64| {
+        let value = if *size < 0 { Value::DimParam(format!("dim{size}")) } else { Value::DimValue(*size) };
+        Dimension { value: Some(value), ..Dimension::default() }
+    };
+    let shape = TensorShapeProto { dim: shape.iter().map(dim).collect() };
+    let tensor = type_proto::Tensor { elem_type: kind, shape: Some(shape) };
+    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+    ValueInfoProto { name: name.to_owned(), r#type: Some(kind), ..ValueInfoProto::default() }
+}
+
+fn node(operator: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+    let (domain, op_type) = operator.rsplit_once(':').unwrap_or(("", operator));
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    NodeProto {
+        op_type: op_type.to_owned(),
+        domain: domain.to_owned(),
+        input: owned(inputs),
+        output: owned(outputs),
+        ..NodeProto::default()
+    }
+}
+
+fn with(mut node: NodeProto, name: &str, value: AttributeProto) -> NodeProto {
+    node.attribute.push(AttributeProto { name: name.to_owned(), ..value });
+    node
+}
+
+fn text(value: &str) -> AttributeProto {
+    AttributeProto { s: value.as_bytes().to_vec(), r#type: 3, ..AttributeProto::default() }
+}
+
+fn number(value: i64) -> AttributeProto {
+    AttributeProto { i: value, r#type: 2, ..AttributeProto::default() }
+}
+
+fn graph_of(nodes: Vec<NodeProto>, inputs: Vec<ValueInfoProto>, outputs: Vec<ValueInfoProto>) -> GraphProto {
+    GraphProto { node: nodes, input: inputs, output: outputs, name: "test".to_owned(), ..GraphProto::default() }
+}
+
+fn model_of(graph: GraphProto) -> ModelProto {
+    let sets = [("", 18), ("ai.onnx.ml", 3), ("com.microsoft", 1), ("org.example", 1)];
+    let opset_import = sets.map(|(domain, version)| OperatorSetIdProto { domain: domain.to_owned(), version }).to_vec();
+    ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..ModelProto::default() }
+}
+
+/// One node from `x` (FP32, any rows by 4) to `y`.
+fn single(node: NodeProto) -> ModelProto {
+    model_of(graph_of(vec![node], vec![port("x", FLOAT, &[-1, 4])], vec![port("y", FLOAT, &[-1, 4])]))
+}
+
+fn opened(model: &ModelProto) -> Result<Box<dyn Engine>, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    std::fs::write(&path, model.encode_to_vec()).unwrap();
+    load(&path).map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn refused(model: &ModelProto, words: &[&str]) {
+    let text = opened(model).err().expect("the model was loaded");
+    words.iter().for_each(|word| assert!(text.contains(word), "{text}"));
+}
+
+#[test]
+fn operators_that_go_wrong() {
+    let space = with(node("SpaceToDepth", &["x"], &["y"]), "mode", text("CRD"));
+    refused(&single(space), &["SpaceToDepth 'y': mode=CRD"]);
+    let gru = with(node("GRU", &["x", "x", "x"], &["y"]), "direction", text("reverse"));
+    refused(&single(gru), &["GRU 'y': direction=reverse"]);
+    refused(&single(node("BitShift", &["x", "x"], &["y"])), &["BitShift 'y'", "not a constant below that"]);
+    let attention = with(node("Attention", &["x", "x", "x"], &["y"]), "local_window_size", number(4));
+    refused(&single(attention), &["Attention 'y': attribute local_window_size is ignored"]);
+    refused(&single(with(node("Cast", &["x"], &["y"]), "to", number(16))), &["Cast 'y'", "BFLOAT16"]);
+    refused(&single(node("ai.onnx.ml:TreeEnsembleRegressor", &["x"], &["y"])), &["ai.onnx.ml.TreeEnsembleRegressor 'y'"]);
+}
+
+#[test]
+fn operators_that_are_unknown_are_all_listed() {
+    let nodes = vec![
+        node("Det", &["x"], &["a"]),
+        node("Det", &["a"], &["b"]),
+        node("ai.onnx.ml:Scaler", &["b"], &["c"]),
+        node("org.example:Relu", &["c"], &["d"]),
+        node("com.microsoft:QLinearAdd", &["d"], &["y"]),
+    ];
+    let model = model_of(graph_of(nodes, vec![port("x", FLOAT, &[-1, 4])], vec![port("y", FLOAT, &[-1, 4])]));
+    refused(
+        &model,
+        &[
+            "Det 'a': this engine has no such operator (2 in the file)",
+            "ai.onnx.ml.Scaler 'c'",
+            "org.example.Relu 'd': this engine has no operators of that domain",
+            "com.microsoft.QLinearAdd 'y'",
+        ],
+    );
+}
+
+#[test]
+fn bodies_are_looked_into() {
+    let inner = graph_of(vec![node("Loop", &["x"], &["z"])], vec![], vec![port("z", FLOAT, &[-1, 4])]);
+    let branch = AttributeProto { g: Some(inner), r#type: 5, ..AttributeProto::default() };
+    let choose = with(node("If", &["x"], &["y"]), "then_branch", branch);
+    refused(&single(choose), &["Loop 'z': this engine has no loops"]);
+}
+
+#[test]
+fn files_that_no_engine_could_run() {
+    let identity = || single(node("Identity", &["x"], &["y"]));
+    let mut twice = identity();
+    twice.graph.as_mut().unwrap().node.push(node("Relu", &["x"], &["y"]));
+    refused(&twice, &["'y' is defined twice: by node 'y' (Identity) and by node 'y' (Relu)"]);
+    refused(&single(node("Add", &["x", "nowhere"], &["y"])), &["node 'y' (Add) reads 'nowhere', which nothing defines"]);
+    refused(&single(node("Identity", &["x"], &["other"])), &["nothing defines the graph's output 'y'"]);
+    let mut future = identity();
+    future.opset_import[0].version = 99;
+    refused(&future, &["operator set ai.onnx 99 is not supported; expected 7 to 26"]);
+    future.ir_version = 99;
+    refused(&future, &["IR version 99 is unknown; expected 1 to 13"]);
+    refused(&ModelProto { ir_version: 8, ..ModelProto::default() }, &["holds no graph"]);
+    let mut sequence = identity();
+    sequence.graph.as_mut().unwrap().input[0].r#type = Some(TypeProto::default());
+    refused(&sequence, &["input 'x': it is not a tensor"]);
+    let mut short = single(node("Add", &["x", "w"], &["y"]));
+    let weight =
+        TensorProto { name: "w".to_owned(), data_type: FLOAT, dims: vec![4], raw_data: vec![0; 12], ..TensorProto::default() };
+    short.graph.as_mut().unwrap().initializer.push(weight.clone());
+    refused(&short, &["initializer 'w' of shape [4] needs 16 bytes, found 12"]);
+    short.graph.as_mut().unwrap().initializer[0].dims = vec![1 << 40, 1 << 40];
+    refused(&short, &["initializer 'w' has the impossible shape"]);
+    let mut own = single(node("org.example:Twice", &["x"], &["y"]));
+    let (name, domain) = (Some("Twice".to_owned()), Some("org.example".to_owned()));
+    own.functions.push(FunctionProto { name, domain, ..FunctionProto::default() });
+    refused(&own, &["org.example.Twice 'y': it is a function of the file's own"]);
+}
+
+#[test]
+fn rows_that_mix_are_never_batched() {
+    let softmax = |axis| opened(&single(with(node("Softmax", &["x"], &["y"]), "axis", number(axis)))).unwrap();
+    assert!(softmax(1).signature().batched);
+    assert!(!softmax(0).signature().batched);
+}
+
+#[test]
+fn wrong_declarations_are_corrected() {
+    let add = node("Add", &["x", "x"], &["y"]);
+    let inputs = || vec![port("x", FLOAT, &[-1, 4])];
+    let wrong = model_of(graph_of(vec![add.clone()], inputs(), vec![port("y", FLOAT, &[1, 7])]));
+    let engine = opened(&wrong).unwrap();
+    assert_eq!(engine.signature().outputs[0].shape, [-1, 4]);
+    assert!(engine.signature().batched);
+    let bare = ValueInfoProto { name: "y".to_owned(), ..ValueInfoProto::default() };
+    let absent = opened(&model_of(graph_of(vec![add], inputs(), vec![bare]))).unwrap();
+    assert_eq!(absent.signature().outputs[0].shape, [-1, -1]);
+}
+
+#[test]
+fn integers_of_shapes_are_int64() {
+    let shape =
+        model_of(graph_of(vec![node("Shape", &["x"], &["y"])], vec![port("x", FLOAT, &[-1, 4])], vec![port("y", INT64, &[2])]));
+    let engine = opened(&shape).unwrap();
+    assert!(!engine.signature().batched);
+    let stop = modelyard_server::engine::Stop::at(std::time::Instant::now() + std::time::Duration::from_secs(9));
+    let input = Tensor::from_f32(vec![3, 4], &[0.0; 12]).unwrap();
+    assert_eq!(engine.run(&[input], &stop).unwrap(), [Tensor::from_i64(vec![2], &[3, 4]).unwrap()]);
+}

@@ -1,0 +1,10 @@
+//! TensorFlow Serving's REST API, KServe v1, CloudEvents, the front page and the OpenAPI document, through the server's one door.
+
+mod answers;
+mod events;
+mod front;
+mod fuzz;
+mod house;
+mod openapi;
+mod predict;
+mod status;

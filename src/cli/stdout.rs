@@ -1,0 +1,15 @@
+//! Writing to standard output. A reader that has seen enough (`| head`) is no failure.
+
+use std::io::{self, Write};
+
+/// Writes a text as it is.
+///
+/// # Errors
+/// Standard output cannot be written, other than for a reader that went away.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}

@@ -1,0 +1,212 @@
+//! One document: is it ours, what does the schema say, what do the rules say, what does it resolve to.
+
+use std::path::Path as File;
+
+use modelyard_core::api;
+use modelyard_core::resolve::resolve;
+use modelyard_core::schema::{Kind, Path, Schema, Violation, nearest, schemas};
+use serde_json::{Value, json};
+
+use super::yaml::{self, Node, Span};
+use super::{Diagnostic, Manifest, Reading, rules};
+
+/// Reads every document of a text into the reading.
+pub(super) fn text(file: &File, text: &str, reading: &mut Reading) {
+    let documents = yaml::documents(text);
+    let lines: Vec<&str> = text.lines().collect();
+    let page = Page { file, lines: &lines };
+    if documents.is_empty() {
+        reading.notes.push(Diagnostic::of_file(file, "no document in this file"));
+    }
+    let mut found = Vec::new();
+    for document in &documents {
+        let faults = document.faults.iter().map(|fault| page.about(fault.span, &fault.path, fault.message.clone()));
+        let mut check = Check { page: &page, found: faults.collect() };
+        if let Some(node) = &document.node {
+            check.document(node, reading);
+        }
+        found.append(&mut check.found);
+    }
+    found.sort_by_key(|one| one.position.map_or((0, 0), |at| (at.line, at.column)));
+    reading.diagnostics.append(&mut found);
+}
+
+/// A file's name and lines, for messages.
+struct Page<'a> {
+    file: &'a File,
+    lines: &'a [&'a str],
+}
+
+impl Page<'_> {
+    fn about(&self, span: Option<Span>, path: &Path, message: String) -> Diagnostic {
+        Diagnostic {
+            position: span.map(Into::into),
+            path: path.to_string(),
+            source: span.and_then(|span| self.lines.get(span.line - 1)).map(|line| (*line).to_owned()),
+            ..Diagnostic::of_file(self.file, &message)
+        }
+    }
+}
+
+struct Check<'a> {
+    page: &'a Page<'a>,
+    found: Vec<Diagnostic>,
+}
+
+/// Whose a document is.
+enum Owner {
+    Ours(&'static Schema),
+    Foreign(String),
+    Unclear,
+}
+
+impl Check<'_> {
+    fn document(&mut self, node: &Node, reading: &mut Reading) {
+        if let (Some("v1"), Some("List"), Some(items)) = (node.text("apiVersion"), node.text("kind"), node.items("items")) {
+            return items.iter().for_each(|item| self.document(item, reading));
+        }
+        match self.owner(node) {
+            Owner::Ours(schema) => self.object(schema, node, reading),
+            Owner::Foreign(name) => {
+                let message = format!("{name} is skipped: it is no kind of Modelyard");
+                let note = self.page.about(Some(node.span()), &Path::root(), message);
+                reading.notes.push(Diagnostic { source: None, ..note });
+            }
+            Owner::Unclear => {}
+        }
+    }
+
+    fn say(&mut self, span: Span, path: &Path, message: impl Into<String>) {
+        let diagnostic = self.page.about(Some(span), path, message.into());
+        self.found.push(diagnostic);
+    }
+
+    /// Decides by `apiVersion` and `kind`, and says what is wrong with them.
+    fn owner(&mut self, node: &Node) -> Owner {
+        let (at_version, at_kind) = (Path::root().key("apiVersion"), Path::root().key("kind"));
+        if !node.value().is_object() {
+            self.say(node.span(), &Path::root(), "Invalid value: expected an object with apiVersion, kind, metadata and spec");
+            return Owner::Unclear;
+        }
+        let (version, kind) = match (node.text("apiVersion"), node.text("kind")) {
+            (Some(version), Some(kind)) => (version, kind),
+            (version, kind) => {
+                for (path, value, expected) in [(at_version, version, api::API_VERSION), (at_kind, kind, "ModelDeployment")] {
+                    if value.is_none() {
+                        self.say(node.place(&path), &path, format!("Required value: expected a text such as {expected}"));
+                    }
+                }
+                return Owner::Unclear;
+            }
+        };
+        let ours = version.split('/').next() == Some(api::GROUP);
+        let known = schemas().iter().find(|schema| schema.kind == kind);
+        match known {
+            Some(schema) if schema.api_version == version => Owner::Ours(schema),
+            Some(schema) => {
+                let message = format!("Unsupported value: {version:?}: supported values: {:?}", schema.api_version);
+                self.say(node.place(&at_version), &at_version, message);
+                Owner::Unclear
+            }
+            None if ours => {
+                let kinds: Vec<&str> = schemas().iter().map(|schema| schema.kind.as_str()).collect();
+                let hint =
+                    nearest(kind, kinds.iter().copied()).map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+                let message = format!("Unsupported value: {kind:?}: supported values: {:?}{hint}", kinds.join(", "));
+                self.say(node.place(&at_kind), &at_kind, message);
+                Owner::Unclear
+            }
+            None => {
+                let name = node.value()["metadata"]["name"].as_str().map(|name| format!("/{name}")).unwrap_or_default();
+                Owner::Foreign(format!("{kind}{name} ({version})"))
+            }
+        }
+    }
+
+    fn object(&mut self, schema: &'static Schema, node: &Node, reading: &mut Reading) {
+        let mut object = node.value();
+        schema.complete(&mut object);
+        let violations = schema.violations(&object);
+        for violation in &violations {
+            self.say(place(node, violation), &violation.path, explained(schema, violation));
+        }
+        for broken in rules::broken(schema, &object, node, !violations.is_empty()) {
+            // A field that the schema refuses already needs no second message.
+            if violations.iter().all(|violation| violation.path != broken.path) {
+                let value = at(&object, &broken.path);
+                self.say(node.place(&broken.about), &broken.path, format!("Invalid value: {value}: {}", broken.message));
+            }
+        }
+        let name = object["metadata"]["name"].as_str().map(|name| format!("{}/{name}", schema.kind));
+        // Of a list, one bad item spoils the rest: it is one document.
+        if self.found.is_empty()
+            && let Some(manifest) = self.manifest(node, object)
+        {
+            reading.manifests.push(manifest);
+        }
+        self.found.iter_mut().filter(|one| one.object.is_none()).for_each(|one| one.object.clone_from(&name));
+    }
+
+    /// The typed object, resolved. What fails only here is a gap in the schema or its rules, and is said all the same.
+    fn manifest(&mut self, node: &Node, object: Value) -> Option<Manifest> {
+        let deployment = match serde_json::from_value::<api::ModelDeployment>(object) {
+            Ok(deployment) => deployment,
+            Err(error) => {
+                self.say(node.span(), &Path::root(), format!("Invalid value: {error}"));
+                return None;
+            }
+        };
+        match resolve(&deployment) {
+            Ok(resolved) => Some(Manifest { file: self.page.file.to_owned(), line: node.span().line, deployment, resolved }),
+            Err(invalid) => {
+                let path = Path::parse(&invalid.field);
+                self.say(node.place(&path), &path, format!("Invalid value: {}", invalid.message));
+                None
+            }
+        }
+    }
+}
+
+/// An unknown field is pointed at by its key, everything else by its value.
+fn place(node: &Node, violation: &Violation) -> Span {
+    match violation.kind {
+        Kind::Unknown => node.key_place(&violation.path),
+        _ => node.place(&violation.path),
+    }
+}
+
+/// Where the API server's words leave the reader alone, a few more.
+fn explained(schema: &Schema, violation: &Violation) -> String {
+    let path = violation.path.to_string();
+    match (violation.kind, path.as_str()) {
+        (Kind::Required, "metadata") => "Required value: write metadata with a name".to_owned(),
+        (Kind::Required, "metadata.name") => "Required value: write a name (generateName needs a cluster)".to_owned(),
+        (Kind::Required, _) => match schema.field(&violation.path).and_then(|field| field["description"].as_str()) {
+            Some(description) => format!("{}: {}", violation.message, first_sentence(description)),
+            None => violation.message.clone(),
+        },
+        _ => violation.message.clone(),
+    }
+}
+
+fn first_sentence(description: &str) -> String {
+    let line = description.replace('\n', " ");
+    let end = line.find(". ").unwrap_or(line.len());
+    line[..end].trim_end_matches('.').to_owned()
+}
+
+/// The value at a path for a message: a scalar as it is, the others by their type.
+fn at(object: &Value, path: &Path) -> Value {
+    use modelyard_core::schema::Segment;
+
+    let found = path.segments().iter().try_fold(object, |value, segment| match segment {
+        Segment::Key(key) => value.get(key),
+        Segment::Index(index) => value.get(index),
+    });
+    match found {
+        Some(Value::Object(_)) => json!("object"),
+        Some(Value::Array(_)) => json!("array"),
+        Some(scalar) => scalar.clone(),
+        None => Value::Null,
+    }
+}

@@ -1,0 +1,113 @@
+use super::*;
+
+const HEAD: &str = "apiVersion: modelyard.dev/v1alpha1\nkind: ModelDeployment\nmetadata: {name: m}\n";
+
+fn lines(text: &str) -> Vec<String> {
+    read_text(Path::new("m.yaml"), text).diagnostics.iter().map(Diagnostic::headline).collect()
+}
+
+#[test]
+fn what_is_right_passes_with_its_defaults() {
+    let text = format!("# mine\n{HEAD}spec:\n  model: {{uri: 'file:m.onnx'}}\n");
+    let reading = read_text(Path::new("dir/m.yaml"), &text);
+    assert_eq!(reading.diagnostics, []);
+    let one = &reading.manifests[0];
+    assert_eq!((one.line, one.resolved.name.as_str(), one.deployment.spec.replicas), (2, "m", 1));
+    assert_eq!(one.anchored().spec.model.unwrap().artefact.uri, "file:dir/m.onnx");
+}
+
+#[test]
+fn a_null_counts_as_absent() {
+    let text =
+        format!("{HEAD}spec: {{model: {{uri: 'file:m', name: null}}, models: null, replicas: ~, serving: {{batching: }}}}\n");
+    let reading = read_text(Path::new("m.yaml"), &text);
+    assert_eq!(reading.diagnostics, []);
+    assert_eq!(reading.manifests[0].deployment.spec.replicas, 1);
+}
+
+#[test]
+fn every_rule_refuses_offline_and_says_where() {
+    for (spec, expected) in [
+        ("{}", "4:1: spec: Invalid value: \"object\": write exactly one of model (one model) and models (several in one server)"),
+        (
+            "{model: {uri: 's3://b/m'}}",
+            "4:21: spec.model.uri: Invalid value: \"s3://b/m\": must be file:PATH, http://HOST/PATH or https://HOST/PATH",
+        ),
+        (
+            "{model: {uri: 'https:///m'}}",
+            "4:21: spec.model.uri: Invalid value: \"https:///m\": must be file:PATH, http://HOST/PATH or https://HOST/PATH",
+        ),
+        ("{model: {uri: 'file:m', name: 'a/b'}}", "4:37: spec.model.name: Invalid value: \"a/b\": should match '^[^/:]+$'"),
+        (
+            "{model: {uri: 'file:m', version: 0}}",
+            "4:40: spec.model.version: Invalid value: 0: should be greater than or equal to 1",
+        ),
+        (
+            "{models: [{name: a, uri: 'file:m'}, {name: a, uri: 'file:n'}]}",
+            "4:43: spec.models[1]: Duplicate value: {\"name\":\"a\"}: the same as spec.models[0]",
+        ),
+        (
+            "{model: {uri: 'file:m'}, serving: {requestTimeout: 0s}}",
+            "4:58: spec.serving.requestTimeout: Invalid value: \"0s\": must be longer than 0s",
+        ),
+        (
+            "{model: {uri: 'file:m'}, serving: {maxRequestBytes: 0Mi}}",
+            "4:59: spec.serving.maxRequestBytes: Invalid value: \"0Mi\": must be more than 0",
+        ),
+        (
+            "{model: {uri: 'file:m'}, serving: {batching: {maxSize: 8, maxDelay: 30s}}}",
+            "4:42: spec.serving: Invalid value: \"object\": batching.maxDelay must be shorter than requestTimeout: a row that waits longer is answered too late",
+        ),
+        (
+            "{model: {uri: 'file:m'}, resources: {limits: {memory: 1Mi}}}",
+            "4:44: spec.resources: Invalid value: \"object\": requests.memory (128Mi unless it is written) must not exceed limits.memory: lower the request or raise the limit",
+        ),
+        (
+            "{model: {uri: 'file:m'}, serving: {drainDelay: 99999999999999999999h}}",
+            "4:54: spec.serving.drainDelay: Invalid value: \"99999999999999999999h\": should match '^([0-9]{1,9}(\\.[0-9]{1,9})?(ns|us|µs|ms|s|m|h)){1,6}$', such as \"1m30s\"",
+        ),
+    ] {
+        assert_eq!(lines(&format!("{HEAD}spec: {spec}\n")), [format!("m.yaml:{expected}")], "{spec}");
+    }
+    let named = |name: &str| {
+        lines(&HEAD.replace("name: m", &format!("name: {name}")).replace("kind", "spec: {model: {uri: 'file:m'}}\nkind"))
+    };
+    assert_eq!(named(&"a".repeat(50)), Vec::<String>::new());
+    for name in ["9a", "A", "a.b", "a-", &"a".repeat(51)] {
+        assert_eq!(named(name).len(), 1, "{name}");
+        assert!(named(name)[0].starts_with("m.yaml:4:18: metadata.name: Invalid value:"), "{:?}", named(name));
+    }
+}
+
+#[test]
+fn a_duplicate_key_makes_no_deployment() {
+    let reading =
+        read_text(Path::new("m.yaml"), &format!("{HEAD}spec:\n  model: {{uri: 'file:a'}}\n  model: {{uri: 'file:b'}}\n"));
+    assert_eq!(reading.manifests.len(), 0);
+    assert_eq!(
+        reading.diagnostics[0].headline(),
+        "m.yaml:6:3: spec.model: Duplicate key \"model\": it is written on line 5 already"
+    );
+}
+
+#[test]
+fn lists_are_opened_and_twins_refused() {
+    let item = "- apiVersion: modelyard.dev/v1alpha1\n  kind: ModelDeployment\n  metadata: {name: m}\n  spec: {model: {uri: 'file:m'}}\n";
+    let reading = read_text(Path::new("m.yaml"), &format!("apiVersion: v1\nkind: List\nitems:\n{item}{item}"));
+    assert_eq!(reading.manifests.len(), 2);
+    assert_eq!(
+        reading.diagnostics.iter().map(Diagnostic::headline).collect::<Vec<_>>(),
+        ["m.yaml:8:1: metadata.name: Duplicate value: \"m\": m.yaml:4 defines a ModelDeployment of this name already"]
+    );
+}
+
+#[test]
+fn the_caret_stands_below_what_is_meant() {
+    let text = format!("{HEAD}spec:\n\tmodel: 1\n");
+    assert_eq!(lines(&text).len(), 1, "a tab is no indentation");
+    let long = format!("{HEAD}spec: {{model: {{uri: 'file:{}', version: 0}}}}\n", "x".repeat(300));
+    let shown = read_text(Path::new("m.yaml"), &long).diagnostics[0].to_string();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines[2].chars().nth(lines[3].find('^').unwrap()), Some('0'), "{shown}");
+    assert!(lines[2].chars().count() < 140);
+}
