@@ -154,28 +154,6 @@ fn into_model(
     Model::new(config, engine, scheduling, measured).map_err(NotLoaded::Scheduling)
 }
 
-/// Loads a model of the configuration again, because a client asks for it.
-///
-/// # Errors
-/// `NOT_FOUND` for an unknown name; `UNAVAILABLE` where the store does not answer; `FAILED_PRECONDITION` where the model is not
-/// one that can be served.
-pub async fn load_named(service: &Arc<Service>, name: &str) -> Result<(), Fault> {
-    let entry = service.registry.entry(name)?;
-    service.loader.load(service, entry).await.map_err(|failure| {
-        let code = if failure.reason == "StoreUnavailable" { Code::Unavailable } else { Code::FailedPrecondition };
-        Fault::new(code, format!("model '{name}' did not load: {} ({})", failure.message, failure.reason))
-    })
-}
-
-/// Unloads a model of the configuration, because a client asks for it.
-///
-/// # Errors
-/// `NOT_FOUND` for an unknown name; `FAILED_PRECONDITION` while it loads.
-pub async fn unload_named(service: &Arc<Service>, name: &str) -> Result<(), Fault> {
-    let entry = service.registry.entry(name)?;
-    service.loader.unload(service, entry).await
-}
-
 /// Loads every model of the service side by side, and waits for all.
 pub async fn load_all(service: &Arc<Service>) -> Vec<Failure> {
     let loads: Vec<_> = service

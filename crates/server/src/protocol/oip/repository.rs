@@ -68,15 +68,14 @@ pub(super) async fn answer_index(service: &Service, headers: &HeaderMap, body: I
     Ok(json(&Value::Array(entries)))
 }
 
-/// Loads a model of the configuration; one that answers already goes on answering.
+/// Loads a model of the configuration, again if it answers already: it goes on answering until what is there now is ready.
 ///
 /// # Errors
 /// `PERMISSION_DENIED` where the server does not allow it, `NOT_FOUND` for an unknown model, `UNAVAILABLE` where it does not load.
 pub async fn load(service: &Arc<Service>, name: &str) -> Result<(), Fault> {
     let entry = controlled(service, name)?;
     match &*entry.state() {
-        State::Ready(_) => return Ok(()),
-        State::Unloaded | State::Failed(_) => {}
+        State::Ready(_) | State::Unloaded | State::Failed(_) => {}
         other => {
             return Err(Fault::unavailable(format!("model '{}' is {}; try again later", entry.config.name, other.as_str())));
         }
