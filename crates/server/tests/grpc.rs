@@ -1,5 +1,8 @@
 //! gRPC without sockets: calls go in as bodies of frames, answers come out as frames and trailers.
 
+// `allow-unwrap-in-tests` covers test functions, not the helpers of a test file.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::Arc;
