@@ -134,7 +134,10 @@ fn values(picture: &DynamicImage, layout: Layout, wanted: &[i64]) -> (Vec<(usize
     let (raw, channels) = if layout.colour { (picture.to_rgb8().into_raw(), 3) } else { (picture.to_luma8().into_raw(), 1) };
     let pixels = width * height;
     let values = if layout.planar {
-        (0..channels).flat_map(|channel| (0..pixels).map(move |pixel| (channel, pixel))).map(|(c, p)| (c, raw[p * channels + c])).collect()
+        (0..channels)
+            .flat_map(|channel| (0..pixels).map(move |pixel| (channel, pixel)))
+            .map(|(c, p)| (c, raw[p * channels + c]))
+            .collect()
     } else {
         raw.iter().enumerate().map(|(at, value)| (at % channels, *value)).collect()
     };
@@ -188,7 +191,9 @@ mod tests {
     use crate::client::TensorSpec;
 
     fn png(width: u32, height: u32) -> Vec<u8> {
-        let picture = image::RgbImage::from_fn(width, height, |x, y| image::Rgb([u8::try_from(x * 10).unwrap(), u8::try_from(y * 10).unwrap(), 255]));
+        let picture = image::RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([u8::try_from(x * 10).unwrap(), u8::try_from(y * 10).unwrap(), 255])
+        });
         let mut file = Cursor::new(Vec::new());
         DynamicImage::ImageRgb8(picture).write_to(&mut file, image::ImageFormat::Png).unwrap();
         file.into_inner()

@@ -16,7 +16,7 @@ use super::{Inbound, Protocol, Reply, Seen, Service, encoding, error_response, j
 use crate::fault::{Code, Fault};
 use route::Route;
 
-mod classify;
+pub(super) mod classify;
 mod config;
 mod health;
 mod infer;
