@@ -1,6 +1,8 @@
 //! The Open Inference Protocol over HTTP, through the same entry as the network's requests, with engines whose answers are known.
 //! The statuses are the "Ours" column of the protocol's table, line by line.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;

@@ -52,7 +52,10 @@ pub(super) async fn answer_index(service: &Service, headers: &HeaderMap, body: I
     let body = encoding::read(headers, body, service.max_request_bytes).await?;
     let mut ready = false;
     read_body(&body, |key, cursor| match key {
-        "ready" => Ok(ready = cursor.bool()?),
+        "ready" => {
+            ready = cursor.bool()?;
+            Ok(())
+        }
         _ => Ok(cursor.skip_value()?),
     })?;
     let entries: Vec<Value> = index(&service.registry, ready)
