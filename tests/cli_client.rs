@@ -1,6 +1,8 @@
 //! `predict`, `evaluate`, `bench` and `inspect` as a person runs them: the real binary against a server of small models that was
 //! written apart from the client.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 #[path = "cli_client/fake.rs"]
 mod fake;
 

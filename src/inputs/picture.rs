@@ -159,7 +159,7 @@ fn layout(shape: &[i64]) -> Option<Layout> {
     let channels = |dim: i64| matches!(dim, 1 | 3);
     let at = |planar, count: i64, height, width| Layout { colour: count == 3, planar, height: size(height), width: size(width) };
     match *shape {
-        [_, count, height, width] if channels(count) && !(channels(width) && !channels(height)) => {
+        [_, count, height, width] if channels(count) && (channels(height) || !channels(width)) => {
             Some(at(true, count, height, width))
         }
         [_, height, width, count] if channels(count) => Some(at(false, count, height, width)),
