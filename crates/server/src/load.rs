@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use modelyard_core::server_config::ModelConfig;
+use tokio::sync::oneshot;
 
 use crate::engine::sample::{self, SampleError};
 use crate::engine::{self, Engine, LoadError};
@@ -13,6 +14,9 @@ use crate::infer::{Measured, Model, Scheduling};
 use crate::protocol::Service;
 use crate::registry::{Entry, Failure, State};
 use crate::store::{self, Progress, Source, Store, StoreError};
+
+/// mimalloc's own delay before freed memory goes back to the system (`purge_delay`, 1 s), and some for the last threads to let go.
+const PURGE_DELAY: Duration = Duration::from_millis(1500);
 
 /// What loads models: where they come from, and how they will run.
 pub struct Loader {
@@ -31,8 +35,10 @@ enum NotLoaded {
     Sample(#[from] SampleError),
     #[error("{0}")]
     Scheduling(String),
-    #[error("the loader stopped: {0}")]
-    Stopped(#[from] tokio::task::JoinError),
+    #[error("no thread to load on: {0}")]
+    Thread(std::io::Error),
+    #[error("the loader stopped before it was done")]
+    Stopped(#[from] oneshot::error::RecvError),
 }
 
 impl NotLoaded {
@@ -43,7 +49,7 @@ impl NotLoaded {
             Self::Engine(LoadError::Unsupported(_)) | Self::Scheduling(_) => "ModelUnsupported",
             Self::Engine(LoadError::Invalid(_)) | Self::Sample(_) => "ModelInvalid",
             Self::Engine(LoadError::Read { .. }) => "ModelNotFound",
-            Self::Stopped(_) => "NotResponding",
+            Self::Thread(_) | Self::Stopped(_) => "NotResponding",
         }
     }
 }
@@ -85,6 +91,8 @@ impl Loader {
             }
         };
         service.refresh();
+        // Of what loading needed, and of the model that this one replaced.
+        tokio::spawn(return_memory());
         outcome
     }
 
@@ -127,13 +135,28 @@ impl Loader {
         entry.enter(State::Unloaded);
         service.refresh();
         tracing::info!(model = entry.config.name, "model is unloaded");
+        tokio::spawn(return_memory());
         Ok(())
     }
 }
 
-/// Runs what may block off the reactors.
+/// Runs what may block on a thread of its own, which ends with it: the allocator gives back more of what an ended thread
+/// has left behind than of what a pooled one may want again (measured: 68 MB instead of 95 after 100 MB were unloaded).
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, NotLoaded> + Send + 'static) -> Result<T, NotLoaded> {
-    tokio::task::spawn_blocking(work).await?
+    let (sender, outcome) = oneshot::channel();
+    // The outcome of a load that nobody waits for any more has no use.
+    let run = move || drop(sender.send(work()));
+    std::thread::Builder::new().name("loader".to_owned()).spawn(run).map_err(NotLoaded::Thread)?;
+    outcome.await?
+}
+
+/// Has the allocator give freed memory back to the system. It does so by itself, [`PURGE_DELAY`] after, but only when something
+/// makes it look, which on an idle server may take long; a thread that ends does.
+async fn return_memory() {
+    tokio::time::sleep(PURGE_DELAY).await;
+    if let Err(error) = std::thread::Builder::new().name("purge".to_owned()).spawn(|| drop(Box::new([0_u8; 64]))) {
+        tracing::debug!(%error, "freed memory goes back to the system later");
+    }
 }
 
 /// Proves the model on its sample and measures it.

@@ -132,7 +132,13 @@ fn garbage_closes_the_connection() {
     let before = server.descriptors();
     let noise: Vec<u8> = (0..4096_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let prefaced = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &noise].concat();
-    for bytes in [noise.as_slice(), b"\0\0\0\0\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello", b"\r\n\r\nHELO\r\n\r\n", &prefaced] {
+    for bytes in [
+        noise.as_slice(),
+        b"\0\0\0\0\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello",
+        b"\r\n\r\nHELO\r\n\r\n",
+        &prefaced,
+    ] {
         let mut connection = Connection::open(server.address()).unwrap();
         let _ = connection.send(bytes);
         let _ = connection.stream.shutdown(Shutdown::Write);

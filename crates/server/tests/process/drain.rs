@@ -71,7 +71,9 @@ fn no_request_fails_under_load_until_the_listener_closes() {
         }
         eventually("there is load", || (answered.load(Ordering::Relaxed) > 100).then_some(()));
         server.terminate();
-        eventually("readiness is off", || get(server.admin(), "/readyz").map_or(Some(()), |ready| (ready.status == 503).then_some(())));
+        eventually("readiness is off", || {
+            get(server.admin(), "/readyz").map_or(Some(()), |ready| (ready.status == 503).then_some(()))
+        });
         let before = answered.load(Ordering::Relaxed);
         assert_eq!(connection_ends.load(Ordering::Relaxed), 0, "a connection ended before the delay was over");
         // New connections too, all through the delay.
