@@ -14,8 +14,8 @@ pub mod local;
 pub mod man;
 pub mod predict;
 pub mod served;
-pub mod validate;
 mod stdout;
+pub mod validate;
 pub mod version;
 
 /// One YAML becomes a model served over the network: on a Kubernetes cluster, or on this machine.

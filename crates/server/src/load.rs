@@ -145,7 +145,12 @@ fn into_model(
     if let Some(folder) = path.parent()
         && let Some(proof) = sample::prove(&*engine, folder)?
     {
-        tracing::info!(model = config.name, outputs = proof.outputs, nanoseconds = proof.nanos, "the model answers its sample as expected");
+        tracing::info!(
+            model = config.name,
+            outputs = proof.outputs,
+            nanoseconds = proof.nanos,
+            "the model answers its sample as expected"
+        );
     }
     let measured = engine::measure(&*engine).map_or_else(Measured::default, |measured| Measured {
         one: Some(Duration::from_nanos(measured.one)),

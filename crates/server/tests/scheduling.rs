@@ -137,7 +137,10 @@ struct Request {
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {
     let request = (1_usize..5, 1_usize..4, prop::bool::weighted(0.15), prop::bool::weighted(0.2));
-    prop::collection::vec(request.prop_map(|(rows, width, poisoned, abandoned)| Request { rows, width, poisoned, abandoned }), 1..40)
+    prop::collection::vec(
+        request.prop_map(|(rows, width, poisoned, abandoned)| Request { rows, width, poisoned, abandoned }),
+        1..40,
+    )
 }
 
 /// Sends every request before the gate opens; what each that stayed sent and got.

@@ -119,6 +119,6 @@ fn model_metadata(service: &Service, request: &pb::ModelMetadataRequest) -> Resu
         platform: model.facts.platform.to_owned(),
         inputs: tensors(&model.signature.inputs),
         outputs: tensors(&model.signature.outputs),
-        properties: std::collections::BTreeMap::new(),
+        properties: metadata::properties(&model),
     })
 }
