@@ -65,8 +65,8 @@ mod tests {
             ("/metrics", "admin port"),
             ("/Models/mnist", "/v2/models/NAME"),
             ("/predict", ":predict"),
-            ("", "/docs"),
-            ("/\u{fffd}\u{fffd}", "/docs"),
+            ("", "/v2/models"),
+            ("/\u{fffd}\u{fffd}", "/v2/models"),
         ] {
             assert!(advice(path).contains(want), "{path}: {}", advice(path));
         }
