@@ -1,5 +1,7 @@
 //! Every figure of `modelyard evaluate` against scikit-learn's own, to 1e-9 (tests/evaluation/reference.py writes the table).
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use modelyard::evaluation::{self, Average, Classification, Confusion, Figure, Regression};
 use serde::Deserialize;
 use serde_json::Value;

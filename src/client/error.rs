@@ -14,7 +14,9 @@ pub enum ClientError {
         why: String,
     },
     /// Nobody listens there.
-    #[error("cannot reach {url}: {source}; is the server up? (modelyard local -f FILE starts one; --url or MODELYARD_URL names another)")]
+    #[error(
+        "cannot reach {url}: {source}; is the server up? (modelyard local -f FILE starts one; --url or MODELYARD_URL names another)"
+    )]
     Unreachable {
         /// The server's URL.
         url: String,

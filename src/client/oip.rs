@@ -18,7 +18,9 @@ pub(super) fn prepare_json(model: &ModelName, inputs: &[(String, Tensor)]) -> Re
         if let Some(raw) = tensor.to_f64().filter(|_| is_float(tensor.datatype()))
             && raw.iter().any(|value| !value.is_finite())
         {
-            return Err(ClientError::Request(format!("input '{name}' holds NaN or an infinity, which JSON has not; use --protocol binary")));
+            return Err(ClientError::Request(format!(
+                "input '{name}' holds NaN or an infinity, which JSON has not; use --protocol binary"
+            )));
         }
         body.extend_from_slice(b",\"data\":");
         write::flat(body, tensor, write::Text::Utf8)
@@ -216,7 +218,10 @@ mod tests {
         let json = prepare_json(&model(), &inputs).unwrap();
         assert_eq!(json.path, "/v2/models/a%20b/versions/2/infer");
         let body: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
-        assert_eq!(body, serde_json::json!({"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [0.5, -1.0]}]}));
+        assert_eq!(
+            body,
+            serde_json::json!({"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [0.5, -1.0]}]})
+        );
         let binary = prepare_binary(&model(), &inputs, Outputs::Binary).unwrap();
         let length: usize = binary.headers[JSON_LENGTH].to_str().unwrap().parse().unwrap();
         let head: serde_json::Value = serde_json::from_slice(&binary.body[..length]).unwrap();

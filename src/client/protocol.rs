@@ -42,7 +42,8 @@ const SEGMENT: &AsciiSet = &CONTROLS.add(b' ').add(b'/').add(b':').add(b'?').add
 
 impl ModelName {
     /// `/models/NAME[/versions/VERSION]`, escaped.
-    pub(super) fn path(&self) -> String {
+    #[must_use]
+    pub fn path(&self) -> String {
         let mut path = format!("/models/{}", utf8_percent_encode(&self.name, SEGMENT));
         if let Some(version) = &self.version {
             path.push_str("/versions/");

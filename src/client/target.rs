@@ -64,7 +64,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Target>().unwrap().url(), url);
         }
-        for (text, why) in [("https://host", "https is not spoken"), ("ftp://host", "scheme 'ftp'"), ("http://", ""), ("h:x", "expected HOST:PORT, found 'h:x'")] {
+        for (text, why) in [
+            ("https://host", "https is not spoken"),
+            ("ftp://host", "scheme 'ftp'"),
+            ("http://", ""),
+            ("h:x", "expected HOST:PORT, found 'h:x'"),
+        ] {
             assert!(text.parse::<Target>().unwrap_err().to_string().contains(why), "{text}");
         }
     }

@@ -172,15 +172,13 @@ pub(super) fn prepare_serialised(model: &ModelName, inputs: &[(String, Tensor)])
 }
 
 fn predict_request(model: &ModelName, inputs: &[(String, Tensor)]) -> Result<Bytes, ClientError> {
-    let version_choice = match &model.version {
-        None => None,
-        Some(version) => Some(match version.parse() {
-            Ok(number) => serving::model_spec::VersionChoice::Version(number),
-            Err(_) => serving::model_spec::VersionChoice::VersionLabel(version.clone()),
-        }),
-    };
+    let version_choice = model.version.as_ref().map(|version| match version.parse() {
+        Ok(number) => serving::model_spec::VersionChoice::Version(number),
+        Err(_) => serving::model_spec::VersionChoice::VersionLabel(version.clone()),
+    });
     let spec = serving::ModelSpec { name: model.name.clone(), version_choice, ..Default::default() };
-    let inputs = inputs.iter().map(|(name, tensor)| Ok((name.clone(), tensor_proto(tensor)?))).collect::<Result<_, ClientError>>()?;
+    let inputs =
+        inputs.iter().map(|(name, tensor)| Ok((name.clone(), tensor_proto(tensor)?))).collect::<Result<_, ClientError>>()?;
     let request = serving::PredictRequest { model_spec: Some(spec), inputs, ..Default::default() };
     Ok(request.encode_to_vec().into())
 }
@@ -227,7 +225,8 @@ mod tests {
     use super::*;
 
     fn metadata(outputs: &[(&str, DataType)]) -> Metadata {
-        let spec = |(name, datatype): &(&str, DataType)| TensorSpec { name: (*name).into(), datatype: *datatype, shape: vec![-1] };
+        let spec =
+            |(name, datatype): &(&str, DataType)| TensorSpec { name: (*name).into(), datatype: *datatype, shape: vec![-1] };
         Metadata {
             name: "m".into(),
             versions: Vec::new(),

@@ -24,11 +24,8 @@ pub fn calibration(positive: &[bool], probabilities: &[f64]) -> Vec<Bin> {
         *hits += f64::from(u8::from(*yes));
         *count += 1;
     }
-    let bin = |(total, hits, count): (f64, f64, usize)| Bin {
-        predicted: total / count as f64,
-        observed: hits / count as f64,
-        count,
-    };
+    let bin =
+        |(total, hits, count): (f64, f64, usize)| Bin { predicted: total / count as f64, observed: hits / count as f64, count };
     sums.into_iter().filter(|bin| bin.2 > 0).map(bin).collect()
 }
 

@@ -56,7 +56,8 @@ impl Classification {
     #[must_use]
     pub fn new(confusion: &Confusion, classes: &[usize]) -> Self {
         let per_class: Vec<_> = classes.iter().map(|class| scores(confusion, *class)).collect();
-        let total = |count: fn(&Confusion, usize) -> u64| classes.iter().map(|class| count(confusion, *class)).sum::<u64>() as f64;
+        let total =
+            |count: fn(&Confusion, usize) -> u64| classes.iter().map(|class| count(confusion, *class)).sum::<u64>() as f64;
         let (hits, named, there) =
             (total(|all, class| all.count(class, class)), total(Confusion::predicted), total(Confusion::truths));
         let micro = Average { precision: ratio(hits, named), recall: ratio(hits, there), f1: ratio(2.0 * hits, named + there) };

@@ -7,9 +7,8 @@ use super::{EvaluationError, Figure, Undefined, same_length};
 /// The column of the largest value of each row; the lowest index wins a tie, as with NumPy's `argmax`.
 #[must_use]
 pub fn argmax(table: &[f64], columns: usize) -> Vec<usize> {
-    let larger = |row: &[f64]| {
-        (0..row.len()).rev().max_by(|a, b| row[*a].partial_cmp(&row[*b]).unwrap_or(Ordering::Equal)).unwrap_or(0)
-    };
+    let larger =
+        |row: &[f64]| (0..row.len()).rev().max_by(|a, b| row[*a].partial_cmp(&row[*b]).unwrap_or(Ordering::Equal)).unwrap_or(0);
     table.chunks(columns.max(1)).map(larger).collect()
 }
 

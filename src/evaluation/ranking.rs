@@ -26,7 +26,11 @@ fn ladder(positive: &[bool], scores: &[f64]) -> Vec<(f64, f64, f64)> {
     let (mut hits, mut misses) = (0.0, 0.0);
     let mut steps: Vec<(f64, f64, f64)> = Vec::new();
     for row in order {
-        if positive[row] { hits += 1.0 } else { misses += 1.0 }
+        if positive[row] {
+            hits += 1.0
+        } else {
+            misses += 1.0
+        }
         match steps.last_mut() {
             // Adding 0.0 makes -0.0 and 0.0 one score.
             Some(last) if last.2 + 0.0 == scores[row] + 0.0 => *last = (hits, misses, last.2),
@@ -97,7 +101,8 @@ pub fn average_precision(positive: &[bool], scores: &[f64]) -> Figure {
 /// [`Undefined`] each, with the class.
 pub fn roc_auc_ovr(truths: &[usize], table: &[f64], columns: usize) -> (Figure, Figure) {
     if !sums_to_one(table, columns) {
-        let reason = Undefined("the outputs do not sum to 1 over the classes: one-versus-rest ROC AUC needs probabilities".into());
+        let reason =
+            Undefined("the outputs do not sum to 1 over the classes: one-versus-rest ROC AUC needs probabilities".into());
         return (Err(reason.clone()), Err(reason));
     }
     let one = |class: usize| {

@@ -92,6 +92,9 @@ mod tests {
         assert_eq!(tensor, Tensor::from_f32(vec![1, 4], &[1.0, 2.0, 3.0, 4.0]).unwrap());
         assert_eq!(notes, ["input 'x': shape [2, 2] sent as [1, 4]", "input 'x': INT64 sent as FP32"]);
         let error = fit(&spec, Tensor::from_i64(vec![3], &[1, 2, 3]).unwrap(), &mut notes).unwrap_err().to_string();
-        assert_eq!(error, "input 'x': shape [3] does not fit [-1, 4] (-1 is any size): a row has 4 values, the file has 3 in all");
+        assert_eq!(
+            error,
+            "input 'x': shape [3] does not fit [-1, 4] (-1 is any size): a row has 4 values, the file has 3 in all"
+        );
     }
 }

@@ -119,7 +119,8 @@ fn dims(cursor: &mut Cursor<'_>) -> Result<Vec<usize>, JsonError> {
 
 /// Rows: bare values for an only input, objects by name for any.
 fn rows(value: Cursor<'_>, specs: Option<&[TensorSpec]>, notes: &mut Vec<String>) -> Result<Vec<Named>, InputError> {
-    let named = holds_objects(&value) && specs.is_none_or(|specs| specs[0].datatype != DataType::Bytes || named_rows(&value, specs));
+    let named =
+        holds_objects(&value) && specs.is_none_or(|specs| specs[0].datatype != DataType::Bytes || named_rows(&value, specs));
     if !named {
         return columns(value, specs, notes);
     }
@@ -258,7 +259,9 @@ mod tests {
     fn an_inference_request_needs_no_model() {
         let text = br#"{"inputs": [{"name": "t", "shape": [1], "datatype": "BYTES", "data": ["hi"]}]}"#;
         assert_eq!(read(text, None).unwrap().inputs[0].0, "t");
-        assert!(read(b"[1]", None).unwrap_err().to_string().starts_with("the JSON does not name its input; ask a running server"));
+        assert!(
+            read(b"[1]", None).unwrap_err().to_string().starts_with("the JSON does not name its input; ask a running server")
+        );
     }
 
     #[test]

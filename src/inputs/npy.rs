@@ -54,8 +54,12 @@ fn array(what: &str, header: &NpyHeader, reader: impl Read) -> Result<Tensor, In
         return Err(invalid("a structured array has no datatype of a tensor; save each field by its own name".to_owned()));
     };
     let (layout, size) = layout(&kind).ok_or_else(|| invalid(format!("dtype '{kind}' has no datatype of a tensor")))?;
-    let shape: Vec<usize> =
-        header.shape().iter().map(|dim| usize::try_from(*dim)).collect::<Result<_, _>>().map_err(|_| invalid("too large".into()))?;
+    let shape: Vec<usize> = header
+        .shape()
+        .iter()
+        .map(|dim| usize::try_from(*dim))
+        .collect::<Result<_, _>>()
+        .map_err(|_| invalid("too large".into()))?;
     let count = element_count(&shape).ok_or_else(|| invalid(format!("shape {shape:?} is too large")))?;
     let expected = count.checked_mul(size).ok_or_else(|| invalid(format!("shape {shape:?} is too large")))?;
     let mut raw = Vec::new();

@@ -134,7 +134,10 @@ fn values(picture: &DynamicImage, layout: Layout, wanted: &[i64]) -> (Vec<(usize
     let (raw, channels) = if layout.colour { (picture.to_rgb8().into_raw(), 3) } else { (picture.to_luma8().into_raw(), 1) };
     let pixels = width * height;
     let values = if layout.planar {
-        (0..channels).flat_map(|channel| (0..pixels).map(move |pixel| (channel, pixel))).map(|(c, p)| (c, raw[p * channels + c])).collect()
+        (0..channels)
+            .flat_map(|channel| (0..pixels).map(move |pixel| (channel, pixel)))
+            .map(|(c, p)| (c, raw[p * channels + c]))
+            .collect()
     } else {
         raw.iter().enumerate().map(|(at, value)| (at % channels, *value)).collect()
     };
@@ -156,7 +159,7 @@ fn layout(shape: &[i64]) -> Option<Layout> {
     let channels = |dim: i64| matches!(dim, 1 | 3);
     let at = |planar, count: i64, height, width| Layout { colour: count == 3, planar, height: size(height), width: size(width) };
     match *shape {
-        [_, count, height, width] if channels(count) && !(channels(width) && !channels(height)) => {
+        [_, count, height, width] if channels(count) && (channels(height) || !channels(width)) => {
             Some(at(true, count, height, width))
         }
         [_, height, width, count] if channels(count) => Some(at(false, count, height, width)),
@@ -188,7 +191,9 @@ mod tests {
     use crate::client::TensorSpec;
 
     fn png(width: u32, height: u32) -> Vec<u8> {
-        let picture = image::RgbImage::from_fn(width, height, |x, y| image::Rgb([u8::try_from(x * 10).unwrap(), u8::try_from(y * 10).unwrap(), 255]));
+        let picture = image::RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([u8::try_from(x * 10).unwrap(), u8::try_from(y * 10).unwrap(), 255])
+        });
         let mut file = Cursor::new(Vec::new());
         DynamicImage::ImageRgb8(picture).write_to(&mut file, image::ImageFormat::Png).unwrap();
         file.into_inner()

@@ -107,7 +107,8 @@ impl Table {
     /// The columns of the only input: all, but for one that is surplus and named as a truth.
     fn features(&self, spec: &TensorSpec, left_out: &[usize], notes: &mut Vec<String>) -> Vec<usize> {
         let mut columns: Vec<usize> = (0..self.names.len()).filter(|column| !left_out.contains(column)).collect();
-        let wanted = spec.shape.get(1..).and_then(|row| row.iter().map(|dim| usize::try_from(*dim).ok()).product::<Option<usize>>());
+        let wanted =
+            spec.shape.get(1..).and_then(|row| row.iter().map(|dim| usize::try_from(*dim).ok()).product::<Option<usize>>());
         let truth = columns.iter().copied().find(|column| LABELS.contains(&self.names[*column].to_ascii_lowercase().as_str()));
         if let (Some(wanted), Some(truth)) = (wanted, truth)
             && columns.len() == wanted + 1
@@ -169,9 +170,8 @@ mod tests {
     #[test]
     fn faults_say_the_line() {
         let specs = [spec("x", DataType::Fp32, &[-1, 2])];
-        let message = |text: &str| {
-            Table::parse(text.as_bytes()).and_then(|table| table.bind(Some(&specs))).unwrap_err().to_string()
-        };
+        let message =
+            |text: &str| Table::parse(text.as_bytes()).and_then(|table| table.bind(Some(&specs))).unwrap_err().to_string();
         assert_eq!(message("a,b\n1,2\n1,x\n"), "line 3, column 'b': 'x' is no FP32");
         assert_eq!(message("a,b\n1,\n"), "line 2, column 'b': '' is no FP32 (a missing number is written nan)");
         assert!(message("a,b,c\n1,2,3\n").contains("a row has 2 values"));

@@ -42,6 +42,7 @@ pub struct Manifest {
 impl Manifest {
     /// The object with relative `file:` paths made to start at the folder of its file, as local mode promises.
     ///
+    /// The path is part of the revision's name, so resolve this object, not the one in the file, where a server is to be started.
     /// Only paths are joined; nothing is looked up. Of standard input, and of a file named without a folder, paths start at the
     /// working directory and stay as they are.
     #[must_use]

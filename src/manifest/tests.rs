@@ -111,3 +111,36 @@ fn the_caret_stands_below_what_is_meant() {
     assert_eq!(lines[2].chars().nth(lines[3].find('^').unwrap()), Some('0'), "{shown}");
     assert!(lines[2].chars().count() < 140);
 }
+
+const RICH: &str = "apiVersion: modelyard.dev/v1alpha1
+kind: ModelDeployment
+metadata: {name: m, labels: {a: b}}
+spec:
+  models:
+  - &one {name: a, uri: 'https://h/p', version: 3, classes: [x, y]}
+  - <<: *one
+    name: b
+  replicas: 2
+  serving: {requestTimeout: 1m30s, maxRequestBytes: 1.5Gi, batching: {maxSize: 8, maxDelay: 2ms}, threads: 2}
+  resources: {requests: {cpu: 500m}, limits: {cpu: 2, memory: 1Gi}}
+";
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    /// Whatever is typed over a manifest: it is read or refused at a place inside the file, never fatal.
+    #[test]
+    fn no_text_is_fatal(edits in proptest::collection::vec((0..RICH.len(), "[ -~µ\t\n]{0,4}|-?[0-9]{18,24}[a-z]?|&a|\\*a|null|\\.inf"), 1..5)) {
+        let mut text = RICH.to_owned();
+        for (place, typed) in edits {
+            let place = (0..=place.min(text.len() - 1)).rev().find(|place| text.is_char_boundary(*place)).unwrap_or(0);
+            let end = (place + 1..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+            text.replace_range(place..end, &typed);
+        }
+        let reading = read_text(Path::new("m.yaml"), &text);
+        let lines = text.lines().count();
+        for one in &reading.diagnostics {
+            proptest::prop_assert!(one.position.is_none_or(|at| at.line <= lines + 1), "{}", one);
+        }
+    }
+}

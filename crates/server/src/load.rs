@@ -1,13 +1,18 @@
 //! From a configured model to one that answers: fetch, load, prove, measure; and back.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::engine::{self, LoadError};
+use modelyard_core::server_config::ModelConfig;
+
+use crate::engine::sample::{self, SampleError};
+use crate::engine::{self, Engine, LoadError};
 use crate::fault::{Code, Fault};
 use crate::infer::{Measured, Model, Scheduling};
 use crate::protocol::Service;
 use crate::registry::{Entry, Failure, State};
-use crate::store::{self, Artifact, Progress, Source, Store, StoreError};
+use crate::store::{self, Progress, Source, Store, StoreError};
 
 /// What loads models: where they come from, and how they will run.
 pub struct Loader {
@@ -22,6 +27,8 @@ enum NotLoaded {
     Store(#[from] StoreError),
     #[error(transparent)]
     Engine(#[from] LoadError),
+    #[error(transparent)]
+    Sample(#[from] SampleError),
     #[error("{0}")]
     Scheduling(String),
     #[error("the loader stopped: {0}")]
@@ -34,7 +41,7 @@ impl NotLoaded {
         match self {
             Self::Store(error) => error.reason(),
             Self::Engine(LoadError::Unsupported(_)) | Self::Scheduling(_) => "ModelUnsupported",
-            Self::Engine(LoadError::Invalid(_)) => "ModelInvalid",
+            Self::Engine(LoadError::Invalid(_)) | Self::Sample(_) => "ModelInvalid",
             Self::Engine(LoadError::Read { .. }) => "ModelNotFound",
             Self::Stopped(_) => "NotResponding",
         }
@@ -47,27 +54,33 @@ impl Loader {
         Self { store, scheduling }
     }
 
-    /// Brings one model to ready, or to failed. A failure is the model's alone.
+    /// Brings one model to ready, or to failed. A failure is the model's alone; a model that answers goes on until its successor
+    /// is ready, and if that fails, goes on for good.
     ///
     /// # Errors
     /// What [`State::Failed`] holds then.
     pub async fn load(&self, service: &Arc<Service>, entry: &Arc<Entry>) -> Result<(), Failure> {
+        let _one_at_a_time = entry.control.lock().await;
         let (name, uri) = (&entry.config.name, &entry.config.uri);
-        let progress = Arc::new(Progress::default());
-        entry.enter(State::Downloading(Arc::clone(&progress)));
-        service.refresh();
-        let outcome = self.bring(entry, &progress).await;
-        let outcome = match outcome {
+        let answers = entry.ready().is_ok();
+        let step = |state: State| {
+            if !answers {
+                entry.enter(state);
+                service.refresh();
+            }
+        };
+        let began = Instant::now();
+        let outcome = match self.bring(entry, &step).await {
             Ok(model) => {
-                entry.enter(State::Ready(Arc::clone(&model)));
-                let seconds = entry.load_duration().unwrap_or_default().as_secs_f64();
+                let seconds = began.elapsed().as_secs_f64();
                 tracing::info!(model = name, uri, seconds, rows = ?model.policy.rows, reason = model.policy.reason, "model is ready");
+                entry.enter(State::Ready(model));
                 Ok(())
             }
             Err(error) => {
                 let failure = Failure { reason: error.reason(), message: with_sources(&error) };
                 tracing::error!(model = name, uri, reason = failure.reason, message = failure.message, "model did not load");
-                entry.enter(State::Failed(failure.clone()));
+                step(State::Failed(failure.clone()));
                 Err(failure)
             }
         };
@@ -75,12 +88,17 @@ impl Loader {
         outcome
     }
 
-    async fn bring(&self, entry: &Arc<Entry>, progress: &Progress) -> Result<Arc<Model>, NotLoaded> {
+    async fn bring(&self, entry: &Arc<Entry>, step: &(impl Fn(State) + Sync)) -> Result<Arc<Model>, NotLoaded> {
+        let progress = Arc::new(Progress::default());
+        step(State::Downloading(Arc::clone(&progress)));
         let source = Source { uri: entry.config.uri.clone(), sha256: entry.config.sha256.clone() };
-        let artifact = store::fetch(&source, &self.store, progress).await?;
-        entry.enter(State::Loading);
-        let (entry, scheduling) = (Arc::clone(entry), self.scheduling.clone());
-        tokio::task::spawn_blocking(move || into_model(&entry, &artifact, &scheduling)).await?
+        let artifact = store::fetch(&source, &self.store, &progress).await?;
+        step(State::Loading);
+        let path = artifact.model;
+        let engine = blocking(move || Ok(engine::load(&path).map(|engine| (engine, path))?)).await?;
+        step(State::Warming);
+        let (config, scheduling) = (entry.config.clone(), self.scheduling.clone());
+        blocking(move || into_model(&config, engine, &scheduling)).await
     }
 
     /// Takes a model out: new requests are refused, those in flight finish, its memory is returned.
@@ -88,6 +106,7 @@ impl Loader {
     /// # Errors
     /// `FAILED_PRECONDITION` when it is not loaded, `DEADLINE_EXCEEDED` when its requests do not finish in time.
     pub async fn unload(&self, service: &Arc<Service>, entry: &Arc<Entry>) -> Result<(), Fault> {
+        let _one_at_a_time = entry.control.lock().await;
         let gone = match &*entry.state() {
             State::Ready(model) => model.gone(),
             State::Unloaded | State::Failed(_) => {
@@ -112,12 +131,27 @@ impl Loader {
     }
 }
 
-/// Loads, proves and measures on a thread that may block.
-fn into_model(entry: &Entry, artifact: &Artifact, scheduling: &Scheduling) -> Result<Arc<Model>, NotLoaded> {
-    let engine = engine::load(&artifact.model)?;
-    entry.enter(State::Warming);
-    let measured = Measured::default();
-    Model::new(&entry.config, engine, scheduling, measured).map_err(NotLoaded::Scheduling)
+/// Runs what may block off the reactors.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, NotLoaded> + Send + 'static) -> Result<T, NotLoaded> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// Proves the model on its sample and measures it.
+fn into_model(
+    config: &ModelConfig,
+    (engine, path): (Box<dyn Engine>, PathBuf),
+    scheduling: &Scheduling,
+) -> Result<Arc<Model>, NotLoaded> {
+    if let Some(folder) = path.parent()
+        && let Some(proof) = sample::prove(&*engine, folder)?
+    {
+        tracing::info!(model = config.name, outputs = proof.outputs, nanoseconds = proof.nanos, "the model answers its sample as expected");
+    }
+    let measured = engine::measure(&*engine).map_or_else(Measured::default, |measured| Measured {
+        one: Some(Duration::from_nanos(measured.one)),
+        eight: measured.eight.map(Duration::from_nanos),
+    });
+    Model::new(config, engine, scheduling, measured).map_err(NotLoaded::Scheduling)
 }
 
 /// Loads every model of the service side by side, and waits for all.

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use modelyard_server::args::{Arguments, Settings, Task};
-use modelyard_server::serve::{EXIT_BUG, EXIT_CONFIG};
+use modelyard_server::args::{Arguments, InspectArguments, Output, Settings, Task};
+use modelyard_server::serve::{EXIT_BUG, EXIT_CONFIG, EXIT_MODEL};
 use modelyard_server::{serve, telemetry};
 
 #[global_allocator]
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     });
     match arguments.task() {
         Ok(Task::Serve(settings)) => serve(*settings),
-        Ok(Task::Inspect(_)) => ExitCode::from(EXIT_BUG),
+        Ok(Task::Inspect(arguments)) => inspect(&arguments),
         Err(error) => fail(EXIT_CONFIG, &error.to_string()),
     }
 }
@@ -33,6 +33,15 @@ fn serve(settings: Settings) -> ExitCode {
         Err(error) => return fail(EXIT_BUG, &error.to_string()),
     };
     runtime.block_on(serve::run(settings)).unwrap_or_else(|error| fail(EXIT_CONFIG, &error.to_string()))
+}
+
+fn inspect(arguments: &InspectArguments) -> ExitCode {
+    let report = modelyard_server::inspect::inspect(&arguments.file);
+    match arguments.output {
+        Output::Text => print!("{}", modelyard_server::inspect::print(&report)),
+        Output::Json => println!("{}", serde_json::json!(report)),
+    }
+    ExitCode::from(if report.loadable { 0 } else { EXIT_MODEL })
 }
 
 fn fail(code: u8, message: &str) -> ExitCode {

@@ -23,6 +23,8 @@ pub struct Entry {
     state: ArcSwap<State>,
     /// When the running load began, and how long the last one took.
     load: Mutex<(Instant, Option<Duration>)>,
+    /// Held by whoever loads or unloads: one at a time.
+    pub(crate) control: tokio::sync::Mutex<()>,
 }
 
 /// Where a model stands.
@@ -82,7 +84,7 @@ impl Entry {
     /// A model that is still to be fetched.
     pub fn new(config: ModelConfig) -> Self {
         let state = ArcSwap::from_pointee(State::Downloading(Arc::default()));
-        Self { config, state, load: Mutex::new((Instant::now(), None)) }
+        Self { config, state, load: Mutex::new((Instant::now(), None)), control: tokio::sync::Mutex::default() }
     }
 
     /// Where the model stands.

@@ -1,5 +1,7 @@
 //! What the lint refuses, on graphs made here: one small graph per rule.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use modelyard_server::engine::{Engine, load};
 use modelyard_wire::Tensor;
 use prost::Message;
@@ -82,6 +84,12 @@ fn operators_that_go_wrong() {
     refused(&single(space), &["SpaceToDepth 'y': mode=CRD"]);
     let gru = with(node("GRU", &["x", "x", "x"], &["y"]), "direction", text("reverse"));
     refused(&single(gru), &["GRU 'y': direction=reverse"]);
+    let relu = AttributeProto { strings: vec![b"Relu".to_vec()], r#type: 8, ..AttributeProto::default() };
+    refused(&single(with(node("RNN", &["x", "x", "x"], &["y"]), "activations", relu)), &["RNN 'y': activation Relu is ignored"]);
+    refused(
+        &single(with(node("LSTM", &["x", "x", "x"], &["y"]), "input_forget", number(1))),
+        &["LSTM 'y': input_forget is ignored"],
+    );
     refused(&single(node("BitShift", &["x", "x"], &["y"])), &["BitShift 'y'", "not a constant below that"]);
     let attention = with(node("Attention", &["x", "x", "x"], &["y"]), "local_window_size", number(4));
     refused(&single(attention), &["Attention 'y': attribute local_window_size is ignored"]);
@@ -177,4 +185,36 @@ fn integers_of_shapes_are_int64() {
     let stop = modelyard_server::engine::Stop::at(std::time::Instant::now() + std::time::Duration::from_secs(9));
     let input = Tensor::from_f32(vec![3, 4], &[0.0; 12]).unwrap();
     assert_eq!(engine.run(&[input], &stop).unwrap(), [Tensor::from_i64(vec![2], &[3, 4]).unwrap()]);
+}
+
+#[test]
+fn sizes_that_data_chooses_are_bounded() {
+    let scalar = |name: &str, value: i64| TensorProto {
+        name: name.to_owned(),
+        data_type: INT64,
+        raw_data: value.to_le_bytes().to_vec(),
+        ..TensorProto::default()
+    };
+    let mut graph =
+        graph_of(vec![node("Range", &["zero", "x", "one"], &["y"])], vec![port("x", INT64, &[])], vec![port("y", INT64, &[-1])]);
+    graph.initializer = vec![scalar("zero", 0), scalar("one", 1)];
+    let engine = opened(&model_of(graph)).unwrap();
+    let run = |end: i64| {
+        let stop = modelyard_server::engine::Stop::at(std::time::Instant::now() + std::time::Duration::from_secs(9));
+        engine.run(&[Tensor::from_i64(vec![], &[end]).unwrap()], &stop)
+    };
+    for end in [3, 5, 2] {
+        assert_eq!(run(end).unwrap(), [Tensor::from_i64(vec![end as usize], &(0..end).collect::<Vec<_>>()).unwrap()]);
+        assert!(run(4_000_000_000).unwrap_err().to_string().contains("it asks for 4000000000 elements"));
+    }
+}
+
+#[test]
+fn long_chains_fit_a_small_stack() {
+    let name = |at: usize| if at == 0 { "x".to_owned() } else { format!("v{at}") };
+    let mut nodes: Vec<_> = (0..5000).map(|at| node("Relu", &[&name(at)], &[&name(at + 1)])).collect();
+    nodes.push(node("Relu", &[&name(5000)], &["y"]));
+    let model = model_of(graph_of(nodes, vec![port("x", FLOAT, &[-1, 4])], vec![port("y", FLOAT, &[-1, 4])]));
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(move || opened(&model).map(drop));
+    assert_eq!(thread.unwrap().join().unwrap(), Ok(()));
 }

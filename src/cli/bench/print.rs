@@ -83,18 +83,23 @@ impl Benchmark<'_> {
         let (throughput, p99) = (self.throughput(), tally.latencies.quantile(0.99));
         if let Some(busy) = busy.filter(|busy| *busy > 0.9) {
             let share = busy * 100.0;
-            return format!("This client worked {share:.0} % of the time: it may be the limit, not the server. Run several, or from another machine.");
+            return format!(
+                "This client worked {share:.0} % of the time: it may be the limit, not the server. Run several, or from another machine."
+            );
         }
         if tally.latencies.count() == 0 {
             return "No request was answered: nothing can be said about the size of pods.".to_owned();
         }
         match self.rate {
-            Some(rate) if *unsent > 0 || tally.failed() > 0 || throughput < 0.97 * rate => format!(
-                "The server did not keep up with {rate} requests/s: give it more pods or threads, or try a lower --rate."
-            ),
-            Some(rate) => format!("It keeps up with {rate} requests/s at p99 {p99:.2} ms; raise --rate until p99 leaves what you promise."),
+            Some(rate) if *unsent > 0 || tally.failed() > 0 || throughput < 0.97 * rate => {
+                format!("The server did not keep up with {rate} requests/s: give it more pods or threads, or try a lower --rate.")
+            }
+            Some(rate) => {
+                format!("It keeps up with {rate} requests/s at p99 {p99:.2} ms; raise --rate until p99 leaves what you promise.")
+            }
             None if tally.failed() > 0 => {
-                "Some requests failed: this is past what the server carries. Lower --concurrency, or give it more pods.".to_owned()
+                "Some requests failed: this is past what the server carries. Lower --concurrency, or give it more pods."
+                    .to_owned()
             }
             None => {
                 let planned = throughput * PLANNED;

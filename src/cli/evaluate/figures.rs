@@ -1,8 +1,6 @@
 //! All figures of one evaluation, by name.
 
-use crate::evaluation::{
-    self, Bin, ClassScores, Classification, Confusion, Curve, Figure, Regression, Undefined, argmax,
-};
+use crate::evaluation::{self, Bin, ClassScores, Classification, Confusion, Curve, Figure, Regression, Undefined, argmax};
 
 use super::interpret::{Interpreted, Task};
 use super::send::Sent;

@@ -70,7 +70,8 @@ fn matrix(out: &mut String, classes: &Classes) {
     let heads: String = names.iter().map(|name| format!("{:>cell$}", name.chars().take(cell - 1).collect::<String>())).collect();
     let _ = writeln!(out, "  {:width$} {heads}", "");
     for (name, row) in names.iter().zip(&counts) {
-        let cells: String = row.iter().map(|count| if *count == 0 { format!("{:>cell$}", ".") } else { format!("{count:>cell$}") }).collect();
+        let cells: String =
+            row.iter().map(|count| if *count == 0 { format!("{:>cell$}", ".") } else { format!("{count:>cell$}") }).collect();
         let _ = writeln!(out, "  {name:width$} {cells}");
     }
 }

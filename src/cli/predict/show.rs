@@ -57,7 +57,8 @@ impl Scores {
     /// A float tensor `[N, K]` whose rows are distributions, or are as many as there are class names.
     fn of(tensor: &Tensor, classes: &[String]) -> Option<Self> {
         let [_, columns] = *tensor.shape() else { return None };
-        let values = tensor.to_f64().filter(|_| tensor.datatype().as_str().contains("FP") || tensor.datatype().as_str() == "BF16")?;
+        let values =
+            tensor.to_f64().filter(|_| tensor.datatype().as_str().contains("FP") || tensor.datatype().as_str() == "BF16")?;
         // Half precision keeps three digits of a sum.
         let whole = |row: &[f64]| row.iter().all(|p| (0.0..=1.0).contains(p)) && (row.iter().sum::<f64>() - 1.0).abs() < 5e-3;
         let probabilities = columns > 1 && values.chunks(columns).all(whole);
@@ -67,9 +68,8 @@ impl Scores {
 
 fn ranking(out: &mut String, shown: &Shown<'_>, scores: &Scores) {
     let rows = scores.values.chunks(scores.classes);
-    let names: Vec<String> = (0..scores.classes)
-        .map(|class| shown.classes.get(class).cloned().unwrap_or_else(|| class.to_string()))
-        .collect();
+    let names: Vec<String> =
+        (0..scores.classes).map(|class| shown.classes.get(class).cloned().unwrap_or_else(|| class.to_string())).collect();
     let width = |texts: &[String]| texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
     let (class_width, row_width) = (width(&names), width(shown.rows));
     let single_line = shown.top == 1;
@@ -120,7 +120,8 @@ fn summary(out: &mut String, name: &str, tensor: &Tensor) {
     let more = if tensor.len() > SHOWN { format!(", ... {} more", tensor.len() - SHOWN) } else { String::new() };
     let _ = writeln!(out, "\n  {}{more}", elements.join(", "));
     if let Some(values) = values.filter(|values| values.len() > SHOWN) {
-        let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), one| (low.min(*one), high.max(*one)));
+        let (low, high) =
+            values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), one| (low.min(*one), high.max(*one)));
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let _ = writeln!(out, "  least {}, mean {}, greatest {}", number(low), number(mean), number(high));
     }

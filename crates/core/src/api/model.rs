@@ -12,7 +12,7 @@ pub struct Model {
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[^/:]+$"))]
     pub name: Option<String>,
     #[serde(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "a doc comment here would become a description of the whole")]
     pub artefact: Artefact,
 }
 
@@ -24,7 +24,7 @@ pub struct NamedModel {
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[^/:]+$"))]
     pub name: String,
     #[serde(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "a doc comment here would become a description of the whole")]
     pub artefact: Artefact,
 }
 

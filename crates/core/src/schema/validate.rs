@@ -187,10 +187,11 @@ fn fits(expected: &str, value: &Value) -> bool {
     }
 }
 
-const fn kind_of(value: &Value) -> &'static str {
+fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
+        Value::Number(_) if value.is_i64() || value.is_u64() => "integer",
         Value::Number(_) => "number",
         Value::String(_) => "string",
         Value::Array(_) => "array",
@@ -201,7 +202,7 @@ const fn kind_of(value: &Value) -> &'static str {
 fn article(kind: &str) -> String {
     match kind {
         "null" => kind.to_owned(),
-        "array" | "object" => format!("an {kind}"),
+        "array" | "object" | "integer" => format!("an {kind}"),
         _ => format!("a {kind}"),
     }
 }

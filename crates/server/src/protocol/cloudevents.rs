@@ -17,7 +17,7 @@ use modelyard_wire::json::{Cursor, JsonError, write};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::front::shown;
-use super::{Inbound, Reply, Seen, read};
+use super::{Inbound, Reply, Seen, encoding};
 use crate::fault::{Code, Fault};
 
 /// How an event travels.
@@ -114,7 +114,7 @@ async fn open_structured(request: Request<Inbound>, limit: u64) -> Result<Reques
         let found = shown(&String::from_utf8_lossy(format));
         return Err(Fault::new(Code::UnsupportedMediaType, format!("expected a CloudEvent as {STRUCTURED}, found {found}")));
     }
-    let document = read::whole(inbound, limit).await?;
+    let document = encoding::read(&parts.headers, inbound, limit).await?;
     let (data, kind) = data_of(&document)?;
     // The document was decoded, its data is what follows; and the answer must stay readable until it is in its event.
     for stale in [CONTENT_ENCODING, CONTENT_LENGTH, ACCEPT_ENCODING] {

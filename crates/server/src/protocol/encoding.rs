@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, VARY};
 use http::{HeaderMap, Response};
 use http_body::Body;
@@ -63,10 +63,9 @@ fn unknown(found: &str) -> Fault {
 fn decode(encoding: Encoding, body: Bytes, limit: u64) -> Result<Bytes, Fault> {
     match encoding {
         Encoding::Identity => Ok(body),
-        Encoding::Gzip => inflate(MultiGzDecoder::new(&body[..]), "gzip", limit),
+        Encoding::Gzip => gunzip(&body, limit),
         // RFC 9110 means the zlib format; some clients send the bare stream, which no zlib header looks like.
-        Encoding::Deflate if has_zlib_header(&body) => inflate(ZlibDecoder::new(&body[..]), "deflate", limit),
-        Encoding::Deflate => inflate(DeflateDecoder::new(&body[..]), "deflate", limit),
+        Encoding::Deflate => inflate(&body, has_zlib_header(&body), limit),
     }
 }
 
@@ -75,16 +74,41 @@ fn has_zlib_header(body: &[u8]) -> bool {
     body.first_chunk::<2>().is_some_and(|head| head[0] & 0x0f == 8 && u16::from_be_bytes(*head) % 31 == 0)
 }
 
-fn inflate(decoder: impl Read, name: &str, limit: u64) -> Result<Bytes, Fault> {
+fn gunzip(body: &[u8], limit: u64) -> Result<Bytes, Fault> {
     let mut decoded = Vec::new();
-    decoder
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut decoded)
-        .map_err(|error| Fault::invalid(format!("Content-Encoding says {name}, and the body is not: {error}")))?;
+    MultiGzDecoder::new(body).take(limit.saturating_add(1)).read_to_end(&mut decoded).map_err(|error| unsound("gzip", &error))?;
     if decoded.len() as u64 > limit {
         return Err(too_large(limit));
     }
     Ok(decoded.into())
+}
+
+/// Unlike flate2's readers, which take a stream that is cut short for one that ends, this asks for the end.
+fn inflate(body: &[u8], zlib: bool, limit: u64) -> Result<Bytes, Fault> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+    let mut stream = Decompress::new(zlib);
+    let (mut decoded, mut read) = (Vec::new(), 0);
+    loop {
+        decoded.reserve_exact(decoded.len().clamp(4096, 1 << 20).min(most - decoded.len()));
+        let (before, had) = (read, decoded.len());
+        let status = stream
+            .decompress_vec(&body[read..], &mut decoded, FlushDecompress::None)
+            .map_err(|error| unsound("deflate", &error))?;
+        read = usize::try_from(stream.total_in()).unwrap_or(body.len());
+        if decoded.len() >= most {
+            return Err(too_large(limit));
+        }
+        match status {
+            Status::StreamEnd if read < body.len() => return Err(unsound("deflate", &"bytes follow its end")),
+            Status::StreamEnd => return Ok(decoded.into()),
+            _ if read == before && decoded.len() == had => return Err(unsound("deflate", &"it is cut short")),
+            _ => {}
+        }
+    }
+}
+
+fn unsound(name: &str, why: &dyn std::fmt::Display) -> Fault {
+    Fault::invalid(format!("Content-Encoding says {name}, and the body is not: {why}"))
 }
 
 /// Whether the client would rather have gzip than the bytes as they are (RFC 9110, 12.5.3).
@@ -179,6 +203,8 @@ mod tests {
             let cut = Bytes::copy_from_slice(&body[..body.len() / 2]);
             assert_eq!(decode(encoding, cut, 5000).unwrap_err().code, Code::InvalidArgument, "{encoding:?}");
         }
+        zlib.push(0);
+        assert_eq!(decode(Encoding::Deflate, zlib.into(), 5000).unwrap_err().code, Code::InvalidArgument);
         assert_eq!(decode(Encoding::Gzip, Bytes::from_static(b"{}"), 5000).unwrap_err().code, Code::InvalidArgument);
     }
 

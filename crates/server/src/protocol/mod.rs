@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Request, Response};
 use modelyard_core::server_config::ServerConfig;
 use tokio::sync::watch;
@@ -178,6 +178,9 @@ pub fn error_response(fault: &Fault) -> Response<Reply> {
     *response.status_mut() = fault.code.http();
     if let Some(seconds) = fault.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if fault.code == Code::UnsupportedMediaType {
+        response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding::UNDERSTOOD));
     }
     response
 }

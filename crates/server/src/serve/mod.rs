@@ -28,6 +28,8 @@ pub use cpu::quota_threads;
 
 /// Exit code of a bad command line or configuration (sysexits.h: EX_USAGE).
 pub const EXIT_CONFIG: u8 = 64;
+/// Exit code of a model that cannot be served (EX_DATAERR).
+pub const EXIT_MODEL: u8 = 65;
 /// Exit code of a fault of ours (EX_SOFTWARE).
 pub const EXIT_BUG: u8 = 70;
 
@@ -37,7 +39,7 @@ const LAST_SPANS: Duration = Duration::from_secs(2);
 /// The exit code by which a supervisor tells why no model became ready.
 fn exit_code(reason: &str) -> u8 {
     match reason {
-        "ModelInvalid" | "ModelUnsupported" | "ChecksumMismatch" => 65,
+        "ModelInvalid" | "ModelUnsupported" | "ChecksumMismatch" => EXIT_MODEL,
         "ModelNotFound" => 66,
         "StoreUnavailable" => 69,
         "ModelUnauthorized" => 77,

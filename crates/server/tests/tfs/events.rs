@@ -126,3 +126,17 @@ async fn errors_are_plain() {
     assert_eq!(got.status.as_u16(), 404);
     assert!(got.error().contains("nix"));
 }
+
+#[tokio::test]
+async fn the_open_inference_protocol_speaks_them_too() {
+    let data = json!({ "inputs": [{ "name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2] }] });
+    let got = structured("/v2/models/half/infer", KIND, &event(|event| event["data"] = data.clone())).await;
+    assert_eq!(got.json()["data"]["outputs"][0]["data"], json!([0.5, 1.0]), "{}", got.text());
+    let mut binary = data;
+    binary["parameters"] = json!({ "binary_data_output": true });
+    let got = structured("/v2/models/half/infer", KIND, &event(|event| event["data"] = binary)).await;
+    let answer = got.json();
+    assert_eq!(answer["datacontenttype"], "application/octet-stream");
+    let bytes = STANDARD.decode(answer["data_base64"].as_str().unwrap()).unwrap();
+    assert!(bytes.ends_with(&[0.5_f32.to_le_bytes(), 1_f32.to_le_bytes()].concat()));
+}

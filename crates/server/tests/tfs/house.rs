@@ -6,13 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use modelyard_core::server_config::ModelConfig;
+use modelyard_core::server_config::{ModelConfig, ServerConfig, ServingConfig};
 use modelyard_server::engine::{Engine, Facts, RunError, Stop};
 use modelyard_server::fault::Code;
 use modelyard_server::infer::{Measured, Model, Scheduling};
+use modelyard_server::load::Loader;
 use modelyard_server::protocol::{Inbound, Protocol, Seen, Service, handle};
-use modelyard_server::registry::{Failure, Registry, State};
+use modelyard_server::registry::{Failure, State};
 use modelyard_server::signature::{Signature, TensorSpec};
+use modelyard_server::store::{Limits, Store};
 use modelyard_wire::{DataType, Tensor};
 use serde_json::Value;
 
@@ -171,9 +173,11 @@ pub fn house() -> Arc<Service> {
     let made = made();
     let waiting = ["downloading", "loading", "warming", "failed", "unloading", "unloaded"];
     let configs: Vec<_> = made.iter().map(|model| model.name).chain(waiting).map(|name| config(name, 3)).collect();
-    let registry = Registry::new(&configs);
-    let enter = |name: &str, state| registry.entry(name).unwrap().enter(state);
     let scheduling = Scheduling { threads: 1, queue_length: 8, batching: None, request_timeout: Duration::from_secs(30) };
+    let serving = ServingConfig { max_request_bytes: 1 << 20, ..ServingConfig::default() };
+    let loader = Loader::new(Store::new("", Limits::default()), scheduling.clone());
+    let service = Service::new(&ServerConfig { models: configs, serving }, loader, false);
+    let enter = |name: &str, state| service.registry.entry(name).unwrap().enter(state);
     // So short that every run stays on the thread that asked: tests need no pool.
     let measured = Measured { one: Some(Duration::from_nanos(1)), eight: Some(Duration::from_nanos(8)) };
     for Made { name, inputs, outputs, batched, run } in made {
@@ -186,7 +190,7 @@ pub fn house() -> Arc<Service> {
     enter("failed", State::Failed(Failure { reason: "ChecksumMismatch", message: "expected another".to_owned() }));
     enter("unloading", State::Unloading);
     enter("unloaded", State::Unloaded);
-    Arc::new(Service { registry, max_request_bytes: 1 << 20, request_timeout: Duration::from_secs(30), allow_control: false })
+    service
 }
 
 /// An answer, read to its end.

@@ -7,4 +7,5 @@ mod fuzz;
 mod house;
 mod openapi;
 mod predict;
+mod protobuf;
 mod status;

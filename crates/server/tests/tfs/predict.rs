@@ -1,11 +1,14 @@
 //! What `:predict` takes, and what it refuses with which words.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use http::Request;
 use modelyard_server::protocol::Protocol;
 
-use crate::house::{house, post, predict, send};
+use crate::house::{house, predict, send};
 
 #[tokio::test]
 async fn what_is_taken() {
@@ -137,4 +140,40 @@ async fn the_content_type_does_not_matter() {
         let got = send(&house, request.body(br#"{"instances":[[1,2]]}"#.to_vec()).unwrap()).await;
         assert_eq!(got.status.as_u16(), 200, "{kind}");
     }
+}
+
+fn gzipped(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn bodies_may_be_compressed() {
+    let house = house();
+    let ask = |encoding: &str, body: Vec<u8>| {
+        Request::post("/v1/models/half:predict").header("content-encoding", encoding).body(body).unwrap()
+    };
+    let body = br#"{"instances":[[1,2]]}"#;
+    let got = send(&house, ask("gzip", gzipped(body))).await;
+    assert_eq!(got.text(), r#"{"predictions":[[0.5,1.0]]}"#);
+    for (encoding, body, status) in
+        [("br", body.to_vec(), 415), ("gzip", body.to_vec(), 400), ("gzip", gzipped(&vec![b' '; 2 << 20]), 413)]
+    {
+        let got = send(&house, ask(encoding, body)).await;
+        assert_eq!(got.status.as_u16(), status, "{encoding}: {}", got.text());
+        assert!(!got.error().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn answers_may_be_compressed() {
+    let house = house();
+    let body = format!(r#"{{"instances":[{}[1,2]]}}"#, "[1,2],".repeat(500));
+    let request = Request::post("/v1/models/half:predict").header("accept-encoding", "gzip");
+    let got = send(&house, request.body(body.clone().into()).unwrap()).await;
+    assert_eq!(got.header("content-encoding"), "gzip");
+    let mut text = String::new();
+    GzDecoder::new(&got.body[..]).read_to_string(&mut text).unwrap();
+    assert_eq!(text, predict(&house, "half", &body).await.text());
 }

@@ -6,7 +6,10 @@ use super::write::{self, Text};
 use super::*;
 use crate::{DataType, Tensor};
 
-fn read(datatype: DataType, json: &str) -> Result<(Vec<f64>, Result<Vec<usize>, usize>), String> {
+/// A shape, or where it breaks.
+type Shape = Result<Vec<usize>, usize>;
+
+fn read(datatype: DataType, json: &str) -> Result<(Vec<f64>, Shape), String> {
     let mut elements = Elements::new(datatype);
     let mut cursor = Cursor::new(json.as_bytes());
     let nesting = elements.read(&mut cursor).and_then(|nesting| cursor.end().map(|()| nesting)).map_err(|e| e.to_string())?;

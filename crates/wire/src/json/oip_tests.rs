@@ -16,6 +16,7 @@ fn fields_come_in_any_order() {
     let orders = [
         r#"{"id":"7","inputs":[{"name":"x","shape":[2,2],"datatype":"FP32","data":[[1,2],[3,4]]}]}"#,
         r#"{"inputs":[{"data":[1,2,3,4],"parameters":{"a":1},"datatype":"FP32","name":"x","shape":[2,2]}],"more":{"a":[1]},"id":"7"}"#,
+        r#"{"id":"7","parameters":null,"outputs":null,"inputs":[{"name":"x","parameters":null,"shape":[2,2],"datatype":"FP32","data":[1,2,3,4]}]}"#,
         r#" { "inputs" : [ { "shape" : [ 2 , 2 ] , "data" : [ 1 , 2 , 3 , 4 ] , "name" : "\u0078" , "datatype" : "FP32" } ] , "id" : "7" } "#,
     ];
     for json in orders {
@@ -65,7 +66,7 @@ fn faults_name_what_is_wrong() {
         ),
         (
             format!(r#"{{"inputs":[{{"shape":[{}1]}}]}}"#, "1,".repeat(64)),
-            "byte 148: expected at most 64 dimensions, found one more",
+            "byte 149: expected at most 64 dimensions, found one more",
         ),
         (
             r#"{"outputs":[{"name":"y","parameters":{"binary_data":1}}]}"#.to_owned(),

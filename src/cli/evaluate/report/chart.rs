@@ -133,7 +133,8 @@ impl Chart<'_> {
         }
         if line.marks {
             for (x, y) in places {
-                let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.4\" fill=\"{}\" fill-opacity=\".7\"/>", line.colour);
+                let _ =
+                    writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.4\" fill=\"{}\" fill-opacity=\".7\"/>", line.colour);
             }
         }
     }

@@ -121,8 +121,7 @@ fn scatter(page: &mut String, numbers: &Numbers) {
     /// Points beyond which a drawing says no more.
     const POINTS: usize = 2000;
     let step = numbers.truths.len().div_ceil(POINTS).max(1);
-    let points: Vec<(f64, f64)> =
-        numbers.truths.iter().copied().zip(numbers.predictions.iter().copied()).step_by(step).collect();
+    let points: Vec<(f64, f64)> = numbers.truths.iter().copied().zip(numbers.predictions.iter().copied()).step_by(step).collect();
     let all = || points.iter().flat_map(|(a, b)| [*a, *b]);
     let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), one| (low.min(one), high.max(one)));
     let (low, high) = if low < high { (low, high) } else { (low - 1.0, high + 1.0) };

@@ -92,10 +92,8 @@ impl Declared {
 
 impl Port {
     fn of(value: &ValueInfoProto) -> Self {
-        let tensor = value.r#type.as_ref().and_then(|kind| match &kind.value {
-            Some(type_proto::Value::TensorType(tensor)) => Some(tensor),
-            None => None,
-        });
+        let kind = value.r#type.as_ref().and_then(|kind| kind.value.as_ref());
+        let tensor = kind.map(|type_proto::Value::TensorType(tensor)| tensor);
         let shape = tensor.and_then(|tensor| tensor.shape.as_ref());
         Self {
             name: value.name.clone(),

@@ -21,12 +21,17 @@ use crate::signature::Signature;
 /// States kept for reuse; more than this many runs at once make theirs anew (half a microsecond).
 const SPARE_STATES: usize = 16;
 
+/// tract's operators whose output's size is a value among their inputs.
+const GROWING: [&str; 2] = ["Range", "DynTile"];
+
 /// A runnable model for fixed input shapes.
 pub(super) struct Plan {
     plan: std::sync::Arc<TypedSimplePlan>,
     /// States kept for reuse. A plan with operators that keep state of their own (tract's recurrent nets go on where the last
     /// run ended) keeps none, or one request would see another's past.
     spare: Option<Mutex<Vec<TypedSimpleState>>>,
+    /// Nodes whose output is as large as the request's data says.
+    growing: Vec<usize>,
 }
 
 /// What tract's analysis says of an output: its datatype, and its dimensions where they do not depend on data.
@@ -43,7 +48,9 @@ impl Plan {
             let plan = TypedSimplePlan::new(optimised)?;
             let state = plan.spawn()?;
             let stateless = state.op_states.iter().all(Option::is_none);
-            Ok(Self { plan, spare: stateless.then(|| Mutex::new(vec![state])) })
+            let growing = plan.model().nodes().iter().filter(|node| GROWING.contains(&&*node.op().name()));
+            let growing = growing.map(|node| node.id).collect();
+            Ok(Self { plan, spare: stateless.then(|| Mutex::new(vec![state])), growing })
         })
     }
 
@@ -77,6 +84,9 @@ impl Plan {
                 if let Some(reason) = stop.reason() {
                     stopped.set(Some(reason));
                     return Err(TractError::msg("stopped"));
+                }
+                if self.growing.contains(&node.id) {
+                    bound_growth(&node.op().name(), &inputs)?;
                 }
                 eval(context, own, node, inputs)
             })
@@ -142,6 +152,26 @@ fn bound(model: &TypedModel) -> TractResult<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses an output that could not be held, before it is made. What cannot be told here, the operator refuses itself.
+fn bound_growth(operator: &str, inputs: &[TValue]) -> TractResult<()> {
+    let scalar = |at: usize| inputs.get(at)?.cast_to_scalar::<f64>().ok();
+    let elements = match (operator, inputs) {
+        ("Range", _) => scalar(0).zip(scalar(1)).zip(scalar(2)).map(|((start, end), step)| (end - start) / step),
+        (_, [tiled, repeats, ..]) => {
+            let repeats = repeats.cast_to::<f64>()?;
+            Some(tiled.len() as f64 * repeats.try_as_plain_ram()?.as_slice::<f64>()?.iter().product::<f64>())
+        }
+        _ => None,
+    };
+    let most = (MAX_TENSOR_BYTES / 8) as f64;
+    match elements {
+        Some(elements) if elements > most => {
+            Err(TractError::msg(format!("it asks for {elements} elements; at most {most} are computed")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn outputs_of(model: &TypedModel) -> TractResult<Vec<Typed>> {

@@ -79,6 +79,9 @@ pub(super) fn refusal(node: &NodeProto, neighbours: &Neighbours<'_>) -> Option<S
         "LSTM" | "GRU" | "RNN" if text(node, "direction") == b"reverse" => {
             Some("direction=reverse is answered wrongly by this engine version; forward and bidirectional are right".to_owned())
         }
+        "LSTM" => recurrent(node, &["Sigmoid", "Tanh", "Tanh"]),
+        "GRU" => recurrent(node, &["Sigmoid", "Tanh"]),
+        "RNN" => recurrent(node, &["Tanh"]),
         "Softmax" | "LogSoftmax" if is_quantised(node, neighbours) => Some(
             "its output is quantised, which this engine version answers wrongly; quantise without Softmax \
              (op_types_to_quantize)"
@@ -103,6 +106,18 @@ pub(super) fn refusal(node: &NodeProto, neighbours: &Neighbours<'_>) -> Option<S
 fn is_quantised(node: &NodeProto, neighbours: &Neighbours<'_>) -> bool {
     let readers = node.output.first().and_then(|output| neighbours.readers.get(output.as_str()));
     readers.is_some_and(|readers| readers.contains(&"QuantizeLinear"))
+}
+
+/// tract computes recurrent nets with the default activations, whatever the file says.
+fn recurrent(node: &NodeProto, usual: &[&str]) -> Option<String> {
+    let activations = attribute(node, "activations").map_or(&[][..], |one| &one.strings);
+    let odd = activations.iter().zip(usual.iter().cycle()).find(|(found, usual)| !found.eq_ignore_ascii_case(usual.as_bytes()));
+    if let Some((found, usual)) = odd {
+        let found = String::from_utf8_lossy(found);
+        return Some(format!("activation {found} is ignored by this engine version, which would compute {usual}"));
+    }
+    let ignored = |name: &&str| attribute(node, name).is_some_and(|one| one.f != 0.0 || one.i != 0);
+    ["clip", "input_forget"].iter().find(|name| ignored(name)).map(|name| format!("{name} is ignored by this engine version"))
 }
 
 fn bit_shift(node: &NodeProto, neighbours: &Neighbours<'_>) -> Option<String> {

@@ -27,7 +27,7 @@ pub(super) fn json(service: &Service, base: &str) -> Value {
         "status": "alive",
         "name": SERVER_NAME,
         "version": SERVER_VERSION,
-        "ready": service.registry.is_ready(),
+        "ready": service.is_ready(),
         "models": models,
         "see": places,
     })

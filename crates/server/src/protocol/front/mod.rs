@@ -6,7 +6,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY
 use http::{Method, Request, Response};
 use http_body::Body;
 
-use super::{Inbound, Reply, Seen, Service, error_response, json_response};
+use super::{Inbound, Reply, Seen, Service, encoding, error_response, json_response};
 use crate::fault::{Code, Fault};
 
 mod accept;
@@ -43,6 +43,7 @@ pub fn handle(service: &Arc<Service>, request: &Request<Inbound>, seen: &mut See
         "/openapi.json" => openapi::document(service).map(|document| json_response(document.to_string().into_bytes()))?,
         _ => front_page(service, request),
     };
+    let response = if encoding::wants_gzip(request.headers()) { encoding::gzip(response) } else { response };
     Ok(without_body_for_head(request.method(), response))
 }
 

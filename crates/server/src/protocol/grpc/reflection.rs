@@ -13,7 +13,7 @@ use modelyard_wire::proto::reflection::{
     ServerReflectionResponse, ServiceResponse,
 };
 use prost::Message;
-use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, FileDescriptorSet};
 
 use super::super::Reply;
 use super::exchange::{Exchange, Replies};
@@ -177,6 +177,8 @@ async fn serve(mut messages: Messages, replies: &Replies) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
+    use prost_types::FileDescriptorProto;
+
     use super::*;
 
     #[test]

@@ -13,7 +13,7 @@ use crate::infer::Model;
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` for strings and truth values, and where no class is asked for.
-pub(super) fn check(name: &str, datatype: DataType, best: u64) -> Result<(), Fault> {
+pub(crate) fn check(name: &str, datatype: DataType, best: u64) -> Result<(), Fault> {
     if best == 0 {
         return Err(Fault::invalid(format!("output '{name}': classification: expected 1 or more classes, found 0")));
     }
@@ -30,7 +30,7 @@ pub(super) fn check(name: &str, datatype: DataType, best: u64) -> Result<(), Fau
 ///
 /// # Errors
 /// An output that has other elements than its shape says, which no engine gives.
-pub(super) fn best(model: &Model, output: &Tensor, best: u64) -> Result<Tensor, Fault> {
+pub(crate) fn best(model: &Model, output: &Tensor, best: u64) -> Result<Tensor, Fault> {
     let scores = output.to_f64().unwrap_or_default();
     let rows = if model.signature.batched { output.shape().first().copied().unwrap_or(1) } else { 1 };
     let classes = scores.len().checked_div(rows).unwrap_or(0);

@@ -13,15 +13,15 @@ use crate::registry::State;
 
 /// The process runs.
 pub(super) fn live(service: &Service) -> Response<Reply> {
-    json(&json!({ "live": true, "ready": service.registry.is_ready() }))
+    json(&json!({ "live": true, "ready": service.is_ready() }))
 }
 
 /// Requests can be sent here.
 pub(super) fn ready(service: &Arc<Service>, seen: &mut Seen) -> Response<Reply> {
-    if service.registry.is_ready() {
+    if service.is_ready() {
         return json(&json!({ "live": true, "ready": true }));
     }
-    let waiting: Vec<_> = service
+    let mut waiting: Vec<_> = service
         .registry
         .entries()
         .iter()
@@ -29,6 +29,9 @@ pub(super) fn ready(service: &Arc<Service>, seen: &mut Seen) -> Response<Reply> 
         .filter(|(_, state)| !matches!(**state, State::Ready(_) | State::Unloading | State::Unloaded))
         .map(|(entry, state)| format!("model '{}' is {}", entry.config.name, state.as_str()))
         .collect();
+    if service.is_draining() {
+        waiting.push("the server is on its way out".to_owned());
+    }
     not_ready(&json!({ "live": true, "ready": false, "error": format!("not ready: {}", waiting.join(", ")) }), seen)
 }
 

@@ -27,13 +27,18 @@ pub(super) fn models(service: &Service) -> Value {
 
 /// A model: what it takes and gives.
 pub(super) fn model(model: &Model) -> Value {
-    json!({
+    let mut metadata = json!({
         "name": model.name,
         "versions": [model.version.to_string()],
         "platform": model.facts.platform,
         "inputs": tensors(&model.signature.inputs),
         "outputs": tensors(&model.signature.outputs),
-    })
+    });
+    if !model.classes.is_empty() {
+        // The protocol's properties are strings: a list is one in JSON.
+        metadata["properties"] = json!({ "classes": json!(model.classes).to_string() });
+    }
+    metadata
 }
 
 fn tensors(specs: &[TensorSpec]) -> Vec<Value> {

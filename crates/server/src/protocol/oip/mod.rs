@@ -16,7 +16,7 @@ use super::{Inbound, Protocol, Reply, Seen, Service, encoding, error_response, j
 use crate::fault::{Code, Fault};
 use route::Route;
 
-mod classify;
+pub(super) mod classify;
 mod config;
 mod health;
 mod infer;
@@ -45,17 +45,17 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
         Route::ModelReady(target) => health::model_ready(service, &target, seen)?,
         Route::Server => json(&metadata::server(service)),
         Route::Models => json(&metadata::models(service)),
-        Route::ModelMetadata(target) => json(&metadata::model(&find(service, &target, seen)?)),
-        Route::ModelConfig(target) => json(&config::model(&find(service, &target, seen)?)),
+        Route::ModelMetadata(target) => json(&metadata::model(find(service, &target, seen)?.as_ref())),
+        Route::ModelConfig(target) => json(&config::model(find(service, &target, seen)?.as_ref())),
         Route::Statistics(None) => json_response(statistics::of_all(service)),
-        Route::Statistics(Some(target)) => json_response(statistics::of_one(&find(service, &target, seen)?)),
+        Route::Statistics(Some(target)) => json_response(statistics::of_one(find(service, &target, seen)?.as_ref())),
         Route::Infer(target) => {
             let model = find(service, &target, seen)?;
             infer::infer(service, &model, infer::Incoming { headers: &head.headers, body, received: seen.received }).await?
         }
         Route::Index => repository::answer_index(service, &head.headers, body).await?,
-        Route::Load(name) => repository::load(service, &name, (&head.headers, body)).await?,
-        Route::Unload(name) => repository::unload(service, &name, (&head.headers, body)).await?,
+        Route::Load(name) => repository::answer_load(service, &name, (&head.headers, body)).await?,
+        Route::Unload(name) => repository::answer_unload(service, &name, (&head.headers, body)).await?,
     };
     let response = if encoding::wants_gzip(&head.headers) { encoding::gzip(response) } else { response };
     Ok(if head.method == Method::HEAD { without_body(response) } else { response })

@@ -1,6 +1,8 @@
 //! The model repository extension: what there is and where each model stands, and, where the server allows it, loading and
 //! unloading. The repository is the server's own configuration: a client can neither add a model nor change one.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, Response};
 use modelyard_wire::json::oip::BodyError;
 use modelyard_wire::json::{Cursor, JsonError, Kind};
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use super::json;
 use crate::fault::{Code, Fault};
 use crate::protocol::{Inbound, Reply, Service, encoding};
-use crate::registry::{Registry, State};
+use crate::registry::{Entry, Registry, State};
 
 /// One model of the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +52,10 @@ pub(super) async fn answer_index(service: &Service, headers: &HeaderMap, body: I
     let body = encoding::read(headers, body, service.max_request_bytes).await?;
     let mut ready = false;
     read_body(&body, |key, cursor| match key {
-        "ready" => Ok(ready = cursor.bool()?),
+        "ready" => {
+            ready = cursor.bool()?;
+            Ok(())
+        }
         _ => Ok(cursor.skip_value()?),
     })?;
     let entries: Vec<Value> = index(&service.registry, ready)
@@ -66,34 +71,73 @@ pub(super) async fn answer_index(service: &Service, headers: &HeaderMap, body: I
     Ok(json(&Value::Array(entries)))
 }
 
-/// Loads a model of the configuration again.
+/// Loads a model of the configuration, again if it answers already: it goes on answering until what is there now is ready.
 ///
 /// # Errors
-/// `PERMISSION_DENIED` where the server does not allow it, `NOT_FOUND` for an unknown model, and what loading says.
-pub(super) async fn load(service: &Service, name: &str, request: (&HeaderMap, Inbound)) -> Result<Response<Reply>, Fault> {
-    admit(service, request, &["config", "file:"]).await?;
-    service.registry.entry(name)?;
-    control(service, name, "load").await
+/// `PERMISSION_DENIED` where the server does not allow it, `NOT_FOUND` for an unknown model, `UNAVAILABLE` where it does not load.
+pub async fn load(service: &Arc<Service>, name: &str) -> Result<(), Fault> {
+    let entry = controlled(service, name)?;
+    match &*entry.state() {
+        State::Ready(_) | State::Unloaded | State::Failed(_) => {}
+        other => {
+            return Err(Fault::unavailable(format!("model '{}' is {}; try again later", entry.config.name, other.as_str())));
+        }
+    }
+    // In a task of its own: a client that goes away must not leave the model half-way.
+    let service = Arc::clone(service);
+    let loading = tokio::spawn(async move { service.loader.load(&service, &entry).await });
+    match loading.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(failure)) => {
+            Err(Fault::unavailable(format!("model '{name}' did not load: {}: {}", failure.reason, failure.message)))
+        }
+        Err(error) => Err(Fault::internal(error.to_string())),
+    }
 }
 
 /// Unloads a model: requests in flight finish, later ones are answered 404.
 ///
 /// # Errors
-/// `PERMISSION_DENIED` where the server does not allow it, `NOT_FOUND` for an unknown model.
-pub(super) async fn unload(service: &Service, name: &str, request: (&HeaderMap, Inbound)) -> Result<Response<Reply>, Fault> {
-    admit(service, request, &[]).await?;
-    service.registry.entry(name)?;
-    control(service, name, "unload").await
+/// `PERMISSION_DENIED` where the server does not allow it, `NOT_FOUND` for an unknown model, `FAILED_PRECONDITION` while it loads.
+pub async fn unload(service: &Arc<Service>, name: &str) -> Result<(), Fault> {
+    let entry = controlled(service, name)?;
+    let service = Arc::clone(service);
+    let unloading = tokio::spawn(async move { service.loader.unload(&service, &entry).await });
+    unloading.await.map_err(|error| Fault::internal(error.to_string()))?
 }
 
-/// Checks that control is allowed and that the body asks for nothing that this server refuses.
-async fn admit(service: &Service, (headers, body): (&HeaderMap, Inbound), refused: &[&str]) -> Result<(), Fault> {
-    if !service.allow_control {
-        return Err(Fault::new(
-            Code::PermissionDenied,
-            "clients may not load or unload models here; start the server with --allow-control to let them",
-        ));
+/// The model, if clients may load and unload it.
+fn controlled(service: &Service, name: &str) -> Result<Arc<Entry>, Fault> {
+    if service.allow_control {
+        return service.registry.entry(name).map(Arc::clone);
     }
+    Err(Fault::new(
+        Code::PermissionDenied,
+        "clients may not load or unload models here; start the server with --allow-control to let them",
+    ))
+}
+
+/// Answers a call to load: 200 without a body, as the extension says.
+pub(super) async fn answer_load(service: &Arc<Service>, name: &str, request: Sent<'_>) -> Result<Response<Reply>, Fault> {
+    controlled(service, name)?;
+    check_body(service, request, &["config", "file:"]).await?;
+    load(service, name).await?;
+    Ok(Response::new(Reply::Empty))
+}
+
+/// Answers a call to unload: 200 without a body, as the extension says.
+pub(super) async fn answer_unload(service: &Arc<Service>, name: &str, request: Sent<'_>) -> Result<Response<Reply>, Fault> {
+    controlled(service, name)?;
+    check_body(service, request, &[]).await?;
+    unload(service, name).await?;
+    Ok(Response::new(Reply::Empty))
+}
+
+/// A request's head and body.
+pub(super) type Sent<'a> = (&'a HeaderMap, Inbound);
+
+/// Checks that a body, if there is one, asks for nothing that this server refuses.
+async fn check_body(service: &Service, (headers, body): Sent<'_>, refused: &[&str]) -> Result<(), Fault> {
     let body = encoding::read(headers, body, service.max_request_bytes).await?;
     read_body(&body, |key, cursor| {
         if key != "parameters" {
@@ -120,10 +164,4 @@ fn read_body(body: &[u8], mut member: impl FnMut(&str, &mut Cursor<'_>) -> Resul
     }
     cursor.object(|key, cursor| member(&key, cursor))?;
     cursor.end().map_err(|error: JsonError| BodyError::from(error).into())
-}
-
-/// The one place where loading and unloading meet the registry.
-async fn control(service: &Service, name: &str, what: &str) -> Result<Response<Reply>, Fault> {
-    let _ = service;
-    Err(Fault::new(Code::Unimplemented, format!("cannot {what} '{name}' yet")))
 }

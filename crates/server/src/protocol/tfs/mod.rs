@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::{Method, Request, Response};
 
 use super::front::{READ, is_read, method_not_allowed, shown, unknown_path, without_body_for_head};
-use super::{Inbound, Protocol, Reply, Seen, Service};
+use super::{Inbound, Protocol, Reply, Seen, Service, encoding};
 use crate::fault::{Code, Fault};
 use crate::registry::Entry;
 use target::{Action, Target, Which};
@@ -16,6 +16,7 @@ use target::{Action, Target, Which};
 mod body;
 mod metadata;
 mod predict;
+mod protobuf;
 mod reply;
 mod status;
 mod target;
@@ -28,12 +29,19 @@ const SIGNATURE: &str = "serving_default";
 /// # Errors
 /// A fault that the caller turns into the protocol's error body.
 pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
-    let (parts, inbound) = request.into_parts();
-    let (method, path) = (&parts.method, parts.uri.path());
+    let path = request.uri().path();
     if !matches!(path.as_bytes().get(3), None | Some(b'/')) {
         return Err(unknown_path(path));
     }
     seen.protocol = Protocol::TfsRest;
+    let (method, compress) = (request.method().clone(), encoding::wants_gzip(request.headers()));
+    let response = answer(service, request, seen).await?;
+    Ok(without_body_for_head(&method, if compress { encoding::gzip(response) } else { response }))
+}
+
+async fn answer(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
+    let (parts, inbound) = request.into_parts();
+    let (method, path) = (&parts.method, parts.uri.path());
     let target = Target::parse(path).ok_or_else(|| malformed(method, path))?;
     let reads = matches!(target, Target::Models | Target::Model { action: Action::Status | Action::Metadata, .. });
     if reads && !is_read(method) {
@@ -43,18 +51,18 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
         return Ok(method_not_allowed(method, path, "POST", seen));
     }
     let Target::Model { name, which, action } = target else {
-        return Ok(without_body_for_head(method, status::models(service)));
+        return Ok(status::models(service));
     };
     let entry = find(service, &name, &which)?;
     if action == Action::Status {
         let (response, code) = status::of(entry);
         seen.code = code;
-        return Ok(without_body_for_head(method, response));
+        return Ok(response);
     }
     let model = entry.ready()?;
     seen.model = Some(Arc::clone(&model));
     match action {
-        Action::Status | Action::Metadata => Ok(without_body_for_head(method, metadata::of(&model))),
+        Action::Status | Action::Metadata => Ok(metadata::of(&model)),
         Action::Predict => predict::handle(service, predict::Asked { model, headers: &parts.headers, inbound }, seen).await,
         Action::Classify => Err(no_examples(&name, "classify", "classification")),
         Action::Regress => Err(no_examples(&name, "regress", "regression")),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Response};
 
-use super::{body, reply};
+use super::{body, protobuf, reply};
 use crate::fault::Fault;
 use crate::infer::{Call, Model};
-use crate::protocol::{Inbound, Reply, Seen, Service, json_response, read};
+use crate::protocol::{Inbound, Reply, Seen, Service, encoding, json_response};
 
 /// A request to a model.
 pub(super) struct Asked<'a> {
@@ -20,10 +20,14 @@ pub(super) struct Asked<'a> {
 ///
 /// # Errors
 /// What the body, the model or the answer's layout gives cause for.
-pub(super) async fn handle(service: &Service, asked: Asked<'_>, seen: &Seen) -> Result<Response<Reply>, Fault> {
-    let bytes = read::whole(asked.inbound, service.max_request_bytes).await?;
-    let model = asked.model;
+pub(super) async fn handle(service: &Service, asked: Asked<'_>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
+    let Asked { model, headers, inbound } = asked;
+    let bytes = encoding::read(headers, inbound, service.max_request_bytes).await?;
+    if let Some(kind) = protobuf::kind(headers) {
+        return protobuf::handle(service, (model, kind), bytes, seen).await;
+    }
     let request = body::read(&bytes, &model.signature)?;
+    drop(bytes);
     let call = Call { inputs: request.inputs, timeout: None, received: seen.received };
     let answer = model.infer(call).await?;
     Ok(json_response(reply::write(request.format, &model.signature.outputs, &answer.outputs)?))

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{BodyError, Form, NamedTensor, Parameter, Parts, Tail, once, parameter, read_tensor, write_tensor};
+use super::{BodyError, Form, NamedTensor, Parameter, Parts, Tail, is_null, once, parameter, read_tensor, write_tensor};
 use crate::Tensor;
 use crate::json::write::{self, WriteError};
 use crate::json::{Cursor, JsonError};
@@ -47,6 +47,9 @@ fn read_request<'a>(cursor: &mut Cursor<'a>, tail: &mut Tail) -> Result<Request<
     let (mut id, mut parameters, mut inputs, mut outputs) = (None, None, None, None);
     cursor.object(|key, cursor| {
         let at = cursor.position();
+        if is_null(cursor)? {
+            return Ok(());
+        }
         match &*key {
             "id" => once(&mut id, &key, at, cursor.string()?),
             "parameters" => once(&mut parameters, &key, at, parameter::collect(cursor)?),
@@ -87,6 +90,9 @@ fn read_output<'a>(cursor: &mut Cursor<'a>) -> Result<Requested<'a>, BodyError> 
     let (mut name, mut parameters) = (None, None);
     cursor.object(|key, cursor| {
         let at = cursor.position();
+        if is_null(cursor)? {
+            return Ok(());
+        }
         match &*key {
             "name" => once(&mut name, &key, at, cursor.string()?),
             "parameters" => once(&mut parameters, &key, at, parameter::collect(cursor)?),

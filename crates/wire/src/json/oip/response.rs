@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{BodyError, NamedTensor, Parts, Tail, once, read_tensor};
+use super::{BodyError, NamedTensor, Parts, Tail, is_null, once, read_tensor};
 use crate::json::write;
 use crate::json::{Cursor, JsonError, Kind};
 
@@ -63,22 +63,19 @@ fn read_response<'a>(cursor: &mut Cursor<'a>, tail: &mut Tail) -> Result<Respons
     let (mut model_name, mut model_version, mut id, mut outputs) = (None, None, None, None);
     cursor.object(|key, cursor| {
         let at = cursor.position();
+        if is_null(cursor)? {
+            return Ok(());
+        }
         match &*key {
-            "model_name" => once(&mut model_name, &key, at, read_text(cursor)?),
-            "model_version" => once(&mut model_version, &key, at, read_text(cursor)?),
-            "id" => once(&mut id, &key, at, read_text(cursor)?),
+            "model_name" => once(&mut model_name, &key, at, cursor.string()?),
+            "model_version" => once(&mut model_version, &key, at, cursor.string()?),
+            "id" => once(&mut id, &key, at, cursor.string()?),
             "outputs" => once(&mut outputs, &key, at, read_tensors(cursor, tail)?),
             _ => Ok(cursor.skip_value()?),
         }
     })?;
     let outputs = outputs.ok_or_else(|| JsonError::new(0, "a response with 'outputs'", "one without"))?;
-    let (model_name, model_version, id) = (model_name.flatten(), model_version.flatten(), id.flatten());
     Ok(Response { model_name, model_version, id, outputs })
-}
-
-/// A string; servers of the field also write null where they have none.
-fn read_text<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Cow<'a, str>>, JsonError> {
-    if cursor.kind()? == Kind::Null { cursor.null().map(|()| None) } else { cursor.string().map(Some) }
 }
 
 fn read_tensors<'a>(cursor: &mut Cursor<'a>, tail: &mut Tail) -> Result<Vec<NamedTensor<'a>>, BodyError> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{BodyError, Tail, once, parameter};
+use super::{BodyError, Tail, is_null, once, parameter};
 use crate::json::write::{self, Text, WriteError};
 use crate::json::{Cursor, Elements, JsonError};
 use crate::{DataType, Tensor, element_count};
@@ -56,6 +56,9 @@ pub fn read_tensor<'a>(cursor: &mut Cursor<'a>, tail: &mut Tail) -> Result<Named
     let start = cursor.position();
     cursor.object(|key, cursor| {
         let at = cursor.position();
+        if is_null(cursor)? {
+            return Ok(());
+        }
         match &*key {
             "name" => once(&mut draft.name, &key, at, cursor.string()?),
             "shape" => once(&mut draft.shape, &key, at, read_shape(cursor)?),

@@ -49,6 +49,7 @@ fn oip(paths: &mut Map<String, Value>) {
         read("serverReady", "Whether requests can be sent.", "Ready").failing(Faults::NotReady),
     );
     put(paths, ("get", "/v2"), read("serverMetadata", "The server's name, version and extensions.", "ServerMetadata"));
+    put(paths, ("get", "/v2/models"), read("modelNames", "The models' names.", "ModelNames"));
     put(paths, ("get", "/v2/models/stats"), read("statistics", "Statistics of all models.", "Statistics"));
     for (at, of) in [("/v2/models/{model}", "model"), ("/v2/models/{model}/versions/{version}", "version")] {
         let id = |name: &str| format!("{name}.{of}");

@@ -29,18 +29,14 @@ pub(super) fn of(model: &Model) -> pb::ModelConfig {
     pb::ModelConfig {
         name: model.name.clone(),
         platform: model.facts.platform.to_owned(),
-        backend: model.facts.engine.to_lowercase(),
+        backend: model.facts.engine.to_ascii_lowercase(),
         version_policy: Some(pb::ModelVersionPolicy {
             policy_choice: Some(PolicyChoice::Specific(Specific { versions: vec![model.version] })),
         }),
         max_batch_size,
         input: model.signature.inputs.iter().map(input).collect(),
         output: model.signature.outputs.iter().map(output).collect(),
-        instance_group: vec![pb::ModelInstanceGroup {
-            name: model.name.clone(),
-            count: 1,
-            kind: pb::model_instance_group::Kind::Cpu.into(),
-        }],
+        instance_group: Vec::new(),
         default_model_filename: String::new(),
         parameters: parameters(model),
         scheduling_choice: batching.map(|batching| {
@@ -56,7 +52,7 @@ pub(super) fn of(model: &Model) -> pb::ModelConfig {
 fn parameters(model: &Model) -> BTreeMap<String, pb::ModelParameter> {
     let rows = match model.policy.rows {
         Rows::Stack => "stack",
-        Rows::FanOut => "fan-out",
+        Rows::FanOut => "fan_out",
     };
     let value = |text: &str| pb::ModelParameter { string_value: text.to_owned() };
     BTreeMap::from([("rows".to_owned(), value(rows)), ("rows_reason".to_owned(), value(&model.policy.reason))])

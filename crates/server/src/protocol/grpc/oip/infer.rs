@@ -9,6 +9,7 @@ use modelyard_wire::proto::inference::model_infer_request::InferRequestedOutputT
 use modelyard_wire::proto::inference::model_infer_response::InferOutputTensor;
 use modelyard_wire::proto::inference::{InferParameter, ModelInferRequest, ModelInferResponse};
 
+use super::super::super::oip::classify;
 use super::super::super::{Seen, Service};
 use super::super::shown;
 use super::contents;
@@ -47,7 +48,7 @@ pub(super) async fn infer(
         let (name, tensor) = (&model.signature.outputs[index].name, &answer.outputs[index]);
         match classes {
             None => push(&mut response, name, tensor),
-            Some(count) => push(&mut response, name, &classify(&model, tensor, count)?),
+            Some(count) => push(&mut response, name, &classify::best(&model, tensor, count)?),
         }
     }
     Ok(response)
@@ -68,7 +69,7 @@ struct Wanted {
     /// Which one, in the signature's order.
     index: usize,
     /// The classification extension: so many best classes in place of the scores.
-    classes: Option<usize>,
+    classes: Option<u64>,
 }
 
 /// The outputs that the request asks for, or all of them.
@@ -86,18 +87,19 @@ fn wanted(model: &Model, requested: &[InferRequestedOutputTensor]) -> Result<Vec
             let message = format!("output '{}': this server has no shared memory", output.name);
             return Err(Fault::new(Code::Unimplemented, message));
         }
-        let classes = classes(&output.parameters)
-            .map_err(|fault| Fault::new(fault.code, format!("output '{}': {}", output.name, fault.message)))?;
+        let classes = whole_number(&output.parameters, "classification").map_err(|fault| of_output(&output.name, fault))?;
+        if let Some(count) = classes {
+            classify::check(&output.name, model.signature.outputs[index].datatype, count)?;
+        }
         all.push(Wanted { index, classes });
     }
     Ok(all)
 }
 
-fn classes(parameters: &Parameters) -> Result<Option<usize>, Fault> {
-    match whole_number(parameters, "classification")? {
-        Some(0) => Err(Fault::invalid("parameter 'classification': expected 1 or more classes, found 0")),
-        count => Ok(count.map(|count| usize::try_from(count).unwrap_or(usize::MAX))),
-    }
+/// A fault of one output, named.
+fn of_output(name: &str, mut fault: Fault) -> Fault {
+    fault.message = format!("output '{name}': {}", fault.message);
+    fault
 }
 
 /// The request's own deadline: microseconds, 0 for none. Source: Triton's schedule policy extension.
@@ -129,9 +131,4 @@ fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
-}
-
-fn classify(model: &Model, tensor: &Tensor, count: usize) -> Result<Tensor, Fault> {
-    let _ = (model, count);
-    Ok(tensor.clone())
 }

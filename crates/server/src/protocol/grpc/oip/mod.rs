@@ -3,18 +3,19 @@
 use http::Response;
 use modelyard_wire::proto::inference as pb;
 use modelyard_wire::proto::inference::model_metadata_response::TensorMetadata;
-use modelyard_wire::proto::inference::repository_index_response::ModelIndex;
 
+use super::super::oip::metadata::extensions;
 use super::super::{Reply, Service};
 use super::exchange::Exchange;
 use super::unknown_method;
 use crate::fault::{Code, Fault};
-use crate::registry::State;
 use crate::signature::TensorSpec;
 
 mod config;
 mod contents;
 mod infer;
+mod repository;
+mod statistics;
 mod stream;
 
 /// The service's name in paths.
@@ -47,7 +48,7 @@ pub(super) async fn answer(mut call: Exchange<'_>, method: &str) -> Result<Respo
         }
         "ServerMetadata" => {
             call.only::<pb::ServerMetadataRequest>().await?;
-            call.reply(&server_metadata())
+            call.reply(&server_metadata(call.service))
         }
         "ModelMetadata" => {
             let request = call.only().await?;
@@ -58,9 +59,23 @@ pub(super) async fn answer(mut call: Exchange<'_>, method: &str) -> Result<Respo
             let model = call.service.registry.find(&request.name, Some(&request.version))?;
             call.reply(&pb::ModelConfigResponse { config: Some(config::of(&model)) })
         }
+        "ModelStatistics" => {
+            let request: pb::ModelStatisticsRequest = call.only().await?;
+            call.reply(&statistics::of(call.service, &request)?)
+        }
         "RepositoryIndex" => {
             let request = call.only().await?;
-            call.reply(&repository_index(call.service, &request)?)
+            call.reply(&repository::index(call.service, &request)?)
+        }
+        "RepositoryModelLoad" => {
+            let request = call.only().await?;
+            repository::load(call.service, request).await?;
+            call.reply(&pb::RepositoryModelLoadResponse {})
+        }
+        "RepositoryModelUnload" => {
+            let request = call.only().await?;
+            repository::unload(call.service, request).await?;
+            call.reply(&pb::RepositoryModelUnloadResponse {})
         }
         _ => Err(declined(method)),
     }
@@ -80,24 +95,13 @@ fn declined(method: &str) -> Fault {
     Fault::new(Code::Unimplemented, format!("{method}: {reason}"))
 }
 
-fn server_metadata() -> pb::ServerMetadataResponse {
+fn server_metadata(service: &Service) -> pb::ServerMetadataResponse {
     pb::ServerMetadataResponse {
         name: "modelyard".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        extensions: EXTENSIONS.iter().map(|&one| one.to_owned()).collect(),
+        extensions: extensions(service).into_iter().map(str::to_owned).collect(),
     }
 }
-
-/// The extensions that this server speaks, by Triton's names for them.
-const EXTENSIONS: [&str; 7] = [
-    "classification",
-    "model_repository",
-    "schedule_policy",
-    "model_configuration",
-    "binary_tensor_data",
-    "parameters",
-    "statistics",
-];
 
 fn model_metadata(service: &Service, request: &pb::ModelMetadataRequest) -> Result<pb::ModelMetadataResponse, Fault> {
     let model = service.registry.find(&request.name, Some(&request.version))?;
@@ -117,30 +121,4 @@ fn model_metadata(service: &Service, request: &pb::ModelMetadataRequest) -> Resu
         outputs: tensors(&model.signature.outputs),
         properties: std::collections::BTreeMap::new(),
     })
-}
-
-fn repository_index(service: &Service, request: &pb::RepositoryIndexRequest) -> Result<pb::RepositoryIndexResponse, Fault> {
-    if !request.repository_name.is_empty() {
-        let found = super::shown(&request.repository_name);
-        return Err(Fault::not_found(format!("unknown repository '{found}'; this server has one, without a name")));
-    }
-    let mut response = pb::RepositoryIndexResponse::default();
-    for entry in service.registry.entries() {
-        let state = entry.state();
-        if request.ready && !matches!(*state, State::Ready(_)) {
-            continue;
-        }
-        let reason = match &*state {
-            State::Failed(failure) => format!("{}: {}", failure.reason, failure.message),
-            State::Unloaded => "unloaded".to_owned(),
-            _ => String::new(),
-        };
-        response.models.push(ModelIndex {
-            name: entry.config.name.clone(),
-            version: entry.config.version.to_string(),
-            state: state.index_state().to_owned(),
-            reason,
-        });
-    }
-    Ok(response)
 }

@@ -15,7 +15,7 @@ use super::super::decode;
 use super::super::exchange::{Exchange, Replies};
 use super::super::frame::Messages;
 use super::infer::infer;
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 
 /// Requests of one stream that are computed at a time; the next is read when one is done.
 const IN_FLIGHT: usize = 8;
@@ -65,6 +65,11 @@ async fn answer(service: &Service, bytes: Bytes, replies: &Replies) -> ModelStre
         }
         Err(fault) => Err(fault),
     };
+    if let Some(model) = &seen.model {
+        // The call as a whole is counted for no model: each of its requests is.
+        let code = outcome.as_ref().map_or_else(|fault| fault.code, |_| Code::Ok);
+        model.metrics.answered(seen.protocol, code, seen.received.elapsed());
+    }
     match outcome {
         Ok(response) => ModelStreamInferResponse { error_message: String::new(), infer_response: Some(response) },
         Err(fault) => ModelStreamInferResponse {

@@ -1,0 +1,51 @@
+//! What models did since they were loaded: REST's figures in gRPC's messages.
+
+use modelyard_wire::proto::inference as pb;
+
+use super::super::super::Service;
+use super::super::super::oip::statistics::{Duration, ModelStatistics};
+use crate::fault::Fault;
+use crate::infer::Model;
+
+/// The statistics of one model, or of every model that answers.
+///
+/// # Errors
+/// Those of [`crate::registry::Registry::find`]; `INVALID_ARGUMENT` for a version without a name.
+pub(super) fn of(service: &Service, request: &pb::ModelStatisticsRequest) -> Result<pb::ModelStatisticsResponse, Fault> {
+    if !request.name.is_empty() {
+        let model = service.registry.find(&request.name, Some(&request.version))?;
+        return Ok(pb::ModelStatisticsResponse { model_stats: vec![statistics(&model)] });
+    }
+    if !request.version.is_empty() {
+        return Err(Fault::invalid("a version without a name: expected both, a name, or neither"));
+    }
+    let ready = service.registry.entries().iter().filter_map(|entry| entry.ready().ok());
+    Ok(pb::ModelStatisticsResponse { model_stats: ready.map(|model| statistics(&model)).collect() })
+}
+
+/// What is not counted apart (decoding, encoding, a cache) is there and zero, as in REST.
+fn statistics(model: &Model) -> pb::ModelStatistics {
+    let of = ModelStatistics::of(model);
+    pb::ModelStatistics {
+        name: of.name,
+        version: of.version.to_string(),
+        last_inference: of.last_inference,
+        inference_count: of.inference_count,
+        execution_count: of.execution_count,
+        inference_stats: Some(pb::InferStatistics {
+            success: duration(of.success),
+            fail: duration(of.fail),
+            queue: duration(of.queue),
+            compute_input: duration(Duration::default()),
+            compute_infer: duration(of.compute_infer),
+            compute_output: duration(Duration::default()),
+            cache_hit: duration(Duration::default()),
+            cache_miss: duration(Duration::default()),
+        }),
+        ..pb::ModelStatistics::default()
+    }
+}
+
+const fn duration(Duration { count, ns }: Duration) -> Option<pb::StatisticDuration> {
+    Some(pb::StatisticDuration { count, ns })
+}

@@ -1,0 +1,74 @@
+//! `modelyard inspect`: what a model takes, gives and is made of, before it is deployed (a file) or after (a server).
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::client::{ClientError, Target};
+
+mod file;
+mod remote;
+
+/// Show what a model takes, gives and is made of, and what of it will not run
+///
+/// A file is read and loaded by the server's own binary, which is the one that would serve it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// A .onnx file or a folder with one; with --url, the name of a served model
+    #[arg(value_name = "FILE|MODEL")]
+    what: String,
+
+    /// Ask this server about a model that it serves
+    #[arg(long, short, value_name = "URL", value_parser = parse_url)]
+    url: Option<Target>,
+
+    /// A version other than the one the server prefers
+    #[arg(long, value_name = "VERSION", requires = "url")]
+    model_version: Option<String>,
+
+    /// modelyard-server's binary [default: beside this one, else on PATH]
+    #[arg(long, value_name = "FILE", env = "MODELYARD_SERVER_BIN", conflicts_with = "url")]
+    server_bin: Option<PathBuf>,
+
+    /// How it is printed
+    #[arg(long, short, value_enum, default_value = "table")]
+    output: Output,
+}
+
+/// How it is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// For reading
+    Table,
+    /// As the server says it, in JSON
+    Json,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  modelyard inspect model.onnx
+  modelyard inspect model.onnx -o json
+  modelyard inspect --url http://127.0.0.1:8080 mnist
+
+Exit codes: 0 shown, and it runs; 1 it will not run or cannot be read, with the reason; 2 wrong arguments.";
+
+/// Limit of a server's answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+fn parse_url(text: &str) -> Result<Target, ClientError> {
+    text.parse()
+}
+
+impl Arguments {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What the user should read.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match &self.url {
+            Some(target) => remote::show(target, &self),
+            None => file::show(Path::new(&self.what), &self),
+        }
+    }
+}
