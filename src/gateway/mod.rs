@@ -1,1 +1,56 @@
-//! The gateway: one port before many servers.
+//! The gateway: one port before many servers, for HTTP/1.1, HTTP/2 without TLS and gRPC.
+//!
+//! It reads as little of a request as tells its model, hands it to the less loaded of two replicas, and streams both bodies
+//! through. It decides nothing about replicas: whoever runs it publishes a [`Table`] and changes that as replicas come and go.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+mod aggregate;
+mod body;
+mod connection;
+mod fault;
+mod grpc;
+mod headers;
+mod peek;
+mod pick;
+mod relay;
+mod rest;
+mod route;
+mod table;
+
+pub use connection::Running;
+pub use table::{Absent, Backend, Route, Table};
+
+/// Bytes of a request's body that are gathered before it is passed on: it can then be sent again if a replica dies.
+const REPLAYABLE_BYTES: u64 = 1 << 20;
+/// How long a request waits for a first replica that is on its way.
+const PARKED: Duration = Duration::from_secs(10);
+/// Requests that wait for a replica at once; past it they are refused.
+const MAX_PARKED: usize = 1000;
+/// What the replica's own time limit may be overrun by before the gateway answers in its place.
+const GRACE: Duration = Duration::from_secs(5);
+/// What a client is told to wait when there is no replica.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What answers one reactor's requests.
+struct Gateway {
+    table: watch::Receiver<Arc<Table>>,
+    clients: relay::Clients,
+    parked: Arc<tokio::sync::Semaphore>,
+}
+
+/// Starts the gateway on a bound listener. It serves on threads of its own until [`Running::stop`].
+///
+/// # Errors
+/// When the system refuses a thread or the socket.
+pub fn start(listener: std::net::TcpListener, table: watch::Receiver<Arc<Table>>) -> std::io::Result<Running> {
+    connection::start(listener, table)
+}
+
+/// A request's way here.
+#[derive(Clone, Copy)]
+struct Peer(SocketAddr);

@@ -17,7 +17,13 @@ pub async fn observed(service: &Arc<Service>, traces: Option<&Traces>, request: 
     let logged = tracing::enabled!(target: ACCESS, tracing::Level::DEBUG);
     let line = logged.then(|| (request.method().clone(), request.uri().path().to_owned(), request.version()));
     let span = traces.map(|traces| traces.begin(request.method(), request.uri().path(), request.headers()));
-    let mut response = handle(service, request.map(Inbound::Wire), &mut seen).await;
+    let (head, body) = request.into_parts();
+    let (body, _charge) = if is_stream(head.uri.path()) {
+        (Inbound::endless(body), None)
+    } else {
+        Inbound::bounded(body, seen.received + service.request_timeout, &service.bodies)
+    };
+    let mut response = handle(service, Request::from_parts(head, body), &mut seen).await;
     let took = seen.received.elapsed();
     if let Some(model) = &seen.model {
         model.metrics.answered(seen.protocol, seen.code, took);
@@ -33,4 +39,9 @@ pub async fn observed(service: &Arc<Service>, traces: Option<&Traces>, request: 
         );
     }
     response
+}
+
+/// Whether a call's messages come one by one for as long as the client likes.
+fn is_stream(path: &str) -> bool {
+    path.ends_with("/ModelStreamInfer") || path.ends_with("/ServerReflectionInfo")
 }

@@ -144,8 +144,9 @@ fn x(shape: &str, data: &str) -> String {
 async fn health_and_metadata() {
     let service = service(true);
     let tensor = |name: &str| json!([{ "name": name, "datatype": "FP32", "shape": [-1, 3] }]);
-    let metadata =
-        json!({ "name": "scores", "versions": ["3"], "platform": "onnx_onnxv1", "inputs": tensor("x"), "outputs": tensor("y") });
+    let properties = json!({ "classes": r#"["zero","one"]"# });
+    let metadata = json!({ "name": "scores", "versions": ["3"], "platform": "onnx_onnxv1",
+        "inputs": tensor("x"), "outputs": tensor("y"), "properties": properties });
     for (path, status, body) in [
         ("/v2/health/live", 200, json!({ "live": true, "ready": false })),
         (
@@ -575,8 +576,9 @@ async fn loading_and_unloading() {
     assert_eq!(send(&service, ("POST", &unload("none")), &[], "").await.status, 404);
     let config = r#"{"parameters":{"config":"{}"}}"#;
     assert_eq!(send(&service, ("POST", &load("scores")), &[], config).await.status, 400);
-    let loaded = send(&service, ("POST", &load("scores")), &[], "{}").await;
-    assert_eq!((loaded.status.as_u16(), loaded.body.len()), (200, 0));
+    let again = send(&service, ("POST", &load("scores")), &[], "{}").await;
+    assert_eq!(again.status, 503, "its file is not there");
+    assert_eq!(infer(&service, "scores", &x("[1,3]", "[1,2,3]")).await.status, 200, "what answered before goes on");
     let unloaded = send(&service, ("POST", &unload("scores")), &[], r#"{"parameters":{"unload_dependents":false}}"#).await;
     assert_eq!((unloaded.status.as_u16(), unloaded.body.len()), (200, 0));
     assert_eq!(infer(&service, "scores", &x("[1,3]", "[1,2,3]")).await.status, 404);

@@ -1,5 +1,7 @@
 //! The lane before the engine: answers are never mixed, queues are bounded, late and abandoned work is never run.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

@@ -15,16 +15,18 @@ use crate::infer::Model;
 use crate::load::Loader;
 use crate::registry::Registry;
 
-pub mod body;
 pub mod cloudevents;
 pub mod encoding;
 pub mod front;
 pub mod grpc;
+pub mod inbound;
 pub mod oip;
 pub mod read;
+pub mod reply;
 pub mod tfs;
 
-pub use body::{Inbound, Reply};
+pub use inbound::{Budget, Inbound};
+pub use reply::Reply;
 
 /// What the protocols share: the models, and the limits of a request.
 pub struct Service {
@@ -38,6 +40,8 @@ pub struct Service {
     pub request_timeout: Duration,
     /// Whether clients may load and unload models.
     pub allow_control: bool,
+    /// What the bodies of all requests in flight may hold: four of the largest, and 256 MiB at least.
+    pub bodies: Arc<Budget>,
     draining: AtomicBool,
     ready: watch::Sender<bool>,
 }
@@ -51,6 +55,7 @@ impl Service {
             max_request_bytes: config.serving.max_request_bytes,
             request_timeout: config.serving.request_timeout,
             allow_control,
+            bodies: Arc::new(Budget::new(config.serving.max_request_bytes.saturating_mul(4).max(256 << 20))),
             draining: AtomicBool::new(false),
             ready: watch::Sender::new(false),
         })

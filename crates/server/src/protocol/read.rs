@@ -19,7 +19,7 @@ pub async fn whole(mut body: Inbound, limit: u64) -> Result<Bytes, Fault> {
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Fault::new(Code::Cancelled, error.to_string()))?;
+        let frame = frame.map_err(Fault::from)?;
         let Ok(piece) = frame.into_data() else { continue };
         let have = first.as_ref().map_or(0, Bytes::len).max(rest.len());
         if (have + piece.len()) as u64 > limit {

@@ -22,7 +22,7 @@ async fn answers_are_laid_out_as_the_request() {
         ("flatten", r#"{"inputs":[1,2,3]}"#, r#"{"outputs":6.0}"#),
         ("uneven", r#"{"inputs":[1,2,3]}"#, r#"{"outputs":{"y":[1.0,2.0,3.0],"z":[1.0,2.0]}}"#),
         ("uneven", r#"{"instances":[1,2]}"#, r#"{"predictions":[{"y":1.0,"z":1.0},{"y":2.0,"z":2.0}]}"#),
-        ("odd", r#"{"instances":[1]}"#, r#"{"predictions":[[NaN,Infinity,-Infinity,-0.0,0.1,1e20]]}"#),
+        ("odd", r#"{"instances":[1]}"#, r#"{"predictions":[[NaN,Infinity,-Infinity,-0.0,0.1,1e+20]]}"#),
         (
             "text",
             r#"{"instances":["aé\n",{"b64":"//8="}]}"#,
@@ -69,8 +69,8 @@ async fn every_datatype_reads_back() {
         ("is_int64", "-9223372036854775808,9223372036854775807,9007199254740993"),
         ("is_fp16", "0.5,-2.0,65504.0,NaN,-Infinity"),
         ("is_bf16", "0.5,-2.0,NaN,Infinity"),
-        ("is_fp32", "0.1,3.4028235e38,1e-45,NaN,Infinity,-Infinity,-0.0"),
-        ("is_fp64", "0.1,1.7976931348623157e308,5e-324,NaN,-Infinity"),
+        ("is_fp32", "0.1,3.4028235e+38,1e-45,NaN,Infinity,-Infinity,-0.0"),
+        ("is_fp64", "0.1,1.7976931348623157e+308,5e-324,NaN,-Infinity"),
         ("is_bytes", r#""","a","é😀""#),
     ] {
         let got = predict(&house, model, &format!(r#"{{"instances":[{values}]}}"#)).await;

@@ -169,7 +169,7 @@ fn made() -> Vec<Made> {
 }
 
 /// A server with every model of [`made`] at version 3, and one in each state that does not answer.
-pub fn house() -> Arc<Service> {
+pub(crate) fn house() -> Arc<Service> {
     let made = made();
     let waiting = ["downloading", "loading", "warming", "failed", "unloading", "unloaded"];
     let configs: Vec<_> = made.iter().map(|model| model.name).chain(waiting).map(|name| config(name, 3)).collect();
@@ -195,36 +195,36 @@ pub fn house() -> Arc<Service> {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Got {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-    pub protocol: Protocol,
-    pub code: Code,
-    pub model: Option<String>,
+pub(crate) struct Got {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) protocol: Protocol,
+    pub(crate) code: Code,
+    pub(crate) model: Option<String>,
 }
 
 impl Got {
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     /// The message of an error.
-    pub fn error(&self) -> String {
+    pub(crate) fn error(&self) -> String {
         self.json()["error"].as_str().unwrap_or_else(|| panic!("no error in {}", self.text())).to_owned()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 /// Sends a request.
-pub async fn send(house: &Arc<Service>, request: Request<Vec<u8>>) -> Got {
+pub(crate) async fn send(house: &Arc<Service>, request: Request<Vec<u8>>) -> Got {
     let mut seen = Seen::now();
     let request = request.map(|body| Inbound::Whole((!body.is_empty()).then(|| body.into())));
     let response = handle(house, request, &mut seen).await;
@@ -235,19 +235,19 @@ pub async fn send(house: &Arc<Service>, request: Request<Vec<u8>>) -> Got {
 }
 
 /// Sends `method path` with a body.
-pub async fn call(house: &Arc<Service>, method: Method, path: &str, body: impl Into<Vec<u8>>) -> Got {
+pub(crate) async fn call(house: &Arc<Service>, method: Method, path: &str, body: impl Into<Vec<u8>>) -> Got {
     send(house, Request::builder().method(method).uri(path).body(body.into()).unwrap()).await
 }
 
-pub async fn get(house: &Arc<Service>, path: &str) -> Got {
+pub(crate) async fn get(house: &Arc<Service>, path: &str) -> Got {
     call(house, Method::GET, path, "").await
 }
 
-pub async fn post(house: &Arc<Service>, path: &str, body: impl Into<Vec<u8>>) -> Got {
+pub(crate) async fn post(house: &Arc<Service>, path: &str, body: impl Into<Vec<u8>>) -> Got {
     call(house, Method::POST, path, body).await
 }
 
 /// Posts to a model's `:predict`.
-pub async fn predict(house: &Arc<Service>, model: &str, body: &str) -> Got {
+pub(crate) async fn predict(house: &Arc<Service>, model: &str, body: &str) -> Got {
     post(house, &format!("/v1/models/{model}:predict"), body).await
 }

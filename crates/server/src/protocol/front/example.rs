@@ -70,13 +70,19 @@ pub(super) fn fits_document(signature: &Signature) -> bool {
     signature.inputs.iter().all(|spec| elements(spec) <= IN_DOCUMENT)
 }
 
-/// TensorFlow Serving's body: rows where each input has a first dimension, columns where one has none.
+/// Whether the tensors can be cut into rows, as many of each.
+pub(super) fn have_rows(specs: &[TensorSpec]) -> bool {
+    let rows = specs.first().map(|spec| spec.shape.first());
+    rows.is_none_or(|rows| rows.is_some() && specs.iter().all(|spec| spec.shape.first() == rows))
+}
+
+/// TensorFlow Serving's body: rows where inputs and outputs have them, columns where one has none.
 pub(super) fn tfs(signature: &Signature) -> Value {
-    let rows = signature.inputs.first().and_then(|spec| shape(spec).first().copied());
-    let alike = signature.inputs.iter().all(|spec| shape(spec).first().copied() == rows);
+    let alike = have_rows(&signature.inputs) && have_rows(&signature.outputs);
+    let rows = signature.inputs.first().and_then(|spec| shape(spec).first().copied()).filter(|_| alike);
     match (signature.inputs.as_slice(), rows) {
         ([only], Some(1..)) => json!({ "instances": nested(only.datatype, &shape(only)) }),
-        ([_, _, ..], Some(rows @ 1..)) if alike => {
+        ([_, _, ..], Some(rows @ 1..)) => {
             let row: Map<_, _> =
                 signature.inputs.iter().map(|spec| (spec.name.clone(), nested(spec.datatype, &shape(spec)[1..]))).collect();
             json!({ "instances": (0..rows).map(|_| Value::Object(row.clone())).collect::<Vec<_>>() })

@@ -40,7 +40,7 @@ pub fn handle(service: &Arc<Service>, request: &Request<Inbound>, seen: &mut See
     }
     let response = match path {
         "/docs" => html(include_str!("docs.html").to_owned()),
-        "/openapi.json" => openapi::document(service).map(|document| json_response(document.to_string().into_bytes()))?,
+        "/openapi.json" => json_response(openapi::document(service).to_string().into_bytes()),
         _ => front_page(service, request),
     };
     let response = if encoding::wants_gzip(request.headers()) { encoding::gzip(response) } else { response };

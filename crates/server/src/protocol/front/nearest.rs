@@ -25,7 +25,8 @@ pub(super) fn advice(path: &str) -> String {
     if let Some((_, where_it_is)) = elsewhere {
         return (*where_it_is).to_owned();
     }
-    let mut ranked: Vec<_> = KNOWN.iter().map(|known| (distance(&path, known), known)).collect();
+    // Edits count by the length of what they lead to: four make any word of "/docs".
+    let mut ranked: Vec<_> = KNOWN.iter().map(|known| (distance(&path, known) * 100 / known.len(), known)).collect();
     ranked.sort_by_key(|(far, _)| *far);
     format!("the nearest known are {} and {}", ranked[0].1, ranked[1].1)
 }
@@ -60,11 +61,12 @@ mod tests {
             ("/v1model/mnist", "/v1/models"),
             ("/openapi.yaml", "/openapi.json"),
             ("/doc", "/docs"),
+            ("/v1:predict", "/v1/models"),
             ("/metrics", "admin port"),
             ("/Models/mnist", "/v2/models/NAME"),
             ("/predict", ":predict"),
-            ("", "/docs"),
-            ("/\u{fffd}\u{fffd}", "/docs"),
+            ("", "/v2/models"),
+            ("/\u{fffd}\u{fffd}", "/v2/models"),
         ] {
             assert!(advice(path).contains(want), "{path}: {}", advice(path));
         }

@@ -155,7 +155,7 @@ impl Messages {
                 let left = self.held.len() + self.rest.len();
                 return if left == 0 { Ok(None) } else { Err(self.cut_short(left)) };
             };
-            let frame = frame.map_err(|error| Fault::new(Code::Cancelled, error.to_string()))?;
+            let frame = frame.map_err(Fault::from)?;
             if let Ok(piece) = frame.into_data() {
                 self.push(piece);
             }

@@ -21,7 +21,7 @@ mod reflection;
 mod status;
 mod tfs;
 
-pub(crate) use tfs::{decode_predict, tfs_predict};
+pub(crate) use tfs::{decode_predict, error_code, tfs_predict};
 
 use exchange::Exchange;
 

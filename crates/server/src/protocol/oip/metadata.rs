@@ -1,5 +1,7 @@
 //! What the server and its models are.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::infer::Model;
@@ -34,11 +36,17 @@ pub(super) fn model(model: &Model) -> Value {
         "inputs": tensors(&model.signature.inputs),
         "outputs": tensors(&model.signature.outputs),
     });
-    if !model.classes.is_empty() {
-        // The protocol's properties are strings: a list is one in JSON.
-        metadata["properties"] = json!({ "classes": json!(model.classes).to_string() });
+    let properties = properties(model);
+    if !properties.is_empty() {
+        metadata["properties"] = json!(properties);
     }
     metadata
+}
+
+/// A model's properties, over REST and gRPC alike. The protocol's properties are strings: a list is one in JSON.
+pub fn properties(model: &Model) -> BTreeMap<String, String> {
+    let classes = (!model.classes.is_empty()).then(|| ("classes".to_owned(), json!(model.classes).to_string()));
+    classes.into_iter().collect()
 }
 
 fn tensors(specs: &[TensorSpec]) -> Vec<Value> {

@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 use modelyard_wire::json::oip::{BodyError, JSON_LENGTH_HEADER};
 
+use super::front::unknown_path;
 use super::{Inbound, Protocol, Reply, Seen, Service, encoding, error_response, json_response};
 use crate::fault::{Code, Fault};
 use route::Route;
@@ -35,7 +36,7 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
     let (head, body) = request.into_parts();
     seen.protocol = if head.headers.contains_key(JSON_LENGTH_HEADER) { Protocol::OipBinary } else { Protocol::OipJson };
     let path = head.uri.path();
-    let Some(route) = Route::parse(path) else { return Err(Fault::not_found(format!("unknown path '{}'", shown(path)))) };
+    let Some(route) = Route::parse(path) else { return Err(unknown_path(path)) };
     if !route.allows(&head.method) {
         return Ok(wrong_method(&route, &head, seen));
     }

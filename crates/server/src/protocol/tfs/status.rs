@@ -5,6 +5,7 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use serde_json::{Value, json};
 
 use crate::fault::Code;
+use crate::protocol::grpc::error_code;
 use crate::protocol::{Reply, Service, json_response};
 use crate::registry::{Entry, State};
 
@@ -40,25 +41,13 @@ fn version_status(entry: &Entry) -> Value {
         State::Ready(_) => ("AVAILABLE", "OK", String::new()),
         State::Unloading => ("UNLOADING", "OK", String::new()),
         State::Unloaded => ("END", "OK", String::new()),
-        State::Failed(failure) => ("END", error_code(failure.reason), format!("{}: {}", failure.reason, failure.message)),
+        State::Failed(failure) => {
+            ("END", error_code(failure.reason).as_str_name(), format!("{}: {}", failure.reason, failure.message))
+        }
     };
     json!({
         "version": entry.config.version.to_string(),
         "state": state,
         "status": { "error_code": code, "error_message": message },
     })
-}
-
-/// TensorFlow's code for one of our reasons.
-fn error_code(reason: &str) -> &'static str {
-    match reason {
-        "ModelNotFound" => "NOT_FOUND",
-        "ModelUnauthorized" => "PERMISSION_DENIED",
-        "ChecksumMismatch" => "DATA_LOSS",
-        "ModelUnsupported" => "UNIMPLEMENTED",
-        "ModelInvalid" => "INVALID_ARGUMENT",
-        "StoreUnavailable" => "UNAVAILABLE",
-        "OutOfMemory" => "RESOURCE_EXHAUSTED",
-        _ => "UNKNOWN",
-    }
 }

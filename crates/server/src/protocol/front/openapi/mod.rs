@@ -4,7 +4,6 @@
 use serde_json::{Map, Value, json};
 
 use super::{SERVER_VERSION, example};
-use crate::fault::Fault;
 use crate::protocol::Service;
 use crate::registry::State;
 
@@ -24,10 +23,7 @@ of a body is refused. Predictions also travel as CloudEvents 1.0, in binary mode
 (`application/cloudevents+json`): the answer comes in the mode of the request.";
 
 /// The document for the models as they stand now.
-///
-/// # Errors
-/// None today; the type is that of every answer.
-pub(super) fn document(service: &Service) -> Result<Value, Fault> {
+pub(super) fn document(service: &Service) -> Value {
     let mut paths = Map::new();
     surface::add(&mut paths);
     let mut tags = surface::tags();
@@ -37,7 +33,7 @@ pub(super) fn document(service: &Service) -> Result<Value, Fault> {
             model::add(&mut paths, model);
         }
     }
-    Ok(json!({
+    json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Modelyard inference server",
@@ -49,5 +45,5 @@ pub(super) fn document(service: &Service) -> Result<Value, Fault> {
         "tags": tags,
         "paths": paths,
         "components": { "schemas": components::schemas(), "responses": components::responses() },
-    }))
+    })
 }

@@ -34,11 +34,6 @@ fn by_name(specs: &[TensorSpec], skip: usize) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
-/// Whether the tensors can be cut into rows.
-fn have_rows(specs: &[TensorSpec]) -> bool {
-    specs.iter().all(|spec| !spec.shape.is_empty())
-}
-
 fn predict_request(signature: &Signature) -> Value {
     let inputs = &signature.inputs;
     let mut properties = json!({ "signature_name": { "type": "string", "enum": ["serving_default", ""] } });
@@ -47,7 +42,7 @@ fn predict_request(signature: &Signature) -> Value {
         [only] => json!({ "anyOf": [by_name(inputs, 0), tensor::nested(only.datatype, &only.shape)] }),
         several => by_name(several, 0),
     };
-    if have_rows(inputs) && !inputs.is_empty() {
+    if example::have_rows(inputs) && example::have_rows(&signature.outputs) && !inputs.is_empty() {
         properties["instances"] = match inputs.as_slice() {
             [only] => tensor::nested(only.datatype, &only.shape),
             several => json!({ "type": "array", "items": by_name(several, 1) }),
@@ -65,7 +60,7 @@ fn predict_response(signature: &Signature) -> Value {
         several => by_name(several, 0),
     };
     let mut properties = json!({ "outputs": columns });
-    if have_rows(outputs) && !outputs.is_empty() {
+    if example::have_rows(outputs) && !outputs.is_empty() {
         properties["predictions"] = match outputs.as_slice() {
             [only] => tensor::nested(only.datatype, &only.shape),
             several => json!({ "type": "array", "items": by_name(several, 1) }),

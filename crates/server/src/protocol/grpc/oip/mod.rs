@@ -4,7 +4,7 @@ use http::Response;
 use modelyard_wire::proto::inference as pb;
 use modelyard_wire::proto::inference::model_metadata_response::TensorMetadata;
 
-use super::super::oip::metadata::extensions;
+use super::super::oip::metadata::{self, extensions};
 use super::super::{Reply, Service};
 use super::exchange::Exchange;
 use super::unknown_method;
@@ -119,6 +119,6 @@ fn model_metadata(service: &Service, request: &pb::ModelMetadataRequest) -> Resu
         platform: model.facts.platform.to_owned(),
         inputs: tensors(&model.signature.inputs),
         outputs: tensors(&model.signature.outputs),
-        properties: std::collections::BTreeMap::new(),
+        properties: metadata::properties(&model),
     })
 }

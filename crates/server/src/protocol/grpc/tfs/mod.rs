@@ -19,6 +19,7 @@ mod status;
 mod tensor;
 
 pub(crate) use predict::{decode_predict, tfs_predict};
+pub(crate) use status::error_code;
 
 /// The services' names in paths.
 pub(super) const PREDICTION_SERVICE: &str = "tensorflow.serving.PredictionService";

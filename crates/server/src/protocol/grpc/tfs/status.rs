@@ -25,7 +25,7 @@ pub(super) fn version_status(entry: &Entry) -> ModelVersionStatus {
 }
 
 /// TensorFlow's code for one of our reasons.
-fn error_code(reason: &str) -> Code {
+pub(crate) fn error_code(reason: &str) -> Code {
     match reason {
         "ModelNotFound" => Code::NotFound,
         "ModelUnauthorized" => Code::PermissionDenied,

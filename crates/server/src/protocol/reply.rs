@@ -1,4 +1,4 @@
-//! Bodies, in and out: what hyper gives, what a test gives, and what is sent back.
+//! A response's body: what is sent back.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -8,47 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::mpsc;
-
-/// A request's body.
-pub enum Inbound {
-    /// From a connection.
-    Wire(Incoming),
-    /// From a test.
-    Whole(Option<Bytes>),
-}
-
-/// Why a request's body ended early.
-#[derive(Debug, thiserror::Error)]
-#[error("the request's body was cut short")]
-pub struct CutShort(#[from] hyper::Error);
-
-impl Body for Inbound {
-    type Data = Bytes;
-    type Error = CutShort;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
-        match &mut *self {
-            Self::Wire(body) => Pin::new(body).poll_frame(context).map_err(CutShort),
-            Self::Whole(body) => Poll::Ready(body.take().map(|bytes| Ok(Frame::data(bytes)))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Wire(body) => body.is_end_stream(),
-            Self::Whole(body) => body.is_none(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Wire(body) => body.size_hint(),
-            Self::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-        }
-    }
-}
 
 /// A response's body.
 pub enum Reply {

@@ -1,0 +1,52 @@
+# Modelyard's tasks. `make` alone lists them. Every recipe works in a fresh clone; what a task needs beyond Rust and make it
+# installs itself (Debian packages as root, Python packages in a folder under the user's cache), and says so.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# One selection and one feature set everywhere: choosing a single package changes the features of its dependencies, and cargo
+# would build them again.
+CARGO ?= cargo
+WORKSPACE := --workspace --locked
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelyard
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Build, serve the MNIST example on this machine, and print a request to try
+	@echo "building the release binaries (a few minutes the first time)"
+	$(CARGO) build --release $(WORKSPACE) --bins
+	@tools/demo "$(TARGET)/release"
+
+.PHONY: test
+test: ## Every test, real clients included (installs what they need)
+	@tools/prepare
+	$(CARGO) test $(WORKSPACE) --no-fail-fast
+	tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
+
+.PHONY: bench
+bench: ## Measure the server beside a bare one and beside others, in one run
+	@tools/prepare wrk
+	bench/run
+
+.PHONY: lint
+lint: ## Format, clippy, dependencies, scripts, generated files
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
+	@tools/prepare cargo-deny shellcheck
+	PATH="$(CACHE)/tools/bin:$$PATH" cargo deny --log-level error check bans licenses sources
+	git ls-files -z | xargs -0 grep -lZ -m1 -E '^#!.*\b(bash|sh)$$' | xargs -0 shellcheck
+
+.PHONY: generate
+generate: ## Write what is made from the code: the CRDs and the manual pages
+	$(CARGO) build $(WORKSPACE) --bins
+	$(TARGET)/debug/modelyard crds --dir crds
+	rm -rf docs/man && $(TARGET)/debug/modelyard man --output docs/man
+
+.PHONY: clean
+clean: ## Remove what was built here
+	$(CARGO) clean

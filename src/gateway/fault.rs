@@ -1,0 +1,87 @@
+//! What the gateway itself has to say, in the words of the protocol that asked.
+
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
+use super::body::Reply;
+
+/// Why a request was not passed on, or not answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) kind: Kind,
+    pub(super) message: String,
+}
+
+/// The classes of the gateway's faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The request does not say what it must.
+    Invalid,
+    /// No such model.
+    NotFound,
+    /// No replica answers now.
+    Unavailable,
+    /// The replica ended before it answered.
+    Broken,
+    /// The deadline passed.
+    Late,
+    /// The client went away, or cut its request short.
+    Cut,
+}
+
+/// gRPC's messages are ASCII; the rest, and `%`, is percent-encoded.
+const MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
+
+impl Fault {
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self.kind {
+            Kind::Invalid | Kind::Cut => StatusCode::BAD_REQUEST,
+            Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Broken => StatusCode::BAD_GATEWAY,
+            Kind::Late => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The error body that the REST protocols share.
+    pub(super) fn rest(&self) -> Response<Reply> {
+        let mut response = json(&serde_json::json!({ "error": self.message }));
+        *response.status_mut() = self.status();
+        if self.kind == Kind::Unavailable {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(super::RETRY_AFTER.as_secs()));
+        }
+        response
+    }
+
+    /// A response of trailers only: its status is in the head.
+    pub(super) fn grpc(&self) -> Response<Reply> {
+        let code: u16 = match self.kind {
+            Kind::Invalid => 3,
+            Kind::NotFound => 5,
+            Kind::Unavailable | Kind::Broken => 14,
+            Kind::Late => 4,
+            Kind::Cut => 1,
+        };
+        let message = percent_encode(self.message.as_bytes(), MESSAGE).to_string();
+        let mut response = Response::new(Reply::empty());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert("grpc-status", HeaderValue::from(code));
+        if let Ok(message) = HeaderValue::try_from(message) {
+            headers.insert("grpc-message", message);
+        }
+        response
+    }
+}
+
+/// A 200 with a JSON body.
+pub(super) fn json(value: &serde_json::Value) -> Response<Reply> {
+    let mut response = Response::new(Reply::whole(value.to_string().into()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,90 @@
+//! Requests of the REST protocols.
+
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use serde_json::json;
+
+use super::body::{Inbound, Reply};
+use super::fault::{Fault, Kind, json as answer};
+use super::relay::Errand;
+use super::route::{Target, target};
+use super::{Gateway, REPLAYABLE_BYTES};
+
+impl Gateway {
+    /// Answers one request.
+    pub(super) async fn rest(&self, parts: Parts, mut body: Inbound) -> Result<Response<Reply>, Fault> {
+        match target(&parts.method, parts.uri.path()) {
+            Target::Model { name, waits, repeatable } => {
+                if body.length().is_some_and(|length| length <= REPLAYABLE_BYTES) {
+                    body.read_all().await.map_err(cut)?;
+                }
+                let errand = Errand { model: Some(&name), waits, repeatable, bounded: true, http2: false };
+                self.relay(&errand, parts, body).await
+            }
+            Target::Any => {
+                let errand = Errand { model: None, waits: false, repeatable: true, bounded: true, http2: false };
+                self.relay(&errand, parts, body).await
+            }
+            Target::Stats(name) => self.statistics(name.as_deref(), &parts).await,
+            Target::Merged => {
+                if body.length().is_none_or(|length| length > REPLAYABLE_BYTES) {
+                    return Err(Fault::new(Kind::Invalid, format!("the body must be at most {REPLAYABLE_BYTES} bytes here")));
+                }
+                body.read_all().await.map_err(cut)?;
+                self.merged(&parts, &body).await
+            }
+            Target::Live => Ok(health(&parts.method, true, json!({ "live": true }))),
+            Target::Ready => {
+                let ready = self.table().is_ready();
+                Ok(health(&parts.method, ready, json!({ "live": true, "ready": ready })))
+            }
+            Target::Front => Ok(self.front()),
+        }
+    }
+
+    /// What this is, and where to look.
+    fn front(&self) -> Response<Reply> {
+        let table = self.table();
+        let models: Vec<_> = table
+            .models
+            .iter()
+            .map(|(name, route)| {
+                json!({
+                    "name": name,
+                    "deployment": &*route.deployment,
+                    "ready": !route.backends.is_empty(),
+                    "metadata": format!("/v2/models/{name}"),
+                    "infer": format!("/v2/models/{name}/infer"),
+                    "predict": format!("/v1/models/{name}:predict"),
+                })
+            })
+            .collect();
+        answer(&json!({
+            "name": "modelyard",
+            "version": env!("CARGO_PKG_VERSION"),
+            "what": "several models on one port: Open Inference Protocol v2, TensorFlow Serving and KServe v1 over HTTP, and gRPC",
+            "status": if table.draining { "draining" } else { "alive" },
+            "models": models,
+            "openapi": "/openapi.json",
+            "docs": "/docs",
+        }))
+    }
+}
+
+pub(super) fn cut(error: hyper::Error) -> Fault {
+    Fault::new(Kind::Cut, format!("the request's body was cut short: {error}"))
+}
+
+fn health(method: &Method, good: bool, body: serde_json::Value) -> Response<Reply> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let mut response = answer(&json!({ "error": format!("{method} is not allowed here; expected GET") }));
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    let mut response = answer(&body);
+    if !good {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}

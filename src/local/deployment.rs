@@ -1,0 +1,190 @@
+//! One deployment: its revisions and their replicas, and the carrying out of its plan.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use modelyard_core::api::{Failure, ModelDeploymentStatus};
+use modelyard_core::plan::{Plan, plan};
+use modelyard_core::resolve::Resolved;
+use modelyard_core::server_config::ServerConfig;
+use modelyard_core::status::{Situation, status};
+use tokio::sync::watch;
+
+use super::events::{News, Readiness};
+use super::observe;
+use super::replica::Stop;
+use crate::gateway::Backend;
+
+/// What one state of the spec has made.
+pub(super) struct Revision {
+    pub(super) name: String,
+    pub(super) version: Option<i64>,
+    pub(super) created: Timestamp,
+    /// Replicas that were asked for last.
+    pub(super) wanted: u32,
+    /// Whether a replica of it ever answered.
+    pub(super) served: bool,
+    /// Its share of the traffic in percent.
+    pub(super) weight: u32,
+    pub(super) config: ServerConfig,
+}
+
+/// One replica, as far as is known here.
+pub(super) struct Slot {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) revision: String,
+    pub(super) pid: Option<u32>,
+    pub(super) admin_port: Option<u16>,
+    /// Once its process listens.
+    pub(super) backend: Option<Arc<Backend>>,
+    pub(super) readiness: Readiness,
+    pub(super) failure: Option<Failure>,
+    /// How many times in a row its process ended before it was ready.
+    pub(super) in_a_row: u32,
+    pub(super) restarts: u32,
+    /// It takes no new requests, and is about to be told to stop.
+    pub(super) leaving: bool,
+    pub(super) stop: watch::Sender<Stop>,
+}
+
+impl Slot {
+    pub(super) fn is_stopping(&self) -> bool {
+        self.leaving || *self.stop.borrow() != Stop::No
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        !self.is_stopping() && self.backend.is_some() && self.readiness.is_ready()
+    }
+}
+
+/// A deployment with all that runs for it.
+pub(super) struct Deployment {
+    pub(super) resolved: Resolved,
+    /// Set once the files no longer have it: it ends with its last replica.
+    pub(super) removed: bool,
+    pub(super) revisions: Vec<Revision>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) status: Option<ModelDeploymentStatus>,
+    ordinal: u32,
+}
+
+/// Makes replicas.
+pub(super) trait Starter {
+    /// Starts one, named `name`, and gives it back as a slot of `revision`.
+    fn start(&mut self, revision: &Revision, name: String) -> Slot;
+}
+
+impl Deployment {
+    pub(super) fn new(resolved: Resolved) -> Self {
+        Self { resolved, removed: false, revisions: Vec::new(), slots: Vec::new(), status: None, ordinal: 0 }
+    }
+
+    /// Takes a replica's news.
+    pub(super) fn hear(&mut self, id: u64, news: News, now: Timestamp) {
+        let Some(index) = self.slots.iter().position(|slot| slot.id == id) else { return };
+        let slot = &mut self.slots[index];
+        match news {
+            News::Spawned { pid } => slot.pid = Some(pid),
+            News::Listening { data, admin } => {
+                slot.admin_port = Some(admin.port());
+                slot.backend = Some(Arc::new(Backend::new(data)));
+            }
+            News::Readiness(readiness) => {
+                slot.readiness = readiness;
+                if slot.is_ready() {
+                    (slot.failure, slot.in_a_row) = (None, 0);
+                    let revision = self.revisions.iter_mut().find(|revision| revision.name == self.slots[index].revision);
+                    if let Some(revision) = revision {
+                        revision.served = true;
+                    }
+                } else if let Some(failure) = observe::unready(slot, now) {
+                    slot.failure = Some(failure);
+                }
+            }
+            News::Ended(ending) => {
+                slot.failure = Some(observe::ended(&slot.name, &ending, now));
+                (slot.pid, slot.admin_port, slot.backend) = (None, None, None);
+                (slot.in_a_row, slot.restarts) = (ending.in_a_row, slot.restarts + 1);
+                slot.readiness = Readiness::default();
+            }
+            News::Gone => drop(self.slots.remove(index)),
+        }
+    }
+
+    /// Observes, plans, carries the plan out. What is to stop is returned: it is told so once nobody is sent there any more.
+    pub(super) fn carry_on(&mut self, starter: &mut dyn Starter, now: Timestamp) -> (Plan, Vec<u64>) {
+        if self.removed {
+            self.resolved.replicas = 0;
+        } else if self.revisions.iter().all(|revision| revision.name != self.resolved.revision) {
+            self.revisions.push(Revision {
+                name: self.resolved.revision.clone(),
+                version: self.resolved.version,
+                created: now,
+                wanted: 0,
+                served: false,
+                weight: 0,
+                config: self.resolved.config.clone(),
+            });
+        }
+        let plan = plan(&self.resolved, &observe::observed(self), now);
+        let mut stopping = Vec::new();
+        for planned in &plan.revisions {
+            let Some(index) = self.revisions.iter().position(|revision| revision.name == planned.revision) else { continue };
+            self.revisions[index].wanted = planned.replicas;
+            self.revisions[index].weight = planned.weight;
+            let mut running: Vec<(bool, u64)> = self
+                .slots
+                .iter()
+                .filter(|slot| slot.revision == planned.revision && !slot.is_stopping())
+                .map(|slot| (slot.is_ready(), slot.id))
+                .collect();
+            // Those that are not ready go first, and of the others the youngest.
+            running.sort_by_key(|(ready, id)| (!ready, *id));
+            stopping.extend(running.iter().skip(planned.replicas as usize).map(|(_, id)| *id));
+            for _ in running.len()..planned.replicas as usize {
+                self.ordinal += 1;
+                let name = format!("{}/{}", self.resolved.name, self.ordinal);
+                self.slots.push(starter.start(&self.revisions[index], name));
+            }
+        }
+        (plan, stopping)
+    }
+
+    /// Forgets revisions that run nothing and are not wanted.
+    pub(super) fn forget(&mut self) {
+        let (slots, current) = (&self.slots, &self.resolved.revision);
+        self.revisions.retain(|revision| {
+            revision.wanted > 0 || revision.name == *current || slots.iter().any(|slot| slot.revision == revision.name)
+        });
+    }
+
+    /// The status for this plan; `true` if it is another than before.
+    pub(super) fn tell(&mut self, plan: &Plan, url: &str, now: Timestamp) -> bool {
+        let observed = observe::observed(self);
+        let situation = Situation {
+            wanted: Ok((&self.resolved, plan)),
+            generation: self.resolved.generation,
+            observed: &observed,
+            previous: self.status.as_ref(),
+            url: Some(url),
+            selector: None,
+            now,
+        };
+        let new = status(&situation);
+        let changed = self.status.as_ref() != Some(&new);
+        self.status = Some(new);
+        changed
+    }
+
+    /// Asks a replica to stop, unless it is asked more pressingly already.
+    pub(super) fn stop(&self, id: u64, how: Stop) {
+        if let Some(slot) = self.slots.iter().find(|slot| slot.id == id) {
+            slot.stop.send_if_modified(|stop| {
+                let more = how > *stop;
+                *stop = how.max(*stop);
+                more
+            });
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What happens, in the order in which the one task takes it.
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+/// Something that calls for another look.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A replica has news.
+    Replica(u64, News),
+    /// The files are not what they were.
+    Edited,
+}
+
+/// A replica's news.
+#[derive(Debug)]
+pub(super) enum News {
+    /// A process runs.
+    Spawned { pid: u32 },
+    /// It listens.
+    Listening { data: SocketAddr, admin: SocketAddr },
+    /// What it says of itself.
+    Readiness(Readiness),
+    /// It ended, unasked.
+    Ended(Ending),
+    /// It ended, as asked, and starts no more.
+    Gone,
+}
+
+/// What `/readyz` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Readiness {
+    /// The server's state: `Downloading`, `Loading`, `Warming`, `Ready`, `Failed`, `Draining`.
+    pub(super) state: String,
+    /// Bytes that have come.
+    #[serde(default)]
+    pub(super) bytes: u64,
+    /// Bytes in all; 0 while unknown.
+    #[serde(default)]
+    pub(super) total_bytes: u64,
+    /// Each model.
+    #[serde(default)]
+    pub(super) models: Vec<ModelState>,
+}
+
+/// One model's part of [`Readiness`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(super) struct ModelState {
+    pub(super) name: String,
+    pub(super) state: String,
+    pub(super) reason: Option<String>,
+    pub(super) message: Option<String>,
+}
+
+impl ModelState {
+    pub(super) fn is_ready(&self) -> bool {
+        self.state == "Ready"
+    }
+}
+
+impl Readiness {
+    /// Whether every model of the server answers.
+    pub(super) fn is_ready(&self) -> bool {
+        self.state == "Ready" && self.models.iter().all(ModelState::is_ready)
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// Its exit code, if it had one.
+    pub(super) code: Option<i32>,
+    /// The class of the failure, if the server told.
+    pub(super) reason: Option<String>,
+    /// What happened.
+    pub(super) message: String,
+    /// How many times in a row it ended without having served for a while.
+    pub(super) in_a_row: u32,
+}

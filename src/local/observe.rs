@@ -1,0 +1,92 @@
+//! What is seen of processes, in the words that the plan understands.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use modelyard_core::api::{Class, Failure, Reason};
+use modelyard_core::plan::{Observed, RevisionObserved};
+
+use super::deployment::{Deployment, Slot};
+use super::events::{Ending, Readiness};
+
+/// The revisions of a deployment as they are now.
+pub(super) fn observed(deployment: &Deployment) -> Observed {
+    let revisions = deployment.revisions.iter().map(|revision| {
+        let slots: Vec<&Slot> =
+            deployment.slots.iter().filter(|slot| slot.revision == revision.name && !slot.is_stopping()).collect();
+        let count = |slots: usize| u32::try_from(slots).unwrap_or(u32::MAX);
+        RevisionObserved {
+            version: revision.version,
+            wanted: revision.wanted,
+            running: count(slots.len()),
+            ready: count(slots.iter().filter(|slot| slot.is_ready()).count()),
+            served: revision.served,
+            progress: slots.iter().find(|slot| !slot.is_ready()).map(|slot| progress(&slot.readiness)),
+            failure: worst(&slots),
+            ..RevisionObserved::new(revision.name.clone(), revision.created)
+        }
+    });
+    Observed { revisions: revisions.collect() }
+}
+
+/// What a replica that is not ready is doing.
+fn progress(readiness: &Readiness) -> (Reason, String) {
+    let (have, all) = (readiness.bytes, readiness.total_bytes);
+    match readiness.state.as_str() {
+        "Downloading" if all > 0 => (Reason::Downloading, format!("{} of {} MB have come", have >> 20, all >> 20)),
+        "Downloading" => (Reason::Downloading, "the model is on its way".to_owned()),
+        "Loading" => (Reason::Loading, "the model is being loaded".to_owned()),
+        "Warming" => (Reason::Loading, "the model proves itself on its sample".to_owned()),
+        "Draining" => (Reason::Draining, "requests in flight finish".to_owned()),
+        _ => (Reason::Scheduling, "the server is starting".to_owned()),
+    }
+}
+
+/// The failure that says most: the user's to mend before the world's, and with how many replicas share it.
+fn worst(slots: &[&Slot]) -> Option<Failure> {
+    let mut failures: Vec<&Failure> = slots.iter().filter_map(|slot| slot.failure.as_ref()).collect();
+    failures.sort_by_key(|failure| (failure.reason.class() != Class::User, failure.at.0));
+    let first = failures.first()?;
+    let alike = failures.iter().filter(|failure| failure.reason == first.reason).count();
+    let mut worst = (*first).clone();
+    if slots.len() > 1 {
+        worst.message = format!("{} ({alike} of {} replicas)", worst.message, slots.len());
+    }
+    Some(worst)
+}
+
+/// Why a replica that runs does not serve all its models, if one of them failed.
+pub(super) fn unready(slot: &Slot, now: Timestamp) -> Option<Failure> {
+    let model = slot.readiness.models.iter().find(|model| model.state == "Failed")?;
+    let message = format!("model '{}': {}", model.name, model.message.as_deref().unwrap_or("it did not load"));
+    Some(Failure {
+        reason: model.reason.as_deref().and_then(named).unwrap_or(Reason::ModelInvalid),
+        message,
+        pod: Some(slot.name.clone()),
+        exit_code: None,
+        at: Time(now),
+    })
+}
+
+/// Why a replica's process ended.
+pub(super) fn ended(name: &str, ending: &Ending, now: Timestamp) -> Failure {
+    // The codes of the server's contract, for a server that could not write its last words.
+    let by_code = match ending.code {
+        Some(64) => Reason::InvalidSpec,
+        Some(65) => Reason::ModelInvalid,
+        Some(66) => Reason::ModelNotFound,
+        Some(69) => Reason::StoreUnavailable,
+        Some(77) => Reason::ModelUnauthorized,
+        _ => Reason::CrashLooping,
+    };
+    Failure {
+        reason: ending.reason.as_deref().and_then(named).unwrap_or(by_code),
+        message: ending.message.clone(),
+        pod: Some(name.to_owned()),
+        exit_code: ending.code,
+        at: Time(now),
+    }
+}
+
+fn named(reason: &str) -> Option<Reason> {
+    Reason::ALL.iter().copied().find(|known| known.as_str() == reason)
+}

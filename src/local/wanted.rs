@@ -1,0 +1,126 @@
+//! What the files ask for, all of it or nothing: half an edit is not carried out.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use modelyard_core::api::{ModelDeployment, Resources};
+use modelyard_core::resolve::{Resolved, resolve};
+
+use crate::manifest::{self, Manifest};
+
+/// The deployments that the files ask for.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// Resolved, with `file:` paths that hold from the working directory. Names tell them apart.
+    pub(super) deployments: Vec<Resolved>,
+    /// What was left out, and what only a cluster can honour.
+    pub(super) notes: Vec<String>,
+}
+
+/// Reads the files.
+///
+/// # Errors
+/// Everything that is wrong with them, one message each.
+pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
+    let reading = manifest::read(files);
+    if !reading.diagnostics.is_empty() {
+        return Err(reading.diagnostics.iter().map(ToString::to_string).collect());
+    }
+    let mut wanted =
+        Wanted { deployments: Vec::new(), notes: reading.notes.iter().map(manifest::Diagnostic::headline).collect() };
+    let mut owners: HashMap<String, String> = HashMap::new();
+    let mut wrong = Vec::new();
+    for manifest in &reading.manifests {
+        let place = format!("{}:{}", manifest.file.display(), manifest.line);
+        let deployment = manifest.anchored();
+        let resolved = match resolve(&deployment) {
+            Ok(resolved) => resolved,
+            Err(invalid) => {
+                wrong.push(format!("{place}: {invalid}"));
+                continue;
+            }
+        };
+        for model in &resolved.config.models {
+            let owner = format!("ModelDeployment/{} ({place})", resolved.name);
+            if let Some(other) = owners.insert(model.name.clone(), owner.clone()) {
+                wrong.push(format!(
+                    "{owner} and {other} both serve a model named '{}' on this port; give one another name by spec.model.name",
+                    model.name
+                ));
+            }
+        }
+        wanted.notes.extend(of_clusters(manifest, &deployment).into_iter().map(|what| format!("{place}: {what}")));
+        wanted.deployments.push(resolved);
+    }
+    if wrong.is_empty() && wanted.deployments.is_empty() {
+        let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        wrong.push(format!("no ModelDeployment in {}", names.join(", ")));
+    }
+    if wrong.is_empty() { Ok(wanted) } else { Err(wrong) }
+}
+
+/// Fields that are written and have no effect here.
+fn of_clusters(manifest: &Manifest, deployment: &ModelDeployment) -> Vec<String> {
+    let mut notes = Vec::new();
+    let name = &manifest.resolved.name;
+    let mut note = |field: &str, why: &str| notes.push(format!("ModelDeployment/{name}: {field} has no effect here: {why}"));
+    if deployment.metadata.namespace.is_some() {
+        note("metadata.namespace", "only a cluster has namespaces");
+    }
+    let resources = &deployment.spec.resources;
+    if resources.requests != Resources::default().requests {
+        note("spec.resources.requests", "processes start without a reservation");
+    }
+    if resources.limits.as_ref().is_some_and(|limits| limits.memory.is_some()) {
+        note("spec.resources.limits.memory", "only a cluster bounds memory");
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(yaml: &str) -> Result<Wanted, Vec<String>> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("all.yaml");
+        std::fs::write(&file, yaml).unwrap();
+        read(&[file])
+    }
+
+    fn document(name: &str, spec: &str) -> String {
+        format!("apiVersion: modelyard.dev/v1alpha1\nkind: ModelDeployment\nmetadata:\n  name: {name}\nspec:\n{spec}\n---\n")
+    }
+
+    #[test]
+    fn paths_start_at_the_files_folder() {
+        let found = wanted(&document("a", "  model: {uri: \"file:m.onnx\"}")).unwrap();
+        let uri = &found.deployments[0].config.models[0].uri;
+        assert!(uri.starts_with("file:/") && uri.ends_with("/m.onnx"), "{uri}");
+    }
+
+    #[test]
+    fn a_clash_names_both() {
+        let two = document("a", "  model: {uri: \"file:m\", name: x}") + &document("b", "  models: [{uri: \"file:m\", name: x}]");
+        let wrong = wanted(&two).unwrap_err().join("\n");
+        assert!(
+            wrong.contains("ModelDeployment/a (") && wrong.contains("ModelDeployment/b (") && wrong.contains("'x'"),
+            "{wrong}"
+        );
+    }
+
+    #[test]
+    fn what_only_a_cluster_honours_is_named() {
+        let spec = "  model: {uri: \"file:m\"}\n  resources: {requests: {cpu: 1}, limits: {memory: 1Gi, cpu: 2}}";
+        let notes = wanted(&document("a", spec)).unwrap().notes.join("\n");
+        assert!(notes.contains("spec.resources.requests") && notes.contains("limits.memory"), "{notes}");
+        assert!(!notes.contains("limits.cpu"), "{notes}");
+        assert!(wanted(&document("a", "  model: {uri: \"file:m\"}")).unwrap().notes.is_empty());
+    }
+
+    #[test]
+    fn nothing_to_serve_is_an_error() {
+        assert!(wanted("").unwrap_err()[0].contains("no ModelDeployment"));
+        assert!(wanted("a: [").is_err());
+    }
+}
