@@ -25,6 +25,7 @@ demo: ## Build, serve the MNIST example on this machine, and print a request to 
 .PHONY: test
 test: ## Every test, real clients included (installs what they need)
 	@tools/prepare
+	@python3 examples/magika/fetch.py
 	$(CARGO) test $(WORKSPACE) --no-fail-fast
 	tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -14,13 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The server that is built beside `modelyard`.
 pub(crate) fn server() -> PathBuf {
-    static BUILT: Once = Once::new();
-    BUILT.call_once(|| {
-        // Up to date after `cargo build --workspace`; a test of this package alone would not build it.
-        let built = Command::new(env!("CARGO")).args(["build", "-q", "-p", "modelyard-server"]).status().unwrap();
-        assert!(built.success(), "modelyard-server does not build");
-    });
-    Path::new(env!("CARGO_BIN_EXE_modelyard")).with_file_name("modelyard-server")
+    let server = Path::new(env!("CARGO_BIN_EXE_modelyard")).with_file_name("modelyard-server");
+    assert!(server.exists(), "{} is not there: build and test with --workspace", server.display());
+    server
 }
 
 /// A file of this repository.
@@ -55,15 +51,25 @@ impl Session {
         Self::with(yaml, &[])
     }
 
+    /// Starts with a file as it lies there.
+    pub(crate) fn of(file: &Path) -> Self {
+        Self::launch(tempfile::tempdir().unwrap(), file, &[])
+    }
+
     pub(crate) fn with(yaml: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("models.yaml"), yaml).unwrap();
+        let files = folder.path().to_owned();
+        Self::launch(folder, &files, arguments)
+    }
+
+    fn launch(folder: tempfile::TempDir, files: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_modelyard"))
             .args(["local", "--port", "0", "--output", "json", "--server-bin"])
             .arg(server())
             .args(arguments)
             .arg("-f")
-            .arg(folder.path())
+            .arg(files)
             .env("MODELYARD_CACHE_DIR", folder.path().join("cache"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
