@@ -48,7 +48,7 @@ async fn each_is_served_and_answers_its_sample() {
             println!("{name} is not served here: its model is fetched by a script (see its README), and was not");
             continue;
         }
-        let mut session = Session::of(&file);
+        let mut session = Session::launch(tempfile::tempdir().unwrap(), &file, &[]);
         let ready = session.until_ready(&name);
         assert_eq!(one(&ready, &name)["status"]["readyOfWanted"], "1/1");
         let Ok(sample) = std::fs::read(file.with_file_name("model/sample.json")) else { continue };

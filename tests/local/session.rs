@@ -51,11 +51,6 @@ impl Session {
         Self::with(yaml, &[])
     }
 
-    /// Starts with a file as it lies there.
-    pub(crate) fn of(file: &Path) -> Self {
-        Self::launch(tempfile::tempdir().unwrap(), file, &[])
-    }
-
     pub(crate) fn with(yaml: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("models.yaml"), yaml).unwrap();
@@ -63,7 +58,8 @@ impl Session {
         Self::launch(folder, &files, arguments)
     }
 
-    fn launch(folder: tempfile::TempDir, files: &Path, arguments: &[&str]) -> Self {
+    /// Starts with these files as they lie there; `folder` is its own, for the cache.
+    pub(crate) fn launch(folder: tempfile::TempDir, files: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_modelyard"))
             .args(["local", "--port", "0", "--output", "json", "--server-bin"])
             .arg(server())
