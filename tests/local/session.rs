@@ -65,6 +65,7 @@ impl Session {
             .arg("-f")
             .arg(folder.path())
             .env("MODELYARD_CACHE_DIR", folder.path().join("cache"))
+            .env("TMPDIR", folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
