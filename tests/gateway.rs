@@ -1,5 +1,7 @@
 //! The gateway before replicas that misbehave: they are raw sockets or bare servers, so that every byte and every cut is the test's.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Local mode from YAML to prediction, with real processes on real ports.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
 #[path = "local/client.rs"]
 mod client;
 #[path = "local/session.rs"]

@@ -167,6 +167,7 @@ impl Local<'_> {
         events: &mut mpsc::UnboundedReceiver<Event>,
         stopped_by: i32,
     ) -> ExitCode {
+        self.starter.screen.clear();
         self.starter.screen.tell("draining; Ctrl-C again ends at once", &json!({ "event": "draining" }));
         self.publish.send_replace(Arc::new(routes::table(self.deployments.values(), true)));
         let longest = self.deployments.values().map(|one| one.resolved.config.serving.request_timeout).max();

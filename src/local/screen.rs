@@ -42,6 +42,15 @@ impl Screen {
         self.0.lock().live
     }
 
+    /// Takes the table away: what it says is no longer so.
+    pub(super) fn clear(&self) {
+        let mut state = self.0.lock();
+        if state.live {
+            out(&state.erased());
+            state.table.clear();
+        }
+    }
+
     /// A server's log line.
     pub(super) fn log(&self, name: &str, line: &str) {
         self.0.lock().above(&format!("{name} | {line}"));

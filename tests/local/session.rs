@@ -67,6 +67,7 @@ impl Session {
             .arg("-f")
             .arg(files)
             .env("MODELYARD_CACHE_DIR", folder.path().join("cache"))
+            .env("TMPDIR", folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
