@@ -136,6 +136,14 @@ impl Server {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
+    /// Its soft limit of open files is the hard one: 1024, the custom, would be too few.
+    pub(crate) fn may_open_as_many_files_as_allowed(&self) {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        let (soft, hard) = line.trim().trim_end_matches("files").trim().split_once(char::is_whitespace).unwrap();
+        assert_eq!(soft, hard.trim());
+    }
+
     /// Resident memory in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
