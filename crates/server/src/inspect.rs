@@ -68,7 +68,14 @@ impl Shown {
 
 /// Reads, checks and loads a file, or the one in a folder. Never fails: what is wrong is in the report.
 pub fn inspect(path: &Path) -> Report {
-    let mut report = Report { file: path.display().to_string(), loadable: false, load_seconds: None, signature: None, facts: None, problems: Vec::new() };
+    let mut report = Report {
+        file: path.display().to_string(),
+        loadable: false,
+        load_seconds: None,
+        signature: None,
+        facts: None,
+        problems: Vec::new(),
+    };
     let path = &match store::model_file(path) {
         Ok(file) => file,
         Err(error) => {
