@@ -54,6 +54,7 @@ pub(crate) fn path(name: &str) -> PathBuf {
 }
 
 /// Waits until `condition` gives something.
+#[allow(clippy::disallowed_methods, reason = "a pause between two looks at the condition itself")]
 pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
