@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::engine::{Facts, LoadError, Problem, tract};
 use crate::signature::{Signature, TensorSpec};
+use crate::store;
 
 /// What a file holds, and what keeps it from running.
 #[derive(Clone, Debug, Serialize)]
@@ -65,10 +66,24 @@ impl Shown {
     }
 }
 
-/// Reads, checks and loads a file. Never fails: what is wrong is in the report.
+/// Reads, checks and loads a file, or the one in a folder. Never fails: what is wrong is in the report.
 pub fn inspect(path: &Path) -> Report {
-    let file = path.display().to_string();
-    let mut report = Report { file, loadable: false, load_seconds: None, signature: None, facts: None, problems: Vec::new() };
+    let mut report = Report {
+        file: path.display().to_string(),
+        loadable: false,
+        load_seconds: None,
+        signature: None,
+        facts: None,
+        problems: Vec::new(),
+    };
+    let path = &match store::model_file(path) {
+        Ok(file) => file,
+        Err(error) => {
+            let problem = Problem { node: String::new(), operator: "model".to_owned(), reason: error.to_string() };
+            return Report { problems: vec![problem], ..report };
+        }
+    };
+    report.file = path.display().to_string();
     match tract::examine(path) {
         Ok(examined) => {
             report.signature = examined.signature.as_ref().map(Shown::of);

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -82,6 +83,7 @@ pub enum ServeError {
 /// When it cannot listen.
 pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
     let mut signals = Signals::new()?;
+    allow_descriptors();
     let serving = settings.config.serving.clone();
     let threads = serving.threads.map_or_else(quota_threads, |threads| threads as usize);
     let service = service(&settings, threads);
@@ -120,6 +122,15 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
         }
     }
     Ok(code)
+}
+
+/// Raises the soft limit of open files, 1024 by custom, to the hard one: each connection is one.
+fn allow_descriptors() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, soft = limit.current, "the limit of open files stays as it is");
+    }
 }
 
 /// The data plane, and the word on which it ends.

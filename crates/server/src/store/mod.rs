@@ -110,6 +110,14 @@ pub async fn fetch(source: &Source, store: &Store, progress: &Progress) -> Resul
     }
 }
 
+/// The model's file of a path that may be a folder, as a `file:` model would find it.
+///
+/// # Errors
+/// `Invalid` where a folder holds none, or several.
+pub fn model_file(path: &Path) -> Result<PathBuf, StoreError> {
+    if path.is_dir() { layout::find_model(path) } else { Ok(path.to_owned()) }
+}
+
 /// Why an artefact did not come. [`StoreError::reason`] is the public name of the class.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

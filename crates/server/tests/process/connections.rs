@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::http::{Connection, post, request};
@@ -29,6 +30,10 @@ fn nothing_leaked(server: &Server, before: usize) {
 #[test]
 fn a_thousand_idle_connections_hinder_nobody() {
     let server = start();
+    server.may_open_as_many_files_as_allowed();
+    // This process needs as many as the server.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     still_answers(&server);
     let before = server.descriptors();
     let idle: Vec<_> = (0..1000).map(|_| Connection::open(server.address()).unwrap()).collect();

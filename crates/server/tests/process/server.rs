@@ -54,6 +54,7 @@ pub(crate) fn path(name: &str) -> PathBuf {
 }
 
 /// Waits until `condition` gives something.
+#[allow(clippy::disallowed_methods, reason = "a pause between two looks at the condition itself")]
 pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
@@ -134,6 +135,14 @@ impl Server {
     /// Open file descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Its soft limit of open files is the hard one: 1024, the custom, would be too few.
+    pub(crate) fn may_open_as_many_files_as_allowed(&self) {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        let (soft, hard) = line.trim().trim_end_matches("files").trim().split_once(char::is_whitespace).unwrap();
+        assert_eq!(soft, hard.trim());
     }
 
     /// Resident memory in bytes.
