@@ -165,16 +165,6 @@ impl StoreError {
         }
     }
 
-    /// The exit code of a server that cannot serve for this reason (sysexits' numbers).
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::NotFound(_) => 66,
-            Self::Unauthorized(_) => 77,
-            Self::ChecksumMismatch { .. } | Self::Invalid(_) => 65,
-            Self::Unavailable(_) | Self::Disk { .. } => 69,
-        }
-    }
-
     fn disk(what: impl Into<String>, cause: io::Error) -> Self {
         Self::Disk { what: what.into(), cause }
     }
