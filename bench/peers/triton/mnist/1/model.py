@@ -1,6 +1,13 @@
 """MNIST for Triton's Python backend, the only backend that the wheel carries."""
 
+import os
+import sys
+
 import triton_python_backend_utils as triton
+
+# The backend gives its models a path of its own.
+sys.path.append(os.environ["PEER_HOME"])
+
 from session import Session
 
 
