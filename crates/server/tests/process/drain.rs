@@ -57,7 +57,7 @@ fn keep_asking(server: &Server, answered: &AtomicUsize) {
 
 #[test]
 fn no_request_fails_under_load_until_the_listener_closes() {
-    let mut server = Server::start(&[mnist()], &json!({ "drainDelay": "500ms" }));
+    let mut server = Server::start(&[mnist()], &json!({ "drainDelay": "3s" }));
     let answered = AtomicUsize::new(0);
     let connection_ends = AtomicUsize::new(0);
     thread::scope(|scope| {
