@@ -1,6 +1,6 @@
 //! Every example is checked as `modelyard validate` checks it, and served by `modelyard local` as it lies there.
 
-#![allow(clippy::unwrap_used, reason = "a test may")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may")]
 
 #[path = "local/client.rs"]
 #[allow(dead_code, reason = "shared with the tests of local mode")]
