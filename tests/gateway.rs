@@ -32,7 +32,7 @@ struct Front {
 
 fn route(backends: &[SocketAddr], absent: Absent) -> Route {
     let backends = backends.iter().map(|address| Arc::new(Backend::new(*address))).collect();
-    Route { deployment: "d".into(), backends, absent, timeout: Duration::from_secs(20) }
+    Route { deployment: "d".into(), backends, absent, timeout: Duration::from_secs(20), max_request_bytes: 64 << 20 }
 }
 
 fn table(routes: &[(&str, Route)]) -> Arc<Table> {
@@ -357,4 +357,36 @@ async fn stopping_finishes_what_is_in_flight_and_takes_no_more() {
     go.send_replace(true);
     assert_eq!(asking.await.unwrap(), (StatusCode::OK, "done".to_owned()));
     assert!(stopping.await.unwrap());
+}
+
+/// Sends `request` as it stands, and reads what comes until the connection ends or says enough.
+async fn raw(front: &Front, request: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(front.running.address()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut answer)).await.unwrap().unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clients_own_faults_are_no_fault_of_a_replica() {
+    let reads_all = |request: Request<Incoming>| async move {
+        let _ = request.into_body().collect().await;
+        Response::new(chunks(vec!["answered"]))
+    };
+    let mut limited = route(&[replica(reads_all).await], Absent::Starting);
+    (limited.max_request_bytes, limited.timeout) = (100, Duration::from_millis(200));
+    let front = front(&[("m", limited)]);
+    let post = "POST /v2/models/m/infer HTTP/1.1\r\nhost: x\r\n";
+    for (request, status, words) in [
+        (format!("{post}transfer-encoding: chunked\r\n\r\nzz\r\n"), "400", "malformed"),
+        (format!("{post}content-length: 101\r\nexpect: 100-continue\r\n\r\n"), "413", "100 bytes"),
+        (format!("{post}content-length: 10\r\n\r\nslow"), "504", "did not come"),
+        ("DELETE / HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "405", "DELETE"),
+        (format!("{post}content-length: 10\r\n\r\n0123456789"), "200", "answered"),
+    ] {
+        let answer = raw(&front, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {answer}");
+        assert!(answer.contains(words), "{request:?}: {answer}");
+    }
 }

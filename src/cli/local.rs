@@ -31,7 +31,7 @@ pub struct Arguments {
     #[arg(long, value_name = "PATH", env = "MODELYARD_SERVER_BIN")]
     server_bin: Option<PathBuf>,
     /// Which log lines the servers write: error, warn, info, debug or trace
-    #[arg(long, default_value = "warn", env = "MODELYARD_LOG_LEVEL")]
+    #[arg(long, default_value = "warn", env = "MODELYARD_LOG_LEVEL", value_parser = log_level)]
     log_level: String,
 }
 
@@ -51,5 +51,15 @@ impl Arguments {
             log_level: self.log_level,
         };
         Ok(local::run(&options)?)
+    }
+}
+
+/// Each server would refuse it at its start; here it is told once, before anything starts.
+fn log_level(levels: &str) -> Result<String, String> {
+    let known = ["off", "error", "warn", "info", "debug", "trace"];
+    let level = |part: &str| part.rsplit('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match levels.split(',').find(|part| !known.contains(&level(part).as_str())) {
+        Some(part) => Err(format!("expected one of {}, or TARGET=LEVEL, found '{part}'", known.join(", "))),
+        None => Ok(levels.to_owned()),
     }
 }

@@ -59,8 +59,40 @@ impl Arguments {
             Command::Version(arguments) => arguments.run(),
         };
         outcome.unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
+            say(format_args!("error: {}", chain(&error)));
             ExitCode::FAILURE
         })
+    }
+}
+
+/// Tells something beside the answer, on standard error. A reader that went away is no failure, and no reason to panic.
+fn say(words: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{words}");
+}
+
+/// A failure and its causes, but for those that the message before quotes already.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let bind = crate::local::LocalError::Bind {
+            address: ([127, 0, 0, 1], 1).into(),
+            source: std::io::Error::other("the port is taken"),
+        };
+        assert_eq!(chain(&bind.into()), "--port: cannot listen on 127.0.0.1:1: the port is taken");
+        assert_eq!(chain(&anyhow::anyhow!("inner").context("outer")), "outer: inner");
     }
 }

@@ -26,6 +26,8 @@ pub(super) enum Kind {
     Broken,
     /// The deadline passed.
     Late,
+    /// The body is larger than the model's limit.
+    TooLarge,
     /// The client went away, or cut its request short.
     Cut,
 }
@@ -45,6 +47,7 @@ impl Fault {
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Broken => StatusCode::BAD_GATEWAY,
             Kind::Late => StatusCode::GATEWAY_TIMEOUT,
+            Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 
@@ -65,6 +68,7 @@ impl Fault {
             Kind::NotFound => 5,
             Kind::Unavailable | Kind::Broken => 14,
             Kind::Late => 4,
+            Kind::TooLarge => 8,
             Kind::Cut => 1,
         };
         let message = percent_encode(self.message.as_bytes(), MESSAGE).to_string();

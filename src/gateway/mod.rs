@@ -33,6 +33,8 @@ const PARKED: Duration = Duration::from_secs(10);
 const MAX_PARKED: usize = 1000;
 /// What the replica's own time limit may be overrun by before the gateway answers in its place.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a request may take that is for no model, or for one that nobody knows.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 /// What a client is told to wait when there is no replica.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 

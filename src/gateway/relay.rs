@@ -17,7 +17,7 @@ use super::body::{Inbound, Outbound, Reply};
 use super::fault::{Fault, Kind};
 use super::pick::{pick, random};
 use super::table::{Absent, Backend, Lease, Route, Table};
-use super::{GRACE, Gateway, MAX_PARKED, PARKED, headers};
+use super::{DEFAULT_LIMIT, GRACE, Gateway, MAX_PARKED, PARKED, headers};
 
 /// Replicas that one request is offered to at most.
 const MAX_OFFERS: usize = 4;
@@ -67,7 +67,7 @@ impl Gateway {
     pub(super) async fn relay(&self, errand: &Errand<'_>, parts: Parts, body: Inbound) -> Result<Response<Reply>, Fault> {
         let limit = match errand.model {
             Some(model) => route(&self.table(), model)?.timeout,
-            None => Duration::from_secs(30),
+            None => DEFAULT_LIMIT,
         };
         if !errand.bounded {
             return self.offer(errand, parts, body).await;
@@ -196,11 +196,17 @@ fn through(response: Response<Incoming>, lease: Lease) -> Response<Reply> {
 }
 
 fn given_up(error: &Error, body: &Inbound) -> Fault {
-    if !body.is_complete() && causes(error).contains("user body") {
-        return Fault::new(Kind::Cut, "the request's body was cut short");
+    if !body.is_complete() && client_broke_off(error) {
+        return Fault::new(Kind::Cut, format!("the request's body was cut short, or is malformed: {}", causes(error)));
     }
     let why = if error.is_connect() { "cannot be reached" } else { "ended before it answered" };
     Fault::new(Kind::Broken, format!("the replica {why}: {}", causes(error)))
+}
+
+/// Whether it was the body that could not be read, rather than the replica that did not answer.
+fn client_broke_off(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<hyper::Error>());
+    source.is_some_and(hyper::Error::is_user)
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

@@ -1,5 +1,7 @@
 //! Requests of the REST protocols.
 
+use std::time::Duration;
+
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde_json::json;
@@ -8,15 +10,21 @@ use super::body::{Inbound, Reply};
 use super::fault::{Fault, Kind, json as answer};
 use super::relay::Errand;
 use super::route::{Target, target};
-use super::{Gateway, REPLAYABLE_BYTES};
+use super::{DEFAULT_LIMIT, Gateway, REPLAYABLE_BYTES};
 
 impl Gateway {
     /// Answers one request.
     pub(super) async fn rest(&self, parts: Parts, mut body: Inbound) -> Result<Response<Reply>, Fault> {
         match target(&parts.method, parts.uri.path()) {
             Target::Model { name, waits, repeatable } => {
+                let (limit, max) = self.limits(&name);
+                // Told before it is sent on: a replica that refuses it half-way would look like one that broke.
+                if body.length().is_some_and(|length| length > max) {
+                    let message = format!("the request's body is larger than the limit of {max} bytes (serving.maxRequestBytes)");
+                    return Err(Fault::new(Kind::TooLarge, message));
+                }
                 if body.length().is_some_and(|length| length <= REPLAYABLE_BYTES) {
-                    body.read_all().await.map_err(cut)?;
+                    read(&mut body, limit).await?;
                 }
                 let errand = Errand { model: Some(&name), waits, repeatable, bounded: true, http2: false };
                 self.relay(&errand, parts, body).await
@@ -30,7 +38,7 @@ impl Gateway {
                 if body.length().is_none_or(|length| length > REPLAYABLE_BYTES) {
                     return Err(Fault::new(Kind::Invalid, format!("the body must be at most {REPLAYABLE_BYTES} bytes here")));
                 }
-                body.read_all().await.map_err(cut)?;
+                read(&mut body, DEFAULT_LIMIT).await?;
                 self.merged(&parts, &body).await
             }
             Target::Live => Ok(health(&parts.method, true, json!({ "live": true }))),
@@ -38,8 +46,15 @@ impl Gateway {
                 let ready = self.table().is_ready();
                 Ok(health(&parts.method, ready, json!({ "live": true, "ready": ready })))
             }
+            Target::Front if !matches!(parts.method, Method::GET | Method::HEAD) => Ok(not_allowed(&parts.method)),
             Target::Front => Ok(self.front()),
         }
+    }
+
+    /// How long a request for `model` may take, and how many bytes it may have.
+    fn limits(&self, model: &str) -> (Duration, u64) {
+        // An unknown model is told so later, in the words that belong there.
+        self.table().models.get(model).map_or((DEFAULT_LIMIT, u64::MAX), |route| (route.timeout, route.max_request_bytes))
     }
 
     /// What this is, and where to look.
@@ -71,20 +86,32 @@ impl Gateway {
     }
 }
 
+/// Reads all of a short body, as long as it comes within the request's time.
+async fn read(body: &mut Inbound, within: Duration) -> Result<(), Fault> {
+    match tokio::time::timeout(within, body.read_all()).await {
+        Ok(outcome) => outcome.map_err(cut),
+        Err(_) => Err(Fault::new(Kind::Late, format!("the request's body did not come within {within:?}"))),
+    }
+}
+
 pub(super) fn cut(error: hyper::Error) -> Fault {
     Fault::new(Kind::Cut, format!("the request's body was cut short: {error}"))
 }
 
 fn health(method: &Method, good: bool, body: serde_json::Value) -> Response<Reply> {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        let mut response = answer(&json!({ "error": format!("{method} is not allowed here; expected GET") }));
-        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-        response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static("GET, HEAD"));
-        return response;
+        return not_allowed(method);
     }
     let mut response = answer(&body);
     if !good {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
+    response
+}
+
+fn not_allowed(method: &Method) -> Response<Reply> {
+    let mut response = answer(&json!({ "error": format!("{method} is not allowed here; expected GET") }));
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static("GET, HEAD"));
     response
 }

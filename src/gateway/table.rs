@@ -28,6 +28,8 @@ pub struct Route {
     pub absent: Absent,
     /// How long a replica lets a request take.
     pub timeout: Duration,
+    /// Bytes of one request's body that a replica takes at most.
+    pub max_request_bytes: u64,
 }
 
 /// Why a model has no replica that answers.

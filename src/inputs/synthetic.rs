@@ -16,6 +16,9 @@ pub enum Fill {
     Random(u64),
 }
 
+/// Elements of one made-up input at most: no server takes as many in one request.
+const MAX_ELEMENTS: usize = 1 << 28;
+
 /// One batch of `rows` rows. `shapes` overrides the model's shapes by input name; any other free dimension than the first is 1.
 ///
 /// # Errors
@@ -35,8 +38,9 @@ pub fn synthetic(specs: &[TensorSpec], rows: usize, shapes: &[(String, Vec<usize
             }
             None => chosen(spec, rows, &mut notes),
         };
-        let count =
-            element_count(&shape).ok_or_else(|| InputError::Content(format!("input '{}': {shape:?} is too large", spec.name)))?;
+        let count = element_count(&shape).filter(|count| *count <= MAX_ELEMENTS).ok_or_else(|| {
+            InputError::Content(format!("input '{}': {shape:?} has more than {MAX_ELEMENTS} elements", spec.name))
+        })?;
         let mut elements = Elements::new(spec.datatype, count);
         for _ in 0..count {
             elements.push(&element(spec.datatype, fill, &mut random));

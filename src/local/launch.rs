@@ -32,7 +32,8 @@ impl Launcher {
     /// Finds the server.
     pub(super) fn new(options: &Options) -> Result<Self, LocalError> {
         let server = match &options.server {
-            Some(path) => path.clone(),
+            Some(path) if path.is_file() => path.clone(),
+            Some(path) => return Err(LocalError::ServerBin { path: path.display().to_string() }),
             None => found()?,
         };
         Ok(Self { server, log_level: options.log_level.clone() })

@@ -59,11 +59,17 @@ pub enum LocalError {
     },
     /// There is no server to launch.
     #[error(
-        "no modelyard-server beside {beside} nor in PATH; build it with 'cargo build -p modelyard-server', or name it by --server-bin"
+        "no modelyard-server beside {beside} nor in PATH; build it with 'cargo build --workspace', or name it by --server-bin"
     )]
     NoServer {
         /// Where it was looked for.
         beside: String,
+    },
+    /// What `--server-bin` names is no file.
+    #[error("--server-bin: no file {path}")]
+    ServerBin {
+        /// As it was given.
+        path: String,
     },
     /// Threads, folders or signals are not to be had.
     #[error("{what}: {source}")]

@@ -24,6 +24,7 @@ pub(super) fn table<'a>(deployments: impl Iterator<Item = &'a Deployment>, drain
                     backends: backends(deployment, &model.name),
                     absent: absent(deployment, &model.name),
                     timeout: config.serving.request_timeout,
+                    max_request_bytes: config.serving.max_request_bytes,
                 };
                 models.insert(model.name.clone(), route);
             }

@@ -162,7 +162,7 @@ impl Arguments {
             Some(path) => inputs::read(path, Reading { specs: Some(specs), ..Reading::default() })?,
             None => inputs::synthetic(specs, self.batch as usize, &self.shape, Fill::Random(0))?,
         };
-        notes.iter().for_each(|note| eprintln!("{note}"));
+        notes.iter().for_each(|note| crate::cli::say(format_args!("{note}")));
         Ok(inputs)
     }
 }

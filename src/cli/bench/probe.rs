@@ -37,7 +37,7 @@ impl Probe {
             }
         };
         let more = if more > 0 { format!(" ({more} more of {class} before)") } else { String::new() };
-        eprintln!("{} after {:.1} ms: {error}{more}", utc(SystemTime::now()), after.as_secs_f64() * 1e3);
+        crate::cli::say(format_args!("{} after {:.1} ms: {error}{more}", utc(SystemTime::now()), after.as_secs_f64() * 1e3));
     }
 }
 

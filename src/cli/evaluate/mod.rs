@@ -129,10 +129,10 @@ impl Arguments {
         }
         if let Some(path) = &self.report {
             std::fs::write(path, report::page(&evaluation)).with_context(|| format!("cannot write {}", path.display()))?;
-            eprintln!("report: {}", path.display());
+            crate::cli::say(format_args!("report: {}", path.display()));
         }
         let broken = limits::broken(&evaluation, &self.fail_under, &self.fail_over)?;
-        broken.iter().for_each(|reason| eprintln!("failed: {reason}"));
+        broken.iter().for_each(|reason| crate::cli::say(format_args!("failed: {reason}")));
         Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -140,13 +140,13 @@ impl Arguments {
         let session = self.served.open().await?;
         let metadata = Arc::new(session.metadata().clone());
         let dataset = inputs::dataset(&self.data, self.labels.as_deref(), &rows_free(&metadata.inputs))?;
-        dataset.bound.notes.iter().for_each(|note| eprintln!("{note}"));
+        dataset.bound.notes.iter().for_each(|note| crate::cli::say(format_args!("{note}")));
         let dataset = self.limited(dataset)?;
         let rows = dataset.labels.len();
         if rows == 0 {
             bail!("{} has no rows", self.data.display());
         }
-        eprintln!("{rows} rows of {}; the truth is {}", self.data.display(), dataset.origin);
+        crate::cli::say(format_args!("{rows} rows of {}; the truth is {}", self.data.display(), dataset.origin));
         let fixed = metadata.inputs.iter().filter_map(|spec| spec.shape.first()).find(|dim| **dim > 0);
         let plan = send::Plan {
             served: &self.served,
@@ -159,7 +159,7 @@ impl Arguments {
         let classes = if self.classes.is_empty() { &metadata.classes } else { &self.classes };
         let asked = interpret::Asked { task: self.task, compare: self.compare.as_deref(), logits: self.logits, classes };
         let interpreted = interpret::interpret(&sent.outputs, &dataset.labels, &asked)?;
-        interpreted.notes.iter().for_each(|note| eprintln!("{note}"));
+        interpreted.notes.iter().for_each(|note| crate::cli::say(format_args!("{note}")));
         Evaluation::new(&self.served.model, interpreted, sent, self.all_classes)
     }
 

@@ -184,7 +184,7 @@ impl Arguments {
 }
 
 fn say(notes: &[String]) {
-    notes.iter().for_each(|note| eprintln!("{note}"));
+    notes.iter().for_each(|note| crate::cli::say(format_args!("{note}")));
 }
 
 /// `FILE`, or `FILE row 3` where it holds several.

@@ -1,5 +1,6 @@
 //! A request as a file, and the command that sends it: what people put into a bug report, a load test, a manual.
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -19,9 +20,11 @@ pub(super) fn save(served: &Served, path: &Path, inputs: &[Named]) -> anyhow::Re
     };
     let prepared = form.prepare(&model, inputs)?;
     std::fs::write(path, &prepared.body).with_context(|| format!("cannot write {}", path.display()))?;
-    eprintln!("{}: {} bytes; send it with", path.display(), prepared.body.len());
-    println!("{}{rest}", curl(served, path, &prepared));
-    Ok(())
+    crate::cli::say(format_args!("{}: {} bytes; send it with", path.display(), prepared.body.len()));
+    writeln!(std::io::stdout().lock(), "{}{rest}", curl(served, path, &prepared)).or_else(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error).context("cannot write the command"),
+    })
 }
 
 fn curl(served: &Served, path: &Path, prepared: &Prepared) -> String {
