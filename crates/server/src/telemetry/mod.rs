@@ -25,7 +25,8 @@ pub fn start(settings: &Settings) -> Result<(), String> {
 
 /// A word that is no level would be taken for a target whose every line is wanted, and all else would be silent.
 fn checked(levels: &str) -> Result<(), String> {
-    let wrong = |part: &&str| !part.contains('=') && part.parse::<LevelFilter>().is_err();
+    // The empty word parses, as `error`.
+    let wrong = |part: &&str| part.is_empty() || !part.contains('=') && part.parse::<LevelFilter>().is_err();
     match levels.split(',').map(str::trim).find(wrong) {
         Some(part) => {
             Err(format!("--log-level: expected off, error, warn, info, debug or trace, or TARGET=LEVEL, found '{part}'"))
