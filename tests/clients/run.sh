@@ -22,6 +22,7 @@ fi
 
 work=$(mktemp -d)
 server_pid=
+# shellcheck disable=SC2317 # the trap calls it
 finish() {
     if [ -n "$server_pid" ]; then kill -KILL "$server_pid" 2>/dev/null || true; fi
     rm -rf "$work"
