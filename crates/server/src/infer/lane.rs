@@ -39,10 +39,11 @@ pub(super) struct Job {
     reply: oneshot::Sender<Result<Ran, RunError>>,
 }
 
-/// The waiting side of a [`Job`]. Dropping it (the client has gone) lets the job be dropped too.
+/// The waiting side of a request's [`Job`]s. Dropping it (the client has gone) lets all of them be dropped too; so it is one for
+/// all parts, and lives until the last has answered.
 pub(super) struct Ticket {
     stop: Arc<Stop>,
-    reply: oneshot::Receiver<Result<Ran, RunError>>,
+    replies: Vec<oneshot::Receiver<Result<Ran, RunError>>>,
 }
 
 pub(super) struct Lane {
@@ -112,7 +113,7 @@ impl Lane {
     }
 
     /// Queues the parts of one request: all of them, or none.
-    pub(super) fn submit(&self, parts: Vec<(usize, Vec<Tensor>)>, deadline: Instant) -> Result<Vec<Ticket>, NotRun> {
+    pub(super) fn submit(&self, parts: Vec<(usize, Vec<Tensor>)>, deadline: Instant) -> Result<Ticket, NotRun> {
         let stop = Arc::new(Stop::at(deadline));
         let mut queue = self.shared.queue.lock();
         if queue.closed {
@@ -122,18 +123,18 @@ impl Lane {
             return Err(NotRun::Full(queue.jobs.len()));
         }
         let queued_at = Instant::now();
-        let mut tickets = Vec::with_capacity(parts.len());
+        let mut replies = Vec::with_capacity(parts.len());
         for (rows, inputs) in parts {
             let (reply, outcome) = oneshot::channel();
             queue.jobs.push_back(Job { inputs, rows, stop: Arc::clone(&stop), queued_at, reply });
-            tickets.push(Ticket { stop: Arc::clone(&stop), reply: outcome });
+            replies.push(outcome);
             if queue.idle > 0 {
                 self.shared.work.notify_one();
             } else if queue.threads < self.shared.threads {
                 self.start_thread(&mut queue);
             }
         }
-        Ok(tickets)
+        Ok(Ticket { stop, replies })
     }
 
     fn start_thread(&self, queue: &mut Queue) {
@@ -155,13 +156,17 @@ impl Drop for Lane {
 }
 
 impl Ticket {
-    /// Waits for the outcome, until the deadline.
-    pub(super) async fn outcome(mut self, deadline: Instant) -> Result<Ran, NotRun> {
-        match tokio::time::timeout_at(deadline.into(), &mut self.reply).await {
-            Ok(Ok(outcome)) => outcome.map_err(NotRun::Failed),
-            Ok(Err(_)) => Err(NotRun::Closed),
-            Err(_) => Err(NotRun::Late),
+    /// Waits for the outcome of every part, in order, until the deadline.
+    pub(super) async fn outcomes(mut self, deadline: Instant) -> Result<Vec<Ran>, NotRun> {
+        let mut ran = Vec::with_capacity(self.replies.len());
+        for reply in &mut self.replies {
+            match tokio::time::timeout_at(deadline.into(), reply).await {
+                Ok(Ok(outcome)) => ran.push(outcome.map_err(NotRun::Failed)?),
+                Ok(Err(_)) => return Err(NotRun::Closed),
+                Err(_) => return Err(NotRun::Late),
+            }
         }
+        Ok(ran)
     }
 }
 

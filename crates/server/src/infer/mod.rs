@@ -165,11 +165,7 @@ impl Model {
             Rows::FanOut if rows > 1 => batch::split_rows(&inputs, rows, self.lane.threads()),
             _ => vec![(rows, inputs)],
         };
-        let tickets = self.lane.submit(parts, deadline)?;
-        let mut ran = Vec::with_capacity(tickets.len());
-        for ticket in tickets {
-            ran.push(ticket.outcome(deadline).await?);
-        }
+        let ran = self.lane.submit(parts, deadline)?.outcomes(deadline).await?;
         lane::join(ran).map_err(NotRun::Failed)
     }
 
