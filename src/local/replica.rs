@@ -161,10 +161,9 @@ impl Life {
                     gently
                 }
                 Stop::Promptly => {
+                    // Two signals skip the delay; of two kinds, since two of one kind may fall together.
                     process.signal(Signal::TERM);
-                    // The second one, which skips the delay, must not fall together with the first.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    process.signal(Signal::TERM);
+                    process.signal(Signal::INT);
                     PROMPTNESS
                 }
                 Stop::Now => {
