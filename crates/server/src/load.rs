@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::engine::sample::{self, SampleError};
 use crate::engine::{self, Engine, LoadError};
 use crate::fault::{Code, Fault};
-use crate::infer::{Measured, Model, Scheduling};
+use crate::infer::{Model, Scheduling};
 use crate::protocol::Service;
 use crate::registry::{Entry, Failure, State};
 use crate::store::{self, Progress, Source, Store, StoreError};
@@ -175,10 +175,7 @@ fn into_model(
             "the model answers its sample as expected"
         );
     }
-    let measured = engine::measure(&*engine).map_or_else(Measured::default, |measured| Measured {
-        one: Some(Duration::from_nanos(measured.one)),
-        eight: measured.eight.map(Duration::from_nanos),
-    });
+    let measured = engine::measure(&*engine);
     Model::new(config, engine, scheduling, measured).map_err(NotLoaded::Scheduling)
 }
 

@@ -264,13 +264,14 @@ fn a_sample_proves_or_refuses() {
 
 #[test]
 fn runs_are_measured_within_bounds() {
-    let measured = measure(&*engine("conv.onnx")).unwrap();
-    assert!(measured.one > 0 && measured.eight.unwrap() > 0);
-    assert!(measure(&*engine("no_batch.onnx")).unwrap().eight.is_none());
-    assert!(measure(&*engine("div.onnx")).is_some());
+    let measured = measure(&*engine("conv.onnx"));
+    assert!(measured.one.unwrap() > Duration::ZERO && measured.eight.unwrap() > Duration::ZERO);
+    let fixed = measure(&*engine("no_batch.onnx"));
+    assert!(fixed.one.is_some() && fixed.eight.is_none());
+    assert!(measure(&*engine("div.onnx")).one.is_some());
     let slow = engine("slow.onnx");
     let begun = Instant::now();
-    measure(&*slow).unwrap();
+    measure(&*slow).one.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 

@@ -248,14 +248,15 @@ fn a_deadline_that_has_passed_is_not_even_queued() {
 #[test]
 fn rows_that_cost_more_in_company_are_fanned_out() {
     let measured = Measured { one: Some(Duration::from_millis(1)), eight: Some(Duration::from_millis(9)) };
-    let (model, gate) = model(Options { threads: 2, measured, ..Options::default() });
-    assert_eq!(model.policy.rows, Rows::FanOut);
-    // Often, since one part used to take the others away with it when it was the first to be done.
-    for _ in 0..500 {
+    // Often, since one part used to take the others away with it when it was the first to be done; each time a model of its own,
+    // since one that has learnt how fast it is runs inline.
+    for _ in 0..200 {
+        let (model, gate) = model(Options { threads: 2, measured, ..Options::default() });
+        assert_eq!(model.policy.rows, Rows::FanOut);
         let answer = runtime().block_on(model.infer(call([5, 2], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])));
         assert_eq!(values(answer), Ok((0..10).map(|value| f64::from(value) * 2.0).collect()));
+        assert_eq!(*gate.rows.lock(), [1; 5]);
     }
-    assert_eq!(*gate.rows.lock(), [1; 2500]);
 }
 
 #[test]

@@ -19,29 +19,28 @@ const RUNS: usize = 20;
 /// The largest input that is made up.
 const MOST_ELEMENTS: usize = 1 << 24;
 
-/// Nanoseconds of one run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
+/// How long one run takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Measured {
-    /// With one row; or of a model that is not batched, with its free dimensions 1.
-    pub one: u64,
+    /// With one row; or of a model that is not batched, with its free dimensions 1. `None` where the model could not be tried.
+    pub one: Option<Duration>,
     /// With eight rows; `None` for a model that is not batched, that refused, or is too slow to be run again.
-    pub eight: Option<u64>,
+    pub eight: Option<Duration>,
 }
 
-/// Runs the model on made-up inputs, free dimensions other than the batch being 1. `None` where it refuses them.
-pub fn measure(engine: &dyn Engine) -> Option<Measured> {
+/// Runs the model on made-up inputs, free dimensions other than the batch being 1.
+pub fn measure(engine: &dyn Engine) -> Measured {
     let end = Instant::now() + BUDGET;
-    let one = fastest(engine, 1, Instant::now() + BUDGET / 2)?;
+    let Some(one) = fastest(engine, 1, Instant::now() + BUDGET / 2) else { return Measured::default() };
     let batched = engine.signature().batched;
     // Eight rows cost up to eight times one, and a plan first.
-    let affordable = Duration::from_nanos(one.saturating_mul(8)) < BUDGET / 2;
+    let affordable = one.saturating_mul(8) < BUDGET / 2;
     let eight = if batched && affordable { fastest(engine, 8, end) } else { None };
-    Some(Measured { one, eight })
+    Measured { one: Some(one), eight }
 }
 
 /// The shortest of several runs; the first, which may build a plan, only counts alone.
-fn fastest(engine: &dyn Engine, rows: usize, end: Instant) -> Option<u64> {
+fn fastest(engine: &dyn Engine, rows: usize, end: Instant) -> Option<Duration> {
     let specs = &engine.signature().inputs;
     let shapes: Vec<Vec<usize>> = specs.iter().map(|spec| shape_of(spec, rows, engine.signature().batched)).collect();
     if shapes.iter().any(|shape| element_count(shape).is_none_or(|count| count > MOST_ELEMENTS)) {
@@ -52,15 +51,15 @@ fn fastest(engine: &dyn Engine, rows: usize, end: Instant) -> Option<u64> {
 }
 
 /// A model that is still running when the time is up took at least that long, which is all that matters of it.
-fn repeat(engine: &dyn Engine, inputs: &[Tensor], end: Instant) -> Option<u64> {
+fn repeat(engine: &dyn Engine, inputs: &[Tensor], end: Instant) -> Option<Duration> {
     let stop = Stop::at(end);
     let (mut least, mut runs) = (None, 0);
     while runs <= RUNS && (least.is_none() || Instant::now() < end) {
         let begun = Instant::now();
         let result = engine.run(inputs, &stop);
-        let spent = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let spent = begun.elapsed();
         match result {
-            Ok(_) => least = Some(least.map_or(spent, |least: u64| least.min(spent))),
+            Ok(_) => least = Some(least.map_or(spent, |least: Duration| least.min(spent))),
             Err(RunError::DeadlineExceeded) => return least.or(Some(spent)),
             Err(_) => return None,
         }

@@ -12,6 +12,7 @@ use modelyard_core::server_config::{BatchingConfig, ModelConfig};
 use modelyard_wire::Tensor;
 use tokio::sync::watch;
 
+pub use crate::engine::Measured;
 use crate::engine::{Engine, Facts, RunError, Stop};
 use crate::fault::{Code, Fault};
 use crate::metrics::ModelMetrics;
@@ -23,7 +24,7 @@ mod policy;
 
 use lane::Lane;
 pub use lane::Ran;
-pub use policy::{Measured, Policy, Rows};
+pub use policy::{Policy, Rows};
 
 /// A model that answers.
 pub struct Model {

@@ -1,21 +1,10 @@
 //! How a model's requests are run, decided once at load from what was measured, and shown in the model's configuration.
 
-use std::time::Duration;
-
 use modelyard_core::server_config::BatchingConfig;
 
 use super::Scheduling;
-use crate::engine::Facts;
+use crate::engine::{Facts, Measured};
 use crate::signature::Signature;
-
-/// How long the engine took when it was tried at load.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Measured {
-    /// One run of one row; `None` where the model could not be tried (its shapes are too free, or it took too long).
-    pub one: Option<Duration>,
-    /// One run of eight rows.
-    pub eight: Option<Duration>,
-}
 
 /// What becomes of the rows of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +58,8 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn decide(batched: bool, convolutional: bool, one: Option<u64>, eight: Option<u64>) -> Rows {
