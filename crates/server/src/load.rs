@@ -18,6 +18,9 @@ use crate::store::{self, Progress, Source, Store, StoreError};
 /// mimalloc's own delay before freed memory goes back to the system (`purge_delay`, 1 s), and some for the last threads to let go.
 const PURGE_DELAY: Duration = Duration::from_millis(1500);
 
+/// How often the allocator is made to look after a load or unload.
+const PURGES: usize = 8;
+
 /// What loads models: where they come from, and how they will run.
 pub struct Loader {
     store: Store,
@@ -151,11 +154,14 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, NotLoaded>
 }
 
 /// Has the allocator give freed memory back to the system. It does so by itself, [`PURGE_DELAY`] after, but only when something
-/// makes it look, which on an idle server may take long; a thread that ends does.
+/// makes it look, which on an idle server may take long; a thread that ends does. What was freed late has a later delay of its
+/// own, so it is made to look several times.
 async fn return_memory() {
-    tokio::time::sleep(PURGE_DELAY).await;
-    if let Err(error) = std::thread::Builder::new().name("purge".to_owned()).spawn(|| drop(Box::new([0_u8; 64]))) {
-        tracing::debug!(%error, "freed memory goes back to the system later");
+    for _ in 0..PURGES {
+        tokio::time::sleep(PURGE_DELAY).await;
+        if let Err(error) = std::thread::Builder::new().name("purge".to_owned()).spawn(|| drop(Box::new([0_u8; 64]))) {
+            tracing::debug!(%error, "freed memory goes back to the system later");
+        }
     }
 }
 
