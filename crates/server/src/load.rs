@@ -19,7 +19,7 @@ use crate::store::{self, Progress, Source, Store, StoreError};
 const PURGE_DELAY: Duration = Duration::from_millis(1500);
 
 /// How often the allocator is made to look after a load or unload.
-const PURGES: usize = 8;
+const PURGES: usize = 20;
 
 /// What loads models: where they come from, and how they will run.
 pub struct Loader {
