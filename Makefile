@@ -31,7 +31,7 @@ test: ## Every test, real clients included (installs what they need)
 
 .PHONY: bench
 bench: ## Measure the server beside a bare one and beside others, in one run
-	@tools/prepare wrk
+	@tools/prepare wrk h2load
 	bench/run
 
 .PHONY: lint

@@ -58,7 +58,8 @@ class Build:
         return os.path.getsize(self.binary("modelyard-server")) / 1e6
 
 
-def need_wrk():
-    if shutil.which("wrk"):
-        return
-    raise SystemExit("bench: wrk is needed to load the servers: sudo apt-get install wrk")
+def need_load_generators():
+    """wrk and h2load: both cost less than what they load, so that a server under load never waits for them."""
+    for tool, package in (("wrk", "wrk"), ("h2load", "nghttp2-client")):
+        if not shutil.which(tool):
+            raise SystemExit(f"bench: {tool} is needed to load the servers: sudo apt-get install {package}")

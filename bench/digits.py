@@ -59,6 +59,25 @@ def open_inference_binary(name, values):
     return head + raw, {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
 
 
+def field(number, content):
+    """A length-delimited field of a protobuf message."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def varint(number):
+    """Seven bits a byte, the lowest first; the high bit says that more follow."""
+    low = bytes([number & 0x7F])
+    return low if number < 0x80 else bytes([low[0] | 0x80]) + varint(number >> 7)
+
+
+def grpc(name, values):
+    """(body, headers) of ModelInfer: its message (model_name 1, inputs 5, raw_input_contents 7) behind gRPC's five bytes."""
+    shape = varint(len(values) // PIXELS) + varint(PIXELS)
+    tensor = field(1, name.encode()) + field(2, b"FP32") + field(3, shape)
+    message = field(1, b"mnist") + field(5, tensor) + field(7, packed(values))
+    return struct.pack(">BI", 0, len(message)) + message, {"Content-Type": "application/grpc", "te": "trailers"}
+
+
 def tensorflow_serving(values):
     """(body, headers) of TensorFlow Serving's predict, which is KServe's v1 as well."""
     return f'{{"instances":{nested(values)}}}'.encode(), {"Content-Type": "application/json"}

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 
 
@@ -43,13 +44,23 @@ def http(process, target, load):
 
 
 def grpc(process, target, load):
-    """modelyard bench's closed loop. target: (client, url, rows); load as above."""
-    (client, url, rows), (connections, seconds, prefix) = target, load
-    options = ["--protocol", "grpc", "--batch", str(rows), "--concurrency", str(connections)]
-    timing = ["--duration", str(seconds), "--warm-up", "0", "--output", "json"]
-    spent, printed = measured(process, [*prefix, client, "bench", "mnist", "--url", url, *options, *timing])
-    said = json.loads(printed)
-    if said["failed"] or not said["answered"]:
-        raise LoadFailed(f"{process.name}: gRPC: {said['failures']}")
-    latency = said["latency_ms"]
-    return Figures(spent / said["answered"] * 1e6, said["requests_per_second"], latency["p50"], latency["p99"])
+    """h2load's closed loop, one call at a time on each connection. target and load as above."""
+    (url, body, headers), (connections, seconds, prefix) = target, load
+    log = body + ".latencies"
+    if os.path.exists(log):
+        os.remove(log)
+    fields = [option for name, value in headers.items() for option in ("-H", f"{name}: {value}")]
+    options = ["-t1", f"-c{connections}", "-m1", f"-D{seconds}", f"--log-file={log}", "-d", body]
+    spent, printed = measured(process, [*prefix, "h2load", *options, *fields, url])
+    counts = re.search(r"requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", printed)
+    answered, *failures = map(int, counts.groups())
+    if any(failures) or not answered:
+        raise LoadFailed(f"{process.name}: {url}: {counts[0]}")
+    # gRPC's faults are 200s that carry no message.
+    if re.search(r"\(0\) data", printed):
+        raise LoadFailed(f"{process.name}: {url}: the answers carry no message")
+    with open(log, encoding="ascii") as lines:
+        # Start, status and microseconds of each request.
+        latencies = sorted(int(line.split("\t")[2]) for line in lines)
+    quantile = lambda part: latencies[min(int(len(latencies) * part), len(latencies) - 1)] / 1e3
+    return Figures(spent / answered * 1e6, answered / seconds, quantile(0.5), quantile(0.99))

@@ -101,6 +101,7 @@ pub fn inspect(path: &Path) -> Report {
             report.load_seconds = Some(begun.elapsed().as_secs_f64());
             report.loadable = true;
             report.signature = Some(Shown::of(engine.signature()));
+            report.facts = Some(engine.facts().clone());
         }
         Err(error) => report.problems.push(whole(&error)),
     }

@@ -2,75 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use modelyard_server::engine::{Engine, load};
+mod graphs;
+
+use graphs::{FLOAT, INT64, graph_of, model_of, node, number, opened, port, single, text, with};
 use modelyard_wire::Tensor;
-use prost::Message;
-use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value};
-use tract_onnx::pb::{
-    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
-    TypeProto, ValueInfoProto, type_proto,
-};
-
-const FLOAT: i32 = 1;
-const INT64: i32 = 7;
-
-fn port(name: &str, kind: i32, shape: &[i64]) -> ValueInfoProto {
-    let dim = |size: &i64| {
-        let value = if *size < 0 { Value::DimParam(format!("dim{size}")) } else { Value::DimValue(*size) };
-        Dimension { value: Some(value), ..Dimension::default() }
-    };
-    let shape = TensorShapeProto { dim: shape.iter().map(dim).collect() };
-    let tensor = type_proto::Tensor { elem_type: kind, shape: Some(shape) };
-    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
-    ValueInfoProto { name: name.to_owned(), r#type: Some(kind), ..ValueInfoProto::default() }
-}
-
-fn node(operator: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
-    let (domain, op_type) = operator.rsplit_once(':').unwrap_or(("", operator));
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    NodeProto {
-        op_type: op_type.to_owned(),
-        domain: domain.to_owned(),
-        input: owned(inputs),
-        output: owned(outputs),
-        ..NodeProto::default()
-    }
-}
-
-fn with(mut node: NodeProto, name: &str, value: AttributeProto) -> NodeProto {
-    node.attribute.push(AttributeProto { name: name.to_owned(), ..value });
-    node
-}
-
-fn text(value: &str) -> AttributeProto {
-    AttributeProto { s: value.as_bytes().to_vec(), r#type: 3, ..AttributeProto::default() }
-}
-
-fn number(value: i64) -> AttributeProto {
-    AttributeProto { i: value, r#type: 2, ..AttributeProto::default() }
-}
-
-fn graph_of(nodes: Vec<NodeProto>, inputs: Vec<ValueInfoProto>, outputs: Vec<ValueInfoProto>) -> GraphProto {
-    GraphProto { node: nodes, input: inputs, output: outputs, name: "test".to_owned(), ..GraphProto::default() }
-}
-
-fn model_of(graph: GraphProto) -> ModelProto {
-    let sets = [("", 18), ("ai.onnx.ml", 3), ("com.microsoft", 1), ("org.example", 1)];
-    let opset_import = sets.map(|(domain, version)| OperatorSetIdProto { domain: domain.to_owned(), version }).to_vec();
-    ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..ModelProto::default() }
-}
-
-/// One node from `x` (FP32, any rows by 4) to `y`.
-fn single(node: NodeProto) -> ModelProto {
-    model_of(graph_of(vec![node], vec![port("x", FLOAT, &[-1, 4])], vec![port("y", FLOAT, &[-1, 4])]))
-}
-
-fn opened(model: &ModelProto) -> Result<Box<dyn Engine>, String> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.onnx");
-    std::fs::write(&path, model.encode_to_vec()).unwrap();
-    load(&path).map_err(|error| error.to_string())
-}
+use tract_onnx::pb::{AttributeProto, FunctionProto, ModelProto, TensorProto, TypeProto, ValueInfoProto};
 
 #[track_caller]
 fn refused(model: &ModelProto, words: &[&str]) {

@@ -9,7 +9,9 @@ use modelyard_wire::Tensor;
 
 use crate::signature::Signature;
 
+mod dense;
 pub mod measure;
+mod onnx;
 mod quiet;
 pub mod sample;
 pub mod tract;
@@ -62,7 +64,7 @@ impl Stop {
 pub struct Facts {
     /// The platform's name in the Open Inference Protocol, such as `onnx_onnxv1`.
     pub platform: &'static str,
-    /// The engine's name, such as `Tract`.
+    /// The engine's name: `Dense` or `Tract`.
     pub engine: &'static str,
     /// Operator sets, as `domain version` (the default domain is `ai.onnx`).
     pub opsets: Vec<String>,
@@ -144,10 +146,15 @@ pub enum RunError {
     Internal(String),
 }
 
-/// Loads the model at `path`: an `.onnx` file (its external data beside it).
+/// Loads the model at `path`: an `.onnx` file (its external data beside it). Chains of fully connected layers run in our own
+/// engine, everything else in tract.
 ///
 /// # Errors
 /// See [`LoadError`].
 pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
-    Ok(Box::new(tract::Tract::load(path)?))
+    let file = onnx::file::File::read(path)?;
+    if let Some(dense) = dense::Dense::of(&file)? {
+        return Ok(Box::new(dense));
+    }
+    Ok(Box::new(tract::Tract::of(file)?))
 }

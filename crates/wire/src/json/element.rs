@@ -7,6 +7,11 @@ use super::{Cursor, JsonError};
 
 /// A fixed-size element.
 pub(super) trait Element: Sized {
+    /// Whether it is written as a number.
+    const IS_NUMBER: bool = true;
+    /// Whether a number may have a fraction.
+    const HAS_FRACTION: bool = false;
+
     /// Reads one value and appends its little-endian bytes.
     fn read(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), JsonError>;
 }
@@ -15,6 +20,8 @@ pub(super) trait Element: Sized {
 pub(super) struct Bool;
 
 impl Element for Bool {
+    const IS_NUMBER: bool = false;
+
     #[inline]
     fn read(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
         out.push(u8::from(cursor.bool()?));
@@ -49,6 +56,8 @@ integers! {
 macro_rules! floats {
     ($($number:ty, $expected:literal, $range:literal, $decimal:expr, $special:expr;)*) => {$(
         impl Element for $number {
+            const HAS_FRACTION: bool = true;
+
             #[inline]
             fn read(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
                 cursor.whitespace();

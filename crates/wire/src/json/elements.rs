@@ -1,5 +1,6 @@
 //! Tensor elements from JSON: flat or nested lists, straight into little-endian memory.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use base64::Engine as _;
@@ -121,34 +122,22 @@ impl Elements {
     /// # Errors
     /// When the JSON is not well-formed, or a value does not fit the datatype.
     pub fn read(&mut self, cursor: &mut Cursor<'_>) -> Result<Nesting, JsonError> {
-        let bytes = &mut self.bytes;
         match self.datatype {
-            DataType::Bool => walk(cursor, |cursor| Bool::read(cursor, bytes)),
-            DataType::Uint8 => walk(cursor, |cursor| u8::read(cursor, bytes)),
-            DataType::Uint16 => walk(cursor, |cursor| u16::read(cursor, bytes)),
-            DataType::Uint32 => walk(cursor, |cursor| u32::read(cursor, bytes)),
-            DataType::Uint64 => walk(cursor, |cursor| u64::read(cursor, bytes)),
-            DataType::Int8 => walk(cursor, |cursor| i8::read(cursor, bytes)),
-            DataType::Int16 => walk(cursor, |cursor| i16::read(cursor, bytes)),
-            DataType::Int32 => walk(cursor, |cursor| i32::read(cursor, bytes)),
-            DataType::Int64 => walk(cursor, |cursor| i64::read(cursor, bytes)),
-            DataType::Fp16 => walk(cursor, |cursor| f16::read(cursor, bytes)),
-            DataType::Bf16 => walk(cursor, |cursor| bf16::read(cursor, bytes)),
-            DataType::Fp32 => walk(cursor, |cursor| f32::read(cursor, bytes)),
-            DataType::Fp64 => walk(cursor, |cursor| f64::read(cursor, bytes)),
-            DataType::Bytes => walk(cursor, |cursor| self.read_string(cursor)),
+            DataType::Bool => walk(cursor, &mut Numbers::<Bool>::into(&mut self.bytes)),
+            DataType::Uint8 => walk(cursor, &mut Numbers::<u8>::into(&mut self.bytes)),
+            DataType::Uint16 => walk(cursor, &mut Numbers::<u16>::into(&mut self.bytes)),
+            DataType::Uint32 => walk(cursor, &mut Numbers::<u32>::into(&mut self.bytes)),
+            DataType::Uint64 => walk(cursor, &mut Numbers::<u64>::into(&mut self.bytes)),
+            DataType::Int8 => walk(cursor, &mut Numbers::<i8>::into(&mut self.bytes)),
+            DataType::Int16 => walk(cursor, &mut Numbers::<i16>::into(&mut self.bytes)),
+            DataType::Int32 => walk(cursor, &mut Numbers::<i32>::into(&mut self.bytes)),
+            DataType::Int64 => walk(cursor, &mut Numbers::<i64>::into(&mut self.bytes)),
+            DataType::Fp16 => walk(cursor, &mut Numbers::<f16>::into(&mut self.bytes)),
+            DataType::Bf16 => walk(cursor, &mut Numbers::<bf16>::into(&mut self.bytes)),
+            DataType::Fp32 => walk(cursor, &mut Numbers::<f32>::into(&mut self.bytes)),
+            DataType::Fp64 => walk(cursor, &mut Numbers::<f64>::into(&mut self.bytes)),
+            DataType::Bytes => walk(cursor, self),
         }
-    }
-
-    fn read_string(&mut self, cursor: &mut Cursor<'_>) -> Result<(), JsonError> {
-        match cursor.peek() {
-            Some(b'"') => self.bytes.extend_from_slice(cursor.string()?.as_bytes()),
-            Some(b'{') if self.base64 => read_base64(cursor, &mut self.bytes)?,
-            _ if self.base64 => return Err(cursor.unexpected("a string or {\"b64\": ...} for BYTES")),
-            _ => return Err(cursor.unexpected("a string for BYTES")),
-        }
-        self.ends.push(self.bytes.len());
-        Ok(())
     }
 
     /// The tensor.
@@ -194,11 +183,59 @@ fn read_base64(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), JsonErr
     if seen { Ok(()) } else { Err(JsonError::new(start, EXPECTED, "{}")) }
 }
 
-/// Walks nested lists; `one` reads a scalar.
-fn walk(cursor: &mut Cursor<'_>, mut one: impl FnMut(&mut Cursor<'_>) -> Result<(), JsonError>) -> Result<Nesting, JsonError> {
+/// What reads the scalars of a list.
+trait Scalars {
+    /// Reads one.
+    fn one(&mut self, cursor: &mut Cursor<'_>) -> Result<(), JsonError>;
+
+    /// Reads zeros that others follow, if they stand here in a row; how many.
+    #[inline]
+    fn zeros(&mut self, _: &mut Cursor<'_>) -> usize {
+        0
+    }
+}
+
+/// Elements of a fixed size.
+struct Numbers<'a, E>(&'a mut Vec<u8>, PhantomData<E>);
+
+impl<'a, E> Numbers<'a, E> {
+    const fn into(bytes: &'a mut Vec<u8>) -> Self {
+        Self(bytes, PhantomData)
+    }
+}
+
+impl<E: Element> Scalars for Numbers<'_, E> {
+    #[inline]
+    fn one(&mut self, cursor: &mut Cursor<'_>) -> Result<(), JsonError> {
+        E::read(cursor, self.0)
+    }
+
+    #[inline]
+    fn zeros(&mut self, cursor: &mut Cursor<'_>) -> usize {
+        let count = if E::IS_NUMBER { cursor.zeros(E::HAS_FRACTION) } else { 0 };
+        self.0.resize(self.0.len() + count * size_of::<E>(), 0);
+        count
+    }
+}
+
+impl Scalars for Elements {
+    fn one(&mut self, cursor: &mut Cursor<'_>) -> Result<(), JsonError> {
+        match cursor.peek() {
+            Some(b'"') => self.bytes.extend_from_slice(cursor.string()?.as_bytes()),
+            Some(b'{') if self.base64 => read_base64(cursor, &mut self.bytes)?,
+            _ if self.base64 => return Err(cursor.unexpected("a string or {\"b64\": ...} for BYTES")),
+            _ => return Err(cursor.unexpected("a string for BYTES")),
+        }
+        self.ends.push(self.bytes.len());
+        Ok(())
+    }
+}
+
+/// Walks nested lists of scalars.
+fn walk(cursor: &mut Cursor<'_>, scalars: &mut impl Scalars) -> Result<Nesting, JsonError> {
     let mut nesting = Nesting::default();
     if cursor.peek() != Some(b'[') {
-        one(cursor)?;
+        scalars.one(cursor)?;
         return Ok(nesting);
     }
     // The level that the next value opens, or stands in as a scalar of the level before it.
@@ -215,7 +252,7 @@ fn walk(cursor: &mut Cursor<'_>, mut one: impl FnMut(&mut Cursor<'_>) -> Result<
                 continue;
             }
             let at = cursor.position();
-            let (count, closed) = run(cursor, &mut one)?;
+            let (count, closed) = run(cursor, scalars)?;
             nesting.scalars(depth - 1, count, at);
             if !closed {
                 continue;
@@ -236,13 +273,15 @@ fn walk(cursor: &mut Cursor<'_>, mut one: impl FnMut(&mut Cursor<'_>) -> Result<
 
 /// Scalars side by side: how many, and whether their list ended (or another list follows).
 #[inline]
-fn run(
-    cursor: &mut Cursor<'_>,
-    one: &mut impl FnMut(&mut Cursor<'_>) -> Result<(), JsonError>,
-) -> Result<(usize, bool), JsonError> {
+fn run(cursor: &mut Cursor<'_>, scalars: &mut impl Scalars) -> Result<(usize, bool), JsonError> {
     let mut count = 0;
     loop {
-        one(cursor)?;
+        let zeros = scalars.zeros(cursor);
+        count += zeros;
+        if zeros > 0 && cursor.peek() == Some(b'[') {
+            return Ok((count, false));
+        }
+        scalars.one(cursor)?;
         count += 1;
         if !cursor.more(b']')? {
             return Ok((count, true));

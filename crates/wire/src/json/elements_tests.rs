@@ -42,6 +42,41 @@ fn any_nesting_flattens() {
 }
 
 #[test]
+fn zeros_in_a_row_are_elements_like_others() {
+    for datatype in [DataType::Fp32, DataType::Int16, DataType::Uint8] {
+        let (values, shape) = read(datatype, "[[0,0,0,0,0,0,0,0,7],[0, 0, 0, 0, 0, 0, 0, 3, 0]]").unwrap();
+        assert_eq!(values, [0., 0., 0., 0., 0., 0., 0., 0., 7., 0., 0., 0., 0., 0., 0., 0., 3., 0.]);
+        assert_eq!(shape, Ok(vec![2, 9]));
+    }
+    assert_eq!(read(DataType::Fp64, "[0.0,0.0,0.0, 0.0, 0.0, 0.0,0.05]").unwrap().0, [0., 0., 0., 0., 0., 0., 0.05]);
+    assert_eq!(read(DataType::Int8, "[0,0,0,0,[1]]").unwrap().1, Err(9));
+    for (json, message) in [
+        ("[0,0,0,0,]", "byte 9: expected an integer from -128 to 127 for INT8, found ']'"),
+        ("[0,0,0,0,", "byte 9: expected an integer from -128 to 127 for INT8, found the end"),
+        ("[0, 0, 0,01]", "byte 10: expected a number without leading zeros, found '1'"),
+        ("[0,0,0,0.0,0.0]", "byte 7: expected an integer from -128 to 127 for INT8, found 0.0"),
+    ] {
+        let found = read(DataType::Int8, json).unwrap_err();
+        assert!(found.starts_with(message), "{json}: {found}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn mixtures_with_zeros_read_as_they_were_written(
+        items in prop::collection::vec((prop::sample::select(vec!["0", "0.0", "0.25", "-0.0", "12345678.123456789", "1e3"]), 0_usize..4), 1..60),
+    ) {
+        let separators = [",", ", ", " , ", ",\n"];
+        let json: Vec<String> = items.iter().map(|(number, at)| format!("{number}{}", separators[*at])).collect();
+        let json = format!("[{}1]", json.concat());
+        let expected: Vec<f64> = serde_json::from_str(&json).unwrap();
+        let (found, shape) = read(DataType::Fp64, &json).unwrap();
+        prop_assert_eq!(shape, Ok(vec![items.len() + 1]));
+        prop_assert!(found.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{json} {found:?}");
+    }
+}
+
+#[test]
 fn faults_name_byte_range_and_finding() {
     use DataType::*;
     for (datatype, json, message) in [

@@ -7,18 +7,13 @@ use std::sync::LazyLock;
 
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
-use super::facts::{bodies, full_domain, operator_name};
-use super::file::{File, MAX_EXTERNAL_BYTES};
 use super::rules::{self, Neighbours};
-use super::scope::{self, node_name};
-use super::weights::{self, External, datatype_name, element_bytes, is_external};
+use crate::engine::onnx::facts::{bodies, full_domain, operator_name};
+use crate::engine::onnx::file::{File, MAX_EXTERNAL_BYTES};
+use crate::engine::onnx::scope::{self, node_name};
+use crate::engine::onnx::versions::{self, OPSETS};
+use crate::engine::onnx::weights::{self, External, datatype_name, element_bytes, is_external};
 use crate::engine::{LoadError, Problem};
-
-/// Versions of ONNX's default operator set that were seen to work.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
-
-/// The newest version of the file format.
-const NEWEST_IR: i64 = 13;
 
 /// Operators that tract registers, by name alone: it does not look at domains.
 static KNOWN: LazyLock<HashSet<String>> = LazyLock::new(|| tract_onnx::onnx().op_register.0.into_keys().collect());
@@ -75,24 +70,10 @@ impl Lint<'_> {
     }
 
     fn versions(&mut self, file: &File) -> Result<(), LoadError> {
-        let proto = file.proto();
-        if !(1..=NEWEST_IR).contains(&proto.ir_version) {
-            let found = proto.ir_version;
-            return Err(LoadError::Invalid(format!("IR version {found} is unknown; expected 1 to {NEWEST_IR}")));
-        }
-        let default = proto.opset_import.iter().find(|set| full_domain(&set.domain) == "ai.onnx");
-        match default.map(|set| set.version) {
-            Some(version) if OPSETS.contains(&version) => {}
-            Some(version) => {
-                let (oldest, newest) = (OPSETS.start(), OPSETS.end());
-                self.problem(
-                    "opset_import",
-                    "model",
-                    format!("operator set ai.onnx {version} is not supported; expected {oldest} to {newest}"),
-                );
-            }
-            None if file.graph().node.iter().all(|node| full_domain(&node.domain) != "ai.onnx") => {}
-            None => return Err(LoadError::Invalid("the file imports no operator set of ai.onnx".to_owned())),
+        if let Some(version) = versions::opset(file)?.filter(|version| !OPSETS.contains(version)) {
+            let (oldest, newest) = (OPSETS.start(), OPSETS.end());
+            let reason = format!("operator set ai.onnx {version} is not supported; expected {oldest} to {newest}");
+            self.problem("opset_import", "model", reason);
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! tract: ONNX in pure Rust.
 //!
-//! The way of a file: [`file`] reads it within bounds, [`lint`] refuses what tract would answer wrongly or die of, tract parses
-//! it, [`probe`] settles the signature by planning the smallest shapes. The way of a request: [`plans`] gives the plan for its
+//! The way of a file: [`lint`] refuses what tract would answer wrongly or die of, tract parses it, [`probe`] settles the signature by planning the smallest shapes. The way of a request: [`plans`] gives the plan for its
 //! shapes (tract is several times faster, and sometimes only right, when shapes are concrete), [`plan`] runs it.
 
 use std::path::Path;
@@ -9,24 +8,20 @@ use std::path::Path;
 use modelyard_wire::Tensor;
 use tract_onnx::prelude::InferenceModel;
 
+use super::onnx::declared::Declared;
+use super::onnx::facts;
+use super::onnx::file::File;
 use super::quiet::catch;
 use super::{Engine, Facts, LoadError, Problem, RunError, Stop};
 use crate::signature::Signature;
 
-mod declared;
-mod facts;
-mod file;
 mod lint;
 mod plan;
 mod plans;
 mod probe;
 mod rules;
-mod scope;
 mod tensors;
-mod weights;
 
-use declared::Declared;
-use file::File;
 use plans::Plans;
 
 /// A model that tract runs.
@@ -53,7 +48,7 @@ pub struct Examined {
 pub fn examine(path: &Path) -> Result<Examined, LoadError> {
     let file = File::read(path)?;
     let problems = lint::lint(&file)?;
-    Ok(Examined { facts: facts::collect(&file), signature: Declared::of(file.graph()).signature(), problems })
+    Ok(Examined { facts: facts::collect(&file, "Tract"), signature: Declared::of(file.graph()).signature(), problems })
 }
 
 impl Tract {
@@ -62,12 +57,16 @@ impl Tract {
     /// # Errors
     /// See [`LoadError`].
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let file = File::read(path)?;
+        Self::of(File::read(path)?)
+    }
+
+    /// The model of a file.
+    pub(super) fn of(file: File) -> Result<Self, LoadError> {
         let problems = lint::lint(&file)?;
         if !problems.is_empty() {
             return Err(LoadError::unsupported(&problems));
         }
-        let (facts, declared) = (facts::collect(&file), Declared::of(file.graph()));
+        let (facts, declared) = (facts::collect(&file, "Tract"), Declared::of(file.graph()));
         let parsed = parse(&file)?;
         // The file's copy of the weights; tract has its own.
         drop(file);

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use modelyard_wire::{Data, Tensor};
 use tract_onnx::prelude::InferenceModel;
 
-use super::declared::{Declared, Dim, Port};
 use super::plan::{Plan, Typed, analyse};
 use super::plans::Plans;
 use crate::engine::measure::{Fill, example};
+use crate::engine::onnx::declared::{Declared, Dim, Port};
 use crate::engine::{LoadError, Stop};
 use crate::signature::{Signature, TensorSpec};
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
-use super::weights::{datatype_name, element_bytes};
+use crate::engine::onnx::weights::{self, datatype_name, element_bytes};
 
 /// The largest tensor, in bytes, that a node may make: of a file's own constants, and of a request.
 pub(super) const MAX_TENSOR_BYTES: u64 = 4 << 30;
@@ -147,7 +147,7 @@ fn too_large(shape: &[i64]) -> Option<String> {
     if shape.iter().any(|dim| *dim < 0) {
         return None;
     }
-    let elements = super::weights::element_count(shape).unwrap_or(u64::MAX);
+    let elements = weights::element_count(shape).unwrap_or(u64::MAX);
     (elements > MAX_TENSOR_BYTES / 8)
         .then(|| format!("it asks for a constant of shape {shape:?}, which is larger than {} elements", MAX_TENSOR_BYTES / 8))
 }

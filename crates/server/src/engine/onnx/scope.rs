@@ -11,7 +11,7 @@ use crate::engine::LoadError;
 ///
 /// # Errors
 /// [`LoadError::Invalid`] that names the value, and who defines or reads it.
-pub(super) fn check(graph: &GraphProto) -> Result<(), LoadError> {
+pub(in crate::engine) fn check(graph: &GraphProto) -> Result<(), LoadError> {
     check_within(graph, &mut Vec::new())
 }
 
@@ -65,6 +65,6 @@ fn who(node: &NodeProto) -> String {
 }
 
 /// A node's name, or its first output where it has none.
-pub(super) fn node_name(node: &NodeProto) -> &str {
+pub(in crate::engine) fn node_name(node: &NodeProto) -> &str {
     if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name }
 }

@@ -1,5 +1,7 @@
 //! Tensors that a file carries: each holds as many bytes as its shape says, and external ones lie in the model's folder.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use tract_onnx::pb::TensorProto;
@@ -8,12 +10,12 @@ use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use crate::engine::LoadError;
 
 /// The name of a datatype in ONNX, whether or not tract knows it.
-pub(super) fn datatype_name(code: i32) -> String {
+pub(in crate::engine) fn datatype_name(code: i32) -> String {
     DataType::try_from(code).map_or_else(|_| format!("datatype {code}"), |known| known.as_str_name().to_owned())
 }
 
 /// Bytes per element of a datatype that tract computes with; 0 for strings, `None` for what it does not know.
-pub(super) fn element_bytes(code: i32) -> Option<u64> {
+pub(in crate::engine) fn element_bytes(code: i32) -> Option<u64> {
     Some(match DataType::try_from(code).ok()? {
         DataType::Bool | DataType::Uint8 | DataType::Int8 => 1,
         DataType::Uint16 | DataType::Int16 | DataType::Float16 => 2,
@@ -25,12 +27,12 @@ pub(super) fn element_bytes(code: i32) -> Option<u64> {
 }
 
 /// Elements of a tensor by its dimensions; `None` where one is negative or the product overflows.
-pub(super) fn element_count(dims: &[i64]) -> Option<u64> {
+pub(in crate::engine) fn element_count(dims: &[i64]) -> Option<u64> {
     dims.iter().try_fold(1_u64, |all, dim| all.checked_mul(u64::try_from(*dim).ok()?)).filter(|count| *count < 1 << 60)
 }
 
 /// Whether the tensor's bytes are in another file.
-pub(super) fn is_external(tensor: &TensorProto) -> bool {
+pub(in crate::engine) fn is_external(tensor: &TensorProto) -> bool {
     tensor.data_location == Some(DataLocation::External as i32)
 }
 
@@ -38,7 +40,7 @@ pub(super) fn is_external(tensor: &TensorProto) -> bool {
 ///
 /// # Errors
 /// [`LoadError::Invalid`] or [`LoadError::Read`] that names the tensor.
-pub(super) fn check(tensor: &TensorProto, size: u64, folder: &Path) -> Result<(), LoadError> {
+pub(in crate::engine) fn check(tensor: &TensorProto, size: u64, folder: &Path) -> Result<(), LoadError> {
     let name = &tensor.name;
     let Some(count) = element_count(&tensor.dims) else {
         return Err(LoadError::Invalid(format!("initializer '{name}' has the impossible shape {:?}", tensor.dims)));
@@ -74,14 +76,35 @@ fn typed_len(tensor: &TensorProto) -> u64 {
     len as u64
 }
 
+/// The tensor's values where it is FP32, checked as [`check`] does; `None` for another datatype.
+///
+/// # Errors
+/// [`LoadError::Invalid`] or [`LoadError::Read`] that names the tensor.
+pub(in crate::engine) fn floats(tensor: &TensorProto, folder: &Path) -> Result<Option<Vec<f32>>, LoadError> {
+    if tensor.data_type != DataType::Float as i32 {
+        return Ok(None);
+    }
+    check(tensor, 4, folder)?;
+    let decoded = |raw: &[u8]| raw.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    Ok(Some(if !tensor.raw_data.is_empty() {
+        decoded(&tensor.raw_data)
+    } else if is_external(tensor) {
+        decoded(&External::locate(tensor, folder)?.read()?)
+    } else {
+        tensor.float_data.clone()
+    }))
+}
+
 /// Where an external tensor's bytes are.
-pub(super) struct External {
+pub(in crate::engine) struct External {
     /// The file, canonical, in the model's folder.
-    pub(super) path: PathBuf,
+    pub(in crate::engine) path: PathBuf,
+    /// Where in it the tensor begins.
+    offset: u64,
     /// Bytes of the tensor in it.
-    pub(super) length: u64,
+    pub(in crate::engine) length: u64,
     /// Bytes of the whole file.
-    pub(super) file_bytes: u64,
+    pub(in crate::engine) file_bytes: u64,
 }
 
 impl External {
@@ -89,7 +112,7 @@ impl External {
     ///
     /// # Errors
     /// [`LoadError::Invalid`] for a place outside the folder or a range past the file's end, [`LoadError::Read`] for no file.
-    pub(super) fn locate(tensor: &TensorProto, folder: &Path) -> Result<Self, LoadError> {
+    pub(in crate::engine) fn locate(tensor: &TensorProto, folder: &Path) -> Result<Self, LoadError> {
         let name = &tensor.name;
         let entry = |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
         let number = |key: &str| match entry(key).map(str::parse::<u64>) {
@@ -124,6 +147,15 @@ impl External {
                 "initializer '{name}': external data '{location}' has {file_bytes} bytes, too few for {length} from byte {offset}"
             )));
         }
-        Ok(Self { path, length, file_bytes })
+        Ok(Self { path, offset, length, file_bytes })
+    }
+
+    fn read(&self) -> Result<Vec<u8>, LoadError> {
+        let failed = |source| LoadError::Read { path: self.path.display().to_string(), source };
+        let mut file = File::open(&self.path).map_err(failed)?;
+        file.seek(SeekFrom::Start(self.offset)).map_err(failed)?;
+        let mut raw = vec![0; usize::try_from(self.length).unwrap_or(usize::MAX)];
+        file.read_exact(&mut raw).map_err(failed)?;
+        Ok(raw)
     }
 }

@@ -8,21 +8,21 @@ use tract_onnx::pb::{GraphProto, ValueInfoProto, type_proto};
 use crate::signature::{Signature, TensorSpec};
 
 /// The inputs that a request gives, and the outputs, in the graph's order.
-pub(super) struct Declared {
-    pub(super) inputs: Vec<Port>,
-    pub(super) outputs: Vec<Port>,
+pub(in crate::engine) struct Declared {
+    pub(in crate::engine) inputs: Vec<Port>,
+    pub(in crate::engine) outputs: Vec<Port>,
 }
 
 /// One declared tensor, as far as it is declared.
-pub(super) struct Port {
-    pub(super) name: String,
-    pub(super) datatype: Option<DataType>,
-    pub(super) shape: Option<Vec<Dim>>,
+pub(in crate::engine) struct Port {
+    pub(in crate::engine) name: String,
+    pub(in crate::engine) datatype: Option<DataType>,
+    pub(in crate::engine) shape: Option<Vec<Dim>>,
 }
 
 /// One declared dimension.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Dim {
+pub(in crate::engine) enum Dim {
     /// Always this size.
     Fixed(usize),
     /// Free, and the same wherever the name stands.
@@ -33,7 +33,7 @@ pub(super) enum Dim {
 
 impl Declared {
     /// Those of a graph; an input that an initializer fills is none of a request's.
-    pub(super) fn of(graph: &GraphProto) -> Self {
+    pub(in crate::engine) fn of(graph: &GraphProto) -> Self {
         let weights: std::collections::HashSet<&str> = graph.initializer.iter().map(|one| one.name.as_str()).collect();
         Self {
             inputs: graph.input.iter().filter(|input| !weights.contains(input.name.as_str())).map(Port::of).collect(),
@@ -42,24 +42,24 @@ impl Declared {
     }
 
     /// The dimension that counts rows: the first of every input, where all are the same name, or all are nameless.
-    pub(super) fn batch(&self) -> Option<&Dim> {
+    pub(in crate::engine) fn batch(&self) -> Option<&Dim> {
         let mut firsts = self.inputs.iter().map(|input| input.shape.as_deref()?.first());
         let batch = firsts.next()??;
         (!matches!(batch, Dim::Fixed(_)) && firsts.all(|first| first == Some(batch))).then_some(batch)
     }
 
     /// Whether a dimension other than the batch is free.
-    pub(super) fn has_other_free(&self) -> bool {
+    pub(in crate::engine) fn has_other_free(&self) -> bool {
         self.dims().any(|(at, dim)| !matches!(dim, Dim::Fixed(_)) && !self.is_batch(at, dim))
     }
 
     /// Whether no dimension of any input is free.
-    pub(super) fn is_fixed(&self) -> bool {
+    pub(in crate::engine) fn is_fixed(&self) -> bool {
         self.dims().all(|(_, dim)| matches!(dim, Dim::Fixed(_)))
     }
 
     /// The inputs' shapes where the batch is `rows`, and every other free dimension `other`.
-    pub(super) fn shapes(&self, rows: usize, other: usize) -> Vec<Vec<usize>> {
+    pub(in crate::engine) fn shapes(&self, rows: usize, other: usize) -> Vec<Vec<usize>> {
         let size = |(at, dim): (usize, &Dim)| match dim {
             Dim::Fixed(size) => *size,
             _ if self.is_batch(at, dim) => rows,
@@ -70,7 +70,7 @@ impl Declared {
     }
 
     /// The signature as the file alone gives it; `None` where it declares too little.
-    pub(super) fn signature(&self) -> Option<Signature> {
+    pub(in crate::engine) fn signature(&self) -> Option<Signature> {
         let specs = |ports: &[Port]| ports.iter().map(Port::spec).collect::<Option<Vec<_>>>();
         let batch = self.batch();
         let follows = |output: &Port| batch.is_some() && output.shape.as_ref().and_then(|shape| shape.first()) == batch;
@@ -103,7 +103,7 @@ impl Port {
     }
 
     /// The declaration in the server's terms.
-    pub(super) fn spec(&self) -> Option<TensorSpec> {
+    pub(in crate::engine) fn spec(&self) -> Option<TensorSpec> {
         let dims = self.shape.as_ref()?.iter();
         let shape = dims.map(|dim| if let Dim::Fixed(size) = dim { i64::try_from(*size).unwrap_or(-1) } else { -1 }).collect();
         Some(TensorSpec { name: self.name.clone(), datatype: self.datatype?, shape })

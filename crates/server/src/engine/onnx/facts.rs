@@ -13,10 +13,10 @@ use crate::engine::Facts;
 const CONVOLUTIONAL: [&str; 8] =
     ["Conv", "ConvInteger", "ConvTranspose", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"];
 
-/// Counts a file's operators, weights and bytes.
-pub(super) fn collect(file: &File) -> Facts {
+/// Counts the operators, weights and bytes of a file that `engine` runs.
+pub(in crate::engine) fn collect(file: &File, engine: &'static str) -> Facts {
     let proto = file.proto();
-    let mut facts = Facts { platform: "onnx_onnxv1", engine: "Tract", bytes: file.bytes(), ..Facts::default() };
+    let mut facts = Facts { platform: "onnx_onnxv1", engine, bytes: file.bytes(), ..Facts::default() };
     facts.opsets = proto.opset_import.iter().map(|set| format!("{} {}", full_domain(&set.domain), set.version)).collect();
     facts.producer = format!("{} {}", proto.producer_name, proto.producer_version).trim().to_owned();
     let mut outside = HashSet::new();
@@ -54,17 +54,17 @@ fn visit<'a>(graph: &'a GraphProto, met: &mut impl FnMut(Part<'a>)) {
 }
 
 /// The graphs in a node's attributes: an `If`'s branches, a `Scan`'s body.
-pub(super) fn bodies(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+pub(in crate::engine) fn bodies(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
 }
 
 /// `ai.onnx` for the default domain.
-pub(super) fn full_domain(domain: &str) -> &str {
+pub(in crate::engine) fn full_domain(domain: &str) -> &str {
     if domain.is_empty() { "ai.onnx" } else { domain }
 }
 
 /// The operator's name, preceded by its domain where that is not the default one.
-pub(super) fn operator_name(node: &NodeProto) -> String {
+pub(in crate::engine) fn operator_name(node: &NodeProto) -> String {
     match full_domain(&node.domain) {
         "ai.onnx" => node.op_type.clone(),
         domain => format!("{domain}.{}", node.op_type),

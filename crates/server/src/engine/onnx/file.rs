@@ -10,13 +10,13 @@ use tract_onnx::pb::{GraphProto, ModelProto};
 use crate::engine::LoadError;
 
 /// The largest `.onnx` file: what one protobuf message may hold.
-pub(super) const MAX_FILE_BYTES: u64 = i32::MAX as u64;
+pub(in crate::engine) const MAX_FILE_BYTES: u64 = i32::MAX as u64;
 
 /// The largest sum of external data.
-pub(super) const MAX_EXTERNAL_BYTES: u64 = 64 << 30;
+pub(in crate::engine) const MAX_EXTERNAL_BYTES: u64 = 64 << 30;
 
 /// A decoded file that holds a graph.
-pub(super) struct File {
+pub(in crate::engine) struct File {
     proto: ModelProto,
     folder: String,
     bytes: u64,
@@ -24,7 +24,7 @@ pub(super) struct File {
 
 impl File {
     /// Reads and decodes `path`.
-    pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
+    pub(in crate::engine) fn read(path: &Path) -> Result<Self, LoadError> {
         let raw = slurp(path)?;
         let proto = ModelProto::decode(raw.as_slice())
             .map_err(|error| LoadError::Invalid(format!("{} is not an ONNX file, or is cut short: {error}", name_of(path))))?;
@@ -39,23 +39,23 @@ impl File {
     }
 
     /// The message.
-    pub(super) const fn proto(&self) -> &ModelProto {
+    pub(in crate::engine) const fn proto(&self) -> &ModelProto {
         &self.proto
     }
 
     /// The message's graph, which [`File::read`] made sure of.
-    pub(super) fn graph(&self) -> &GraphProto {
+    pub(in crate::engine) fn graph(&self) -> &GraphProto {
         static NONE: LazyLock<GraphProto> = LazyLock::new(GraphProto::default);
         self.proto.graph.as_ref().unwrap_or(&NONE)
     }
 
     /// The folder that external data must stay in.
-    pub(super) fn folder(&self) -> &str {
+    pub(in crate::engine) fn folder(&self) -> &str {
         &self.folder
     }
 
     /// The file's size.
-    pub(super) const fn bytes(&self) -> u64 {
+    pub(in crate::engine) const fn bytes(&self) -> u64 {
         self.bytes
     }
 }

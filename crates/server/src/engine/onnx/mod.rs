@@ -1,0 +1,8 @@
+//! Reading ONNX files, whatever engine runs them: within bounds, checked, never trusted.
+
+pub(in crate::engine) mod declared;
+pub(in crate::engine) mod facts;
+pub(in crate::engine) mod file;
+pub(in crate::engine) mod scope;
+pub(in crate::engine) mod versions;
+pub(in crate::engine) mod weights;
