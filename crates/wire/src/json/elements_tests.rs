@@ -69,7 +69,7 @@ proptest! {
         let separators = [",", ", ", " , ", ",\n"];
         let json: Vec<String> = items.iter().map(|(number, at)| format!("{number}{}", separators[*at])).collect();
         let json = format!("[{}1]", json.concat());
-        let expected: Vec<f64> = serde_json::from_str(&json).unwrap();
+        let expected: Vec<f64> = items.iter().map(|(number, _)| number.parse().unwrap()).chain([1.0]).collect();
         let (found, shape) = read(DataType::Fp64, &json).unwrap();
         prop_assert_eq!(shape, Ok(vec![items.len() + 1]));
         prop_assert!(found.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{json} {found:?}");
