@@ -25,6 +25,12 @@ fn list(separator: &str, text: impl Fn(f64) -> String) -> String {
     format!("[{}]", texts.join(separator))
 }
 
+/// Images of a pen's strokes: of each 28 pixels 20 are 0, the others one of 255 levels.
+fn pixels() -> String {
+    let pixel = |(at, value): (usize, f64)| if at % 28 < 20 { "0".to_owned() } else { format!("{}", ((value * 255.0).ceil() / 255.0) as f32) };
+    format!("[{}]", values().enumerate().take(SHAPE.iter().product()).map(pixel).collect::<Vec<_>>().join(","))
+}
+
 fn read(json: &str, datatype: DataType) -> Option<Tensor> {
     let mut cursor = Cursor::new(json.as_bytes());
     let mut elements = Elements::new(datatype);
@@ -52,6 +58,7 @@ fn main() {
         ("read FP32, 0.123456 after ','", list(",", six), DataType::Fp32),
         ("read FP32, 0.123456 after ', '", list(", ", six), DataType::Fp32),
         ("read FP32, shortest single", list(",", |value| format!("{}", value as f32)), DataType::Fp32),
+        ("read FP32, pixels: zeros in rows, levels", pixels(), DataType::Fp32),
         ("read FP32, shortest double", list(",", |value| format!("{value}")), DataType::Fp32),
         ("read FP64, shortest double", list(",", |value| format!("{value}")), DataType::Fp64),
         ("read INT64, six digits", list(",", |value| format!("{:.0}", value * 1e6)), DataType::Int64),
