@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod controller;
 pub mod evaluation;
 pub mod gateway;
 pub mod inputs;

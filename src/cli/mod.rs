@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 pub mod bench;
 pub mod completions;
+pub mod controller;
 pub mod crds;
 pub mod evaluate;
 pub mod explain;
@@ -28,6 +29,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Controller(controller::Arguments),
     Local(local::Arguments),
     Validate(validate::Arguments),
     Explain(explain::Arguments),
@@ -46,6 +48,7 @@ impl Arguments {
     #[must_use]
     pub fn run(self) -> ExitCode {
         let outcome = match self.command {
+            Command::Controller(arguments) => arguments.run(),
             Command::Local(arguments) => arguments.run(),
             Command::Validate(arguments) => arguments.run(),
             Command::Explain(arguments) => arguments.run(),

@@ -3,7 +3,9 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod diagnose;
 pub mod plan;
+pub mod render;
 pub mod resolve;
 pub mod schema;
 pub mod server_config;

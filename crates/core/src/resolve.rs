@@ -28,6 +28,10 @@ pub struct Resolved {
     pub replicas: u32,
     /// Whether a new revision may take room beside the old one.
     pub capacity: Capacity,
+    /// Seconds in which a revision must get on.
+    pub progress_deadline_seconds: i32,
+    /// Retired revisions that are kept, to go back to.
+    pub history: usize,
     /// What each replica serves, and how.
     pub config: ServerConfig,
     /// CPU and memory of each replica.
@@ -86,6 +90,8 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
         generation: object.metadata.generation,
         replicas,
         capacity: Capacity::Auto,
+        progress_deadline_seconds: 600,
+        history: 3,
         config,
         resources: spec.resources.clone(),
     })

@@ -1,0 +1,154 @@
+//! Pods and Deployments as clusters write them, and what is made of each.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn now() -> Timestamp {
+    "2026-01-01T00:10:00Z".parse().unwrap()
+}
+
+const EARLIER: &str = "2026-01-01T00:00:00Z";
+
+fn pod(status: Value) -> Pod {
+    serde_json::from_value(json!({"metadata": {"name": "m-1"}, "status": status})).unwrap()
+}
+
+fn container(state: Value, last: Value) -> Pod {
+    pod(json!({
+        "phase": "Running",
+        "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "False"}],
+        "containerStatuses": [{
+            "name": "server", "image": "modelyard-server:1", "imageID": "", "ready": false, "restartCount": 1,
+            "state": state, "lastState": last
+        }]
+    }))
+}
+
+fn terminated(code: i32, reason: &str, message: &str) -> Value {
+    json!({"terminated": {"exitCode": code, "reason": reason, "message": message, "finishedAt": EARLIER}})
+}
+
+fn waiting(reason: &str, message: &str) -> Value {
+    json!({"waiting": {"reason": reason, "message": message}})
+}
+
+/// The reason and message of a pod's state, whatever kind of state it is.
+fn told(state: PodState) -> (Reason, String) {
+    match state {
+        PodState::UnderWay(reason, message) => (reason, message),
+        PodState::Unschedulable(_, failure) | PodState::Failed(failure) | PodState::Gone(failure) => (failure.reason, failure.message),
+        PodState::Ready => (Reason::Serving, String::new()),
+        PodState::Leaving => (Reason::Draining, String::new()),
+    }
+}
+
+#[test]
+fn every_state_of_a_pod_has_its_reason() {
+    let unplaced = json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": "0/1 nodes are available: 1 Insufficient memory.", "lastTransitionTime": EARLIER}]});
+    let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."});
+    let words = |reason: &str| json!({"reason": reason, "message": "it is so"}).to_string();
+    let crash = || waiting("CrashLoopBackOff", "back-off 10s restarting failed container");
+    for (pod, reason, message) in [
+        (pod(unplaced), Reason::Unschedulable, "fits on no node: 0/1 nodes are available: 1 Insufficient memory.; lower resources"),
+        (pod(evicted), Reason::Evicted, "was sent away (Evicted): The node was low"),
+        (pod(json!({"phase": "Pending"})), Reason::Scheduling, "pod m-1 waits for its machine"),
+        (container(waiting("ContainerCreating", ""), json!({})), Reason::PullingImage, "gets its image modelyard-server:1"),
+        (
+            container(waiting("ErrImagePull", "not found"), json!({})),
+            Reason::ImagePullFailed,
+            "the image modelyard-server:1 cannot be had: not found; check its name",
+        ),
+        (
+            container(waiting("CreateContainerConfigError", "secret \"s\" not found"), json!({})),
+            Reason::SecretNotFound,
+            "pod m-1: secret \"s\" not found; create it",
+        ),
+        (container(crash(), terminated(66, "Error", &words("ModelNotFound"))), Reason::ModelNotFound, "pod m-1: it is so"),
+        (container(crash(), terminated(77, "Error", "")), Reason::ModelUnauthorized, "ended with exit code 77; see its log"),
+        (container(crash(), terminated(137, "OOMKilled", "")), Reason::OutOfMemory, "resources.limits.memory"),
+        (container(crash(), terminated(101, "Error", "oops")), Reason::CrashLooping, "ended with exit code 101: oops"),
+        (container(terminated(65, "Error", &words("ModelUnsupported")), json!({})), Reason::ModelUnsupported, "it is so"),
+        (container(json!({"running": {"startedAt": EARLIER}}), json!({})), Reason::NotResponding, "does not answer on its admin port"),
+        (
+            container(json!({"running": {"startedAt": "2026-01-01T00:09:55Z"}}), json!({})),
+            Reason::Loading,
+            "pod m-1 starts",
+        ),
+    ] {
+        let (found, said) = told(pod_state(&pod, None, now()));
+        assert_eq!(found, reason, "{said}");
+        assert!(said.contains(message), "{said}");
+    }
+}
+
+#[test]
+fn a_server_that_loads_says_how_far_it_is() {
+    let running = container(json!({"running": {"startedAt": EARLIER}}), json!({}));
+    let loading: Loading = serde_json::from_value(json!({"state": "Downloading", "bytes": 2_500_000, "totalBytes": 10_000_000, "models": []})).unwrap();
+    let (reason, said) = told(pod_state(&running, Some(&loading), now()));
+    assert_eq!((reason, said.as_str()), (Reason::Downloading, "pod m-1 has fetched 2.5 MB of 10.0 MB of its model"));
+}
+
+fn deployment(replicas: u32, conditions: Value) -> Deployment {
+    serde_json::from_value(json!({
+        "metadata": {"name": "m-abc", "labels": {"modelyard.dev/revision": "abc"}, "annotations": {"modelyard.dev/model-version": "3"},
+            "creationTimestamp": EARLIER},
+        "spec": {"replicas": replicas, "selector": {}, "template": {}},
+        "status": {"conditions": conditions}
+    }))
+    .unwrap()
+}
+
+fn ready() -> Pod {
+    pod(json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}))
+}
+
+#[test]
+fn a_revision_is_all_its_pods() {
+    let crash = container(waiting("CrashLoopBackOff", ""), terminated(66, "Error", ""));
+    let slow = container(json!({"running": {"startedAt": "2026-01-01T00:09:59Z"}}), json!({}));
+    let mut leaving = ready();
+    leaving.metadata.deletion_timestamp = Some(Time(now()));
+    let pods = [&ready(), &crash, &crash, &slow, &leaving];
+    let seen = revision(&deployment(4, json!([])), &pods, |_| None, now());
+    assert_eq!((seen.revision.as_str(), seen.version, seen.wanted, seen.running, seen.ready), ("abc", Some(3), 4, 4, 1));
+    assert!(seen.served);
+    let failure = seen.failure.unwrap();
+    assert_eq!(failure.reason, Reason::ModelNotFound);
+    assert!(failure.message.starts_with("2 of 5 replicas: pod m-1: the server ended with exit code 66"), "{}", failure.message);
+    assert_eq!(seen.progress.unwrap().0, Reason::Loading);
+}
+
+#[test]
+fn pods_that_cannot_be_made_say_who_refused() {
+    for (message, reason) in [
+        ("pods \"m\" is forbidden: exceeded quota: q, requested: cpu=1, used: cpu=1, limited: cpu=1", Reason::QuotaExceeded),
+        ("pods \"m\" is forbidden: violates PodSecurity \"restricted:latest\"", Reason::AdmissionDenied),
+        ("admission webhook \"x\" denied the request: no", Reason::AdmissionDenied),
+        ("pods \"m\" is forbidden: User cannot create", Reason::Forbidden),
+    ] {
+        let failed = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]);
+        let seen = revision(&deployment(1, failed.clone()), &[], |_| None, now());
+        assert_eq!(seen.failure.unwrap().reason, reason, "{message}");
+        let served = revision(&deployment(1, failed), &[&ready()], |_| None, now());
+        assert_eq!(served.failure, None, "a refusal that is over");
+    }
+}
+
+#[test]
+fn a_deadline_is_the_reason_where_nothing_else_is() {
+    let late = || json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "lastTransitionTime": EARLIER}]);
+    let slow = container(json!({"running": {"startedAt": "2026-01-01T00:09:59Z"}}), json!({}));
+    assert_eq!(revision(&deployment(1, late()), &[&slow], |_| None, now()).failure.unwrap().reason, Reason::ProgressDeadlineExceeded);
+    let crash = container(waiting("CrashLoopBackOff", ""), terminated(137, "OOMKilled", ""));
+    assert_eq!(revision(&deployment(1, late()), &[&crash], |_| None, now()).failure.unwrap().reason, Reason::OutOfMemory);
+}
+
+#[test]
+fn a_revision_that_was_complete_once_has_served() {
+    let complete = json!([{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]);
+    assert!(revision(&deployment(1, complete), &[], |_| None, now()).served);
+    assert!(!revision(&deployment(1, json!([])), &[], |_| None, now()).served);
+}

@@ -1,0 +1,149 @@
+//! From a plan to the objects of a cluster, as they are applied: one file per kind. Nothing is decided here.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+
+use crate::api::{API_VERSION, GROUP};
+use crate::plan::Plan;
+use crate::resolve::Resolved;
+
+mod deployment;
+mod disruption;
+mod pod;
+mod service;
+
+pub use deployment::deployment_name;
+pub use pod::{ADMIN_PORT, CONTAINER, PORT};
+
+/// The field manager of everything that the operator writes, and the value of `app.kubernetes.io/managed-by`.
+pub const MANAGER: &str = "modelyard";
+/// The label that names the ModelDeployment.
+pub const DEPLOYMENT_LABEL: &str = "modelyard.dev/deployment";
+/// The label that names the revision.
+pub const REVISION_LABEL: &str = "modelyard.dev/revision";
+/// The annotation of a revision's Deployment that tells the model's version, where it serves one model.
+pub const VERSION_ANNOTATION: &str = "modelyard.dev/model-version";
+
+/// Objects that are to be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prepared {}
+/// Objects as the cluster answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {}
+
+/// Every object of one ModelDeployment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objects<Stage> {
+    /// The Deployment of the spec's own revision.
+    pub deployment: Deployment,
+    /// What the Deployments of other revisions are scaled to; those that are not named are removed.
+    pub others: Vec<Scaled>,
+    /// Where clients find it.
+    pub service: Service,
+    /// How many may be away at once, where that can be promised.
+    pub disruption_budget: Option<PodDisruptionBudget>,
+    /// Which of the two.
+    pub stage: PhantomData<Stage>,
+}
+
+/// A Deployment whose template stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scaled {
+    /// The Deployment.
+    pub name: String,
+    /// Replicas that it is to have.
+    pub replicas: u32,
+}
+
+/// The object that the others belong to, and what the operator adds.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its identity in the cluster.
+    pub uid: &'a str,
+    /// The image of the server.
+    pub server_image: &'a str,
+}
+
+impl<Stage> Objects<Stage> {
+    /// The same objects at another stage.
+    #[must_use]
+    pub fn at<Next>(self) -> Objects<Next> {
+        let Self { deployment, others, service, disruption_budget, stage: _ } = self;
+        Objects { deployment, others, service, disruption_budget, stage: PhantomData }
+    }
+}
+
+/// Renders a plan. Retired revisions beyond `history` are left out, the oldest first.
+#[must_use]
+pub fn render(resolved: &Resolved, plan: &Plan, owner: Owner<'_>, history: usize) -> Objects<Prepared> {
+    let replicas = plan.revision(&resolved.revision).map_or(0, |one| one.replicas);
+    let mut kept = 0;
+    let others = plan.revisions.iter().filter(|one| one.revision != resolved.revision);
+    // The plan lists newer ones first.
+    let others = others.filter(|one| {
+        kept += usize::from(one.replicas == 0);
+        one.replicas > 0 || kept <= history
+    });
+    let others = others
+        .map(|one| Scaled { name: deployment_name(&resolved.name, &one.revision), replicas: one.replicas })
+        .collect();
+    Objects {
+        deployment: deployment::render(resolved, owner, replicas),
+        others,
+        service: service::render(resolved, owner),
+        disruption_budget: disruption::render(resolved, owner),
+        stage: PhantomData,
+    }
+}
+
+/// The labels of everything that belongs to a deployment.
+fn labels(resolved: &Resolved) -> BTreeMap<String, String> {
+    [
+        ("app.kubernetes.io/name", "modelyard-server"),
+        ("app.kubernetes.io/instance", &resolved.name),
+        ("app.kubernetes.io/component", "server"),
+        ("app.kubernetes.io/managed-by", MANAGER),
+        (DEPLOYMENT_LABEL, &resolved.name),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// The labels by which the pods of a deployment are found, all revisions of it.
+fn selector(resolved: &Resolved) -> BTreeMap<String, String> {
+    [(DEPLOYMENT_LABEL.to_owned(), resolved.name.clone())].into()
+}
+
+fn metadata(resolved: &Resolved, owner: Owner<'_>, name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(owner.namespace.to_owned()),
+        labels: Some(labels(resolved)),
+        owner_references: Some(vec![OwnerReference {
+            api_version: API_VERSION.to_owned(),
+            kind: "ModelDeployment".to_owned(),
+            name: resolved.name.clone(),
+            uid: owner.uid.to_owned(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }]),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Whether an object that exists belongs to the ModelDeployment of this identity.
+#[must_use]
+pub fn is_owned_by(metadata: &ObjectMeta, uid: &str) -> bool {
+    let group = format!("{GROUP}/");
+    metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid && owner.api_version.starts_with(&group))
+}
+
+#[cfg(test)]
+mod tests;

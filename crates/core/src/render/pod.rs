@@ -1,0 +1,132 @@
+//! A replica: one container that listens before it downloads, so it needs no start-up probe; no token, no root, nothing to write
+//! to but its cache. It passes Pod Security's `restricted` as it is.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction, PodSecurityContext, PodSpec, Probe,
+    ResourceRequirements, SeccompProfile, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{Owner, selector};
+use crate::api::Compute;
+use crate::resolve::Resolved;
+
+/// The port of every protocol.
+pub const PORT: i32 = 8080;
+/// The port of health and metrics.
+pub const ADMIN_PORT: i32 = 9090;
+/// The one container.
+pub const CONTAINER: &str = "server";
+/// The user and group of the server's image.
+const USER: i64 = 65532;
+/// Where artefacts are kept.
+const CACHE: &str = "/var/cache/modelyard";
+/// Seconds that a server has after what it waits for, to end.
+const LAST_SECONDS: u64 = 5;
+
+/// The annotations of every replica.
+pub(super) fn annotations() -> BTreeMap<String, String> {
+    // A cache is no reason to keep a machine.
+    [("cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes".to_owned(), "cache".to_owned())].into()
+}
+
+pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> PodSpec {
+    let serving = &resolved.config.serving;
+    let grace = serving.drain_delay.as_secs() + serving.request_timeout.as_secs() + LAST_SECONDS;
+    PodSpec {
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        termination_grace_period_seconds: i64::try_from(grace).ok(),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            fs_group: Some(USER),
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+            ..PodSecurityContext::default()
+        }),
+        containers: vec![container(resolved, owner)],
+        volumes: Some(vec![Volume {
+            name: "cache".to_owned(),
+            empty_dir: Some(EmptyDirVolumeSource::default()),
+            ..Volume::default()
+        }]),
+        topology_spread_constraints: Some(["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map(|key| spread(resolved, key)).into()),
+        ..PodSpec::default()
+    }
+}
+
+fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
+    let port = |name: &str, port| ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: port,
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    };
+    let variable = |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
+    Container {
+        name: CONTAINER.to_owned(),
+        image: Some(owner.server_image.to_owned()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        env: Some(vec![
+            variable("MODELYARD_CONFIG", resolved.config.to_json()),
+            variable("MODELYARD_CACHE_DIR", CACHE.to_owned()),
+            variable("MODELYARD_LOG_FORMAT", "json".to_owned()),
+        ]),
+        ports: Some(vec![port("http", PORT), port("admin", ADMIN_PORT)]),
+        // A server that drains is not ready at once; one that is merely slow stays.
+        readiness_probe: Some(probe("/readyz", 2, 1)),
+        liveness_probe: Some(probe("/livez", 10, 6)),
+        resources: Some(ResourceRequirements {
+            requests: Some(amounts(&resolved.resources.requests)),
+            limits: resolved.resources.limits.as_ref().map(amounts),
+            ..ResourceRequirements::default()
+        }),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            read_only_root_filesystem: Some(true),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+            ..SecurityContext::default()
+        }),
+        volume_mounts: Some(vec![VolumeMount {
+            name: "cache".to_owned(),
+            mount_path: CACHE.to_owned(),
+            ..VolumeMount::default()
+        }]),
+        ..Container::default()
+    }
+}
+
+fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String("admin".to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period_seconds),
+        timeout_seconds: Some(5),
+        failure_threshold: Some(failure_threshold),
+        ..Probe::default()
+    }
+}
+
+fn amounts(compute: &Compute) -> BTreeMap<String, Quantity> {
+    let written = [("cpu", &compute.cpu), ("memory", &compute.memory)];
+    written.into_iter().filter_map(|(name, amount)| Some((name.to_owned(), amount.clone()?))).collect()
+}
+
+/// Replicas stay apart where there is room to, and are started where there is not.
+fn spread(resolved: &Resolved, key: &str) -> TopologySpreadConstraint {
+    TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: key.to_owned(),
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        label_selector: Some(LabelSelector { match_labels: Some(selector(resolved)), ..LabelSelector::default() }),
+        ..TopologySpreadConstraint::default()
+    }
+}

@@ -1,0 +1,56 @@
+//! One snapshot per rendered object.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::plan::{Observed, RevisionObserved, plan};
+
+fn resolved(spec: Value) -> Resolved {
+    let mut object = json!({"apiVersion": API_VERSION, "kind": "ModelDeployment", "metadata": {"name": "mnist"}, "spec": spec});
+    crate::schema::schemas()[0].complete(&mut object);
+    crate::resolve::resolve(&serde_json::from_value(object).unwrap()).unwrap()
+}
+
+fn rendered(resolved: &Resolved, observed: &Observed) -> Objects<Prepared> {
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let owner = Owner { namespace: "shop", uid: "6f1b", server_image: "modelyard-server:1" };
+    render(resolved, &plan(resolved, observed, now), owner, 3)
+}
+
+fn spec() -> Value {
+    json!({
+        "model": {"uri": "http://models/mnist.onnx", "version": 3, "classes": ["0", "1"]},
+        "replicas": 3,
+        "serving": {"drainDelay": "2s"},
+        "resources": {"limits": {"cpu": "2", "memory": "1Gi"}}
+    })
+}
+
+#[test]
+fn each_object() {
+    let Objects { deployment, others, service, disruption_budget, stage: _ } = rendered(&resolved(spec()), &Observed::default());
+    assert_eq!(others, []);
+    insta::assert_yaml_snapshot!("deployment", deployment);
+    insta::assert_yaml_snapshot!("service", service);
+    insta::assert_yaml_snapshot!("disruption-budget", disruption_budget);
+}
+
+#[test]
+fn one_replica_has_no_budget() {
+    let one = resolved(json!({"model": {"uri": "http://models/m.onnx"}}));
+    assert_eq!(rendered(&one, &Observed::default()).disruption_budget, None);
+}
+
+#[test]
+fn the_newest_retired_revisions_are_kept() {
+    let old = (0..6).map(|age| RevisionObserved {
+        ready: u32::from(age == 0),
+        running: u32::from(age == 0),
+        wanted: u32::from(age == 0),
+        served: true,
+        ..RevisionObserved::new(format!("old{age}"), format!("2025-01-0{}T00:00:00Z", 9 - age).parse().unwrap())
+    });
+    let objects = rendered(&resolved(spec()), &Observed { revisions: old.collect() });
+    let names: Vec<_> = objects.others.iter().map(|one| (one.name.as_str(), one.replicas > 0)).collect();
+    assert_eq!(names, [("mnist-old0", true), ("mnist-old1", false), ("mnist-old2", false), ("mnist-old3", false)]);
+}

@@ -1,0 +1,55 @@
+//! `modelyard controller`: the operator's process.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::controller::{Settings, run};
+
+/// Runs the operator: watches ModelDeployments and makes the cluster what they say
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The image of the servers that are started from now on
+    #[arg(long, env = "MODELYARD_SERVER_IMAGE", default_value = concat!("modelyard-server:", env!("CARGO_PKG_VERSION")))]
+    server_image: String,
+    /// Watch only these namespaces, comma-separated (default: all)
+    #[arg(long, env = "MODELYARD_WATCH_NAMESPACES", value_delimiter = ',')]
+    watch_namespaces: Vec<String>,
+    /// Where /healthz and /readyz answer
+    #[arg(long, env = "MODELYARD_HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
+    health_address: SocketAddr,
+    /// How log lines look
+    #[arg(long, env = "MODELYARD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// error, warn, info, debug or trace; or by target, such as info,kube=debug
+    #[arg(long, env = "MODELYARD_LOG_LEVEL", default_value = "info")]
+    log_level: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Arguments {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let filter = EnvFilter::try_new(&self.log_level).map_err(|error| anyhow::anyhow!("--log-level '{}': {error}", self.log_level))?;
+        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Text => lines.init(),
+            LogFormat::Json => lines.json().flatten_event(true).init(),
+        }
+        let settings = Settings {
+            server_image: self.server_image,
+            namespaces: self.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
+            health_address: self.health_address,
+        };
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run(settings))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,193 @@
+//! Makes the cluster have what was rendered: server-side apply for what differs, scaling for other revisions, removal of what is no
+//! longer rendered. What is not ours is never touched.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource, ResourceExt};
+use modelyard_core::api::Reason;
+use modelyard_core::diagnose::refusal;
+use modelyard_core::render::{Applied, MANAGER, Objects, Prepared, Scaled, is_owned_by};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::covers::covers;
+use super::observe::Seen;
+use super::world::World;
+
+/// Why an object is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApplyError {
+    /// The API server, or somebody behind it, said no; the message says who and why.
+    #[error("{message}")]
+    Refused {
+        /// The class of the refusal.
+        reason: Reason,
+        /// What was refused, and what to do.
+        message: String,
+    },
+    /// The call failed.
+    #[error("cannot apply {object}: {source}")]
+    Call {
+        /// The object.
+        object: String,
+        /// What happened.
+        source: Box<kube::Error>,
+    },
+}
+
+/// Where objects are applied, and for whom.
+pub(super) struct Target<'a> {
+    pub(super) client: &'a Client,
+    pub(super) world: &'a World,
+    pub(super) namespace: &'a str,
+    pub(super) uid: &'a str,
+}
+
+impl Target<'_> {
+    /// Applies what differs.
+    pub(super) async fn apply(&self, objects: Objects<Prepared>, seen: &Seen) -> Result<Objects<Applied>, ApplyError> {
+        let applied: Objects<Applied> = objects.clone().at();
+        let Objects { deployment, others, service, disruption_budget, stage: _ } = objects;
+        self.put(&service, find(&self.world.services.state(), &service)).await?;
+        self.put(&deployment, find(&seen.workloads, &deployment)).await?;
+        for other in &others {
+            self.scale(other, &seen.workloads).await?;
+        }
+        let kept = |name: &str| deployment.name_any() == name || others.iter().any(|other| other.name == name);
+        for workload in seen.workloads.iter().filter(|workload| !kept(&workload.name_any())) {
+            self.remove(workload.as_ref()).await?;
+        }
+        self.budget(disruption_budget.as_ref(), &service.name_any()).await?;
+        Ok(applied)
+    }
+
+    async fn budget(&self, wanted: Option<&PodDisruptionBudget>, name: &str) -> Result<(), ApplyError> {
+        let there = self.world.budgets.state();
+        let there = there.iter().find(|one| self.is_mine(one.as_ref(), name));
+        match (wanted, there) {
+            (Some(wanted), there) => self.put(wanted, there.cloned()).await,
+            (None, Some(there)) => self.remove(there.as_ref()).await,
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn is_mine<K: Resource>(&self, object: &K, name: &str) -> bool {
+        let meta = object.meta();
+        meta.namespace.as_deref() == Some(self.namespace)
+            && meta.name.as_deref() == Some(name)
+            && is_owned_by(meta, self.uid)
+    }
+
+    fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
+        Api::namespaced(self.client.clone(), self.namespace)
+    }
+
+    /// Applies one object unless `known`, the object as the store has it, is so already.
+    async fn put<K>(&self, wanted: &K, known: Option<Arc<K>>) -> Result<(), ApplyError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let (name, api) = (wanted.name_any(), self.api::<K>());
+        let shown = format!("{} {name}", K::kind(&()));
+        match known {
+            Some(known) if is_owned_by(known.meta(), self.uid) => {
+                if covers(known.as_ref(), wanted) {
+                    return Ok(());
+                }
+            }
+            _ => self.check_free(&api, &name, &shown).await?,
+        }
+        let params = PatchParams::apply(MANAGER).force();
+        match api.patch(&name, &params, &Patch::Apply(wanted)).await {
+            Ok(_) => {
+                tracing::info!(namespace = self.namespace, object = %shown, "applied");
+                Ok(())
+            }
+            Err(error) => Err(failed(shown, error)),
+        }
+    }
+
+    /// Refuses a name that somebody else's object has.
+    async fn check_free<K>(&self, api: &Api<K>, name: &str, shown: &str) -> Result<(), ApplyError>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        match api.get_metadata_opt(name).await {
+            Ok(Some(found)) if !is_owned_by(&found.metadata, self.uid) => Err(ApplyError::Refused {
+                reason: Reason::NameConflict,
+                message: format!("{shown} exists and is not of this ModelDeployment: rename one of the two, or delete the {shown}"),
+            }),
+            Ok(_) => Ok(()),
+            Err(error) => Err(failed(shown.to_owned(), error)),
+        }
+    }
+
+    async fn scale(&self, other: &Scaled, workloads: &[Arc<Deployment>]) -> Result<(), ApplyError> {
+        let there = workloads.iter().find(|workload| workload.name_any() == other.name);
+        let Some(spec) = there.and_then(|workload| workload.spec.as_ref()) else { return Ok(()) };
+        let replicas = i32::try_from(other.replicas).unwrap_or(i32::MAX);
+        if spec.replicas.unwrap_or(1) == replicas {
+            return Ok(());
+        }
+        let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        match self.api::<Deployment>().patch_scale(&other.name, &params, &patch).await {
+            Ok(_) => {
+                tracing::info!(namespace = self.namespace, deployment = %other.name, replicas, "scaled");
+                Ok(())
+            }
+            Err(error) => Err(failed(format!("Deployment {}", other.name), error)),
+        }
+    }
+
+    async fn remove<K>(&self, object: &K) -> Result<(), ApplyError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        let name = object.name_any();
+        let shown = format!("{} {name}", K::kind(&()));
+        let exactly = Preconditions { uid: object.uid(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(exactly), ..DeleteParams::background() };
+        match self.api::<K>().delete(&name, &params).await {
+            Ok(_) => {
+                tracing::info!(namespace = self.namespace, object = %shown, "removed");
+                Ok(())
+            }
+            // Gone, or another of that name: in either case not what was to be removed.
+            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+            Err(error) => Err(failed(shown, error)),
+        }
+    }
+}
+
+/// The object of the same name and namespace in a store.
+fn find<K: Resource>(store: &[Arc<K>], wanted: &K) -> Option<Arc<K>> {
+    let (wanted, same) = (wanted.meta(), |one: &Arc<K>| one.meta().name.clone());
+    store.iter().find(|one| same(one) == wanted.name && one.meta().namespace == wanted.namespace).cloned()
+}
+
+fn failed(object: String, error: kube::Error) -> ApplyError {
+    match error {
+        kube::Error::Api(status) if status.is_forbidden() => {
+            let said = &status.message;
+            let reason = refusal(said);
+            let whose = if reason == Reason::Forbidden {
+                "give the operator that permission (the chart's ClusterRole has it)"
+            } else {
+                "change the spec to what is allowed there, or ask who set the rule"
+            };
+            ApplyError::Refused { reason, message: format!("{object} was refused: {said}; {whose}") }
+        }
+        kube::Error::Api(status) if status.is_invalid() => ApplyError::Refused {
+            reason: Reason::InvalidSpec,
+            message: format!("{object} was refused as invalid: {}", status.message),
+        },
+        error => ApplyError::Call { object, source: Box::new(error) },
+    }
+}

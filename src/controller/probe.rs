@@ -1,0 +1,36 @@
+//! Asks a server that is not ready how far it is: its `/readyz` tells what the kubelet's probe throws away.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use modelyard_core::diagnose::Loading;
+use modelyard_core::render::ADMIN_PORT;
+use tokio::net::TcpStream;
+
+/// An answer is a few hundred bytes from a neighbour; who takes longer has nothing to say.
+const PATIENCE: Duration = Duration::from_secs(1);
+const LONGEST: usize = 64 << 10;
+
+/// What the server at this address says of itself.
+pub(super) async fn loading(address: &str) -> Option<Loading> {
+    tokio::time::timeout(PATIENCE, ask(address)).await.ok().flatten()
+}
+
+async fn ask(address: &str) -> Option<Loading> {
+    let port = u16::try_from(ADMIN_PORT).ok()?;
+    let stream = TcpStream::connect((address, port)).await.ok()?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.ok()?;
+    let request = hyper::Request::get("/readyz").header("host", address).body(Empty::<Bytes>::new()).ok()?;
+    let talk = async {
+        let response = sender.send_request(request).await.ok()?;
+        let body = Limited::new(response.into_body(), LONGEST).collect().await.ok()?;
+        serde_json::from_slice(&body.to_bytes()).ok()
+    };
+    tokio::select! {
+        said = talk => said,
+        _ = connection => None,
+    }
+}

@@ -1,0 +1,66 @@
+//! What the operator is told at its start, and the cluster that it talks to.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, Client, Config, CustomResourceExt};
+use modelyard_core::api::ModelDeployment;
+
+/// How long the API server may take to answer one call.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the operator is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The image of new replicas.
+    pub server_image: String,
+    /// The only namespaces that are watched; empty: all.
+    pub namespaces: Vec<String>,
+    /// Where `/healthz` and `/readyz` answer.
+    pub health_address: SocketAddr,
+}
+
+/// Why the operator cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// No kubeconfig, and not in a pod.
+    #[error("no cluster: {0}; run it in a pod, or set KUBECONFIG")]
+    NoCluster(String),
+    /// The API server does not answer, or refuses.
+    #[error("the API server does not answer: {0}")]
+    Api(#[from] kube::Error),
+    /// The kind is not installed.
+    #[error("the cluster has no {0}: install it with `modelyard crds | kubectl apply --server-side -f -`, or the Helm chart")]
+    NoKind(String),
+    /// The address is taken.
+    #[error("--health-address: cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Settings {
+    /// A client of the cluster that the environment names.
+    pub(super) async fn client(&self) -> Result<Client, ControllerError> {
+        let mut config = Config::infer().await.map_err(|error| ControllerError::NoCluster(error.to_string()))?;
+        config.read_timeout = Some(CALL_TIMEOUT);
+        config.connect_timeout = Some(CALL_TIMEOUT);
+        Ok(Client::try_from(config)?)
+    }
+
+    /// Refuses to begin where the kind is missing: watching it would fail for ever, and say so in the log alone.
+    pub(super) async fn check_kind(&self, client: &Client) -> Result<(), ControllerError> {
+        let kind = Api::<CustomResourceDefinition>::all(client.clone());
+        match kind.get_opt(ModelDeployment::crd_name()).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(ControllerError::NoKind(ModelDeployment::crd_name().to_owned())),
+            // Without the right to read definitions the watch itself tells.
+            Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The stores: what the cluster holds of ours, as the watches keep it, with what nobody reads left out.
+
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource};
+use modelyard_core::api::ModelDeployment;
+use modelyard_core::render::{DEPLOYMENT_LABEL, MANAGER};
+use serde::de::DeserializeOwned;
+
+use super::Settings;
+
+/// A ModelDeployment that may not parse: one such object must not blind the watch to all others.
+pub(super) type Guarded = DeserializeGuard<ModelDeployment>;
+
+type Changes<K> = BoxStream<'static, Result<K, watcher::Error>>;
+
+/// What is known of the cluster.
+pub(super) struct World {
+    deployments: Store<Guarded>,
+    pub(super) workloads: Store<Deployment>,
+    pub(super) pods: Store<Pod>,
+    pub(super) services: Store<Service>,
+    pub(super) budgets: Store<PodDisruptionBudget>,
+}
+
+/// The changes that make a reconcile.
+pub(super) struct Streams {
+    pub(super) deployments: Changes<Guarded>,
+    pub(super) workloads: Changes<Deployment>,
+    pub(super) pods: Changes<Pod>,
+    pub(super) services: Changes<Service>,
+    pub(super) budgets: Changes<PodDisruptionBudget>,
+}
+
+impl World {
+    /// Watches. The stores fill as the streams are read.
+    pub(super) fn watch(client: &Client, settings: &Settings) -> (Self, Streams) {
+        let ours = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGER}"));
+        let watches = Watches { client, settings };
+        let (deployments, deployment_changes) = watches.of(&watcher::Config::default(), |object: &mut Guarded| {
+            object.meta_mut().managed_fields = None;
+        });
+        let (workloads, workload_changes) = watches.of(&ours, |object: &mut Deployment| object.metadata.managed_fields = None);
+        let (pods, pod_changes) = watches.of(&ours, |object: &mut Pod| {
+            object.metadata.managed_fields = None;
+            object.metadata.annotations = None;
+            object.spec = None;
+        });
+        let (services, service_changes) = watches.of(&ours, |object: &mut Service| object.metadata.managed_fields = None);
+        let (budgets, budget_changes) = watches.of(&ours, |object: &mut PodDisruptionBudget| {
+            object.metadata.managed_fields = None;
+        });
+        let world = Self { deployments, workloads, pods, services, budgets };
+        let streams = Streams {
+            deployments: deployment_changes,
+            workloads: workload_changes,
+            pods: pod_changes,
+            services: service_changes,
+            budgets: budget_changes,
+        };
+        (world, streams)
+    }
+
+    pub(super) fn reader(&self) -> Store<Guarded> {
+        self.deployments.clone()
+    }
+
+    /// Waits until every store has been filled once: before that, what is missing may only not have come yet.
+    pub(super) async fn complete(&self) -> Result<(), reflector::store::WriterDropped> {
+        self.workloads.wait_until_ready().await?;
+        self.pods.wait_until_ready().await?;
+        self.services.wait_until_ready().await?;
+        self.budgets.wait_until_ready().await
+    }
+}
+
+struct Watches<'a> {
+    client: &'a Client,
+    settings: &'a Settings,
+}
+
+impl Watches<'_> {
+    /// A store of one kind and its changes, in all namespaces or in those that are named.
+    fn of<K>(&self, config: &watcher::Config, slim: fn(&mut K)) -> (Store<K>, Changes<K>)
+    where
+        K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+    {
+        let (reader, writer) = reflector::store();
+        let apis: Vec<Api<K>> = match self.settings.namespaces.as_slice() {
+            [] => vec![Api::all(self.client.clone())],
+            names => names.iter().map(|name| Api::namespaced(self.client.clone(), name)).collect(),
+        };
+        let events = apis.into_iter().map(|api| watcher(api, config.clone()).default_backoff().boxed());
+        let changes = stream::select_all(events).modify(slim).reflect(writer).touched_objects();
+        (reader, changes.boxed())
+    }
+}
+
+/// The ModelDeployment that an object of ours belongs to.
+pub(super) fn owner_of(metadata: &ObjectMeta) -> Option<ObjectRef<Guarded>> {
+    let name = metadata.labels.as_ref()?.get(DEPLOYMENT_LABEL)?;
+    Some(ObjectRef::new(name).within(metadata.namespace.as_deref()?))
+}
