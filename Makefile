@@ -48,6 +48,11 @@ generate: ## Write what is made from the code: the CRDs and the manual pages
 	$(TARGET)/debug/modelyard crds --dir crds
 	rm -rf docs/man && $(TARGET)/debug/modelyard man --output docs/man
 
+.PHONY: image
+image: ## Build the release binaries and write both container images to dist/images
+	$(CARGO) build --release $(WORKSPACE) --bins
+	tools/image --binaries "$(TARGET)/release"
+
 .PHONY: clean
 clean: ## Remove what was built here
 	$(CARGO) clean
