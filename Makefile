@@ -53,6 +53,18 @@ image: ## Build the release binaries and write both container images to dist/ima
 	$(CARGO) build --release $(WORKSPACE) --bins
 	tools/image --binaries "$(TARGET)/release"
 
+.PHONY: cluster-tools
+cluster-tools: ## Install and build what the test cluster needs: 10 to 15 minutes the first time, nothing after that
+	@tests/cluster/cluster tools
+
+.PHONY: cluster-up
+cluster-up: cluster-tools ## Start a real Kubernetes of one node on this machine, for trying things out (root; ten seconds)
+	@tests/cluster/cluster up
+
+.PHONY: cluster-down
+cluster-down: ## Stop it, and leave nothing behind
+	@tests/cluster/cluster down
+
 .PHONY: clean
 clean: ## Remove what was built here
 	$(CARGO) clean
