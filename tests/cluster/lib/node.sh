@@ -38,7 +38,8 @@ load() {
     node_ctr images import "$(realpath "$archive")" >/dev/null || die "containerd refuses $archive"
   done
 }
-# spawn NAME CMD...: a service of the node, in a session of its own so that Ctrl-C does not reach it. log/NAME.outer is its PID as seen from here, log/NAME.pid the one inside the node.
+# spawn NAME CMD...: a service of the node, in a session of its own so that Ctrl-C does not reach it. log/NAME.outer is its PID as
+# seen from here, log/NAME.pid the one inside the node.
 spawn() {
   local name=$1
   shift
