@@ -48,6 +48,23 @@ generate: ## Write what is made from the code: the CRDs and the manual pages
 	$(TARGET)/debug/modelyard crds --dir crds
 	rm -rf docs/man && $(TARGET)/debug/modelyard man --output docs/man
 
+.PHONY: image
+image: ## Build the release binaries and write both container images to dist/images
+	$(CARGO) build --release $(WORKSPACE) --bins
+	tools/image --binaries "$(TARGET)/release"
+
+.PHONY: cluster-tools
+cluster-tools: ## Install and build what the test cluster needs: 10 to 15 minutes the first time, nothing after that
+	@tests/cluster/cluster tools
+
+.PHONY: cluster-up
+cluster-up: cluster-tools ## Start a real Kubernetes of one node on this machine, for trying things out (root; ten seconds)
+	@tests/cluster/cluster up
+
+.PHONY: cluster-down
+cluster-down: ## Stop it, and leave nothing behind
+	@tests/cluster/cluster down
+
 .PHONY: clean
 clean: ## Remove what was built here
 	$(CARGO) clean
