@@ -15,16 +15,19 @@ const FAILING: u32 = 2;
 pub(super) fn table<'a>(deployments: impl Iterator<Item = &'a Deployment>, draining: bool) -> Table {
     let mut models = BTreeMap::new();
     for deployment in deployments.filter(|deployment| !deployment.removed) {
-        // The wanted names last: where two revisions have one name, its time limit is the new one's.
+        // The wanted names last: where two revisions have one name, its time limit is the new one's, and its bytes are what both
+        // take, since either may get the request.
         let old = deployment.revisions.iter().filter(|revision| revision.weight > 0).map(|revision| &revision.config);
         for config in old.chain([&deployment.resolved.config]) {
             for model in &config.models {
+                let taken = models.get(&model.name).map_or(u64::MAX, |other: &Route| other.max_request_bytes);
                 let route = Route {
                     deployment: deployment.resolved.name.as_str().into(),
+                    version: Some(model.version),
                     backends: backends(deployment, &model.name),
                     absent: absent(deployment, &model.name),
                     timeout: config.serving.request_timeout,
-                    max_request_bytes: config.serving.max_request_bytes,
+                    max_request_bytes: config.serving.max_request_bytes.min(taken),
                 };
                 models.insert(model.name.clone(), route);
             }

@@ -20,7 +20,7 @@ use super::process::Probe;
 use super::replica::{Life, Stop};
 use super::screen::Screen;
 use super::{LocalError, Options, routes, table, wanted};
-use crate::gateway::{self, Running, Table};
+use crate::gateway::{self, Limits, Running, Table};
 
 /// What is in flight gets so long to finish at the end, whatever the deployments allow their requests.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ pub(super) async fn run(options: &Options) -> Result<ExitCode, LocalError> {
     let address = std::net::SocketAddr::new(options.host, options.port);
     let listener = std::net::TcpListener::bind(address).map_err(|source| LocalError::Bind { address, source })?;
     let (publish, tables) = watch::channel(Arc::new(Table::default()));
-    let gateway = gateway::start(listener, tables).map_err(failed("cannot start the gateway"))?;
+    let gateway = gateway::start(listener, tables, Limits::default()).map_err(failed("cannot start the gateway"))?;
     let folder = tempfile::Builder::new().prefix("modelyard-local-").tempdir().map_err(failed("cannot make a folder"))?;
     let (sender, mut events) = mpsc::unbounded_channel();
     tokio::spawn(super::watch::watch(options.files.clone(), sender.clone()));
