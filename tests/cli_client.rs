@@ -235,6 +235,19 @@ fn limits_become_exit_codes_and_figures_a_page() {
 }
 
 #[test]
+fn a_limit_of_no_known_figure_is_refused_before_anything_is_sent() {
+    let fake = Fake::start();
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path());
+    let base = ["evaluate", "tiny", "--data", &data, "--labels", "animal", "--fail-under"];
+    let error = refusal(&fake, &[&base[..], &["accuracyy=0.5"]].concat());
+    assert!(error.starts_with("error: --fail-under accuracyy: no such figure of an evaluation; there are accuracy, "), "{error}");
+    let error = refusal(&fake, &[&base[..], &["r2=0.5", "--task", "classification"]].concat());
+    assert!(error.starts_with("error: --fail-under r2: no such figure of a classification"), "{error}");
+    assert_eq!(fake.requests.infers.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn an_undefined_figure_is_null_with_its_reason() {
     let fake = Fake::start();
     let folder = tempfile::tempdir().unwrap();
