@@ -7,6 +7,7 @@ mod client;
 #[path = "local/session.rs"]
 mod session;
 
+use std::io::BufRead;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -229,6 +230,44 @@ async fn several_deployments_share_the_port() {
     session.until("add to go", |event| event["event"] == "status" && one(event, "add").is_null());
     assert_eq!(get("/v2/models/plus").await.0, StatusCode::NOT_FOUND);
     assert_eq!(get("/v2/models/mnist").await.0, StatusCode::OK);
+}
+
+#[test]
+fn a_server_that_refuses_its_settings_is_quoted() {
+    // The server refuses it before it can write its last words.
+    let mut session = Session::with(&mnist(1, ""), &["--log-level", "a b=info,=warn"]);
+    let event = session.until("the failure", |event| condition(event, "mnist", "Ready")["reason"] == "InvalidSpec");
+    let message = condition(&event, "mnist", "Ready")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("exited with code 64: --log-level"), "{message}");
+}
+
+#[test]
+fn without_a_terminal_a_replicas_port_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("models.yaml"), mnist(1, "  replicas: 2")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_modelyard"))
+        .args(["local", "--direct", "--port", "0", "--server-bin"])
+        .arg(server())
+        .arg("-f")
+        .arg(folder.path().join("models.yaml"))
+        .env("TMPDIR", folder.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = Vec::new();
+    for line in std::io::BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        let ready = line.contains("2/2 replicas");
+        lines.push(line);
+        if ready {
+            kill(child.id(), Signal::INT);
+        }
+    }
+    child.wait().unwrap();
+    for replica in ["mnist/1", "mnist/2"] {
+        let told = lines.iter().filter(|line| line.starts_with(&format!("{replica} is http://"))).count();
+        assert_eq!(told, 1, "{lines:#?}");
+    }
 }
 
 #[test]

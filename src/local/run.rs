@@ -1,6 +1,6 @@
 //! The one task that owns everything, from the first look at the files to the last process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,7 +42,8 @@ pub(super) async fn run(options: &Options) -> Result<ExitCode, LocalError> {
     let url = format!("http://{}", gateway.address());
     screen.tell(&format!("serving on {url}; Ctrl-C drains and ends"), &json!({ "event": "listening", "url": url }));
     let starter = Processes { launcher, folder, probe: Probe::new(), screen, events: sender, next: 0 };
-    let mut local = Local { options, starter, url, publish, deployments: BTreeMap::new(), told: Value::Null };
+    let mut local =
+        Local { options, starter, url, publish, deployments: BTreeMap::new(), told: Value::Null, told_ports: BTreeSet::new() };
     local.notes(&wanted.notes);
     local.want(wanted.deployments);
     local.carry_on();
@@ -61,9 +62,12 @@ struct Local<'a> {
     starter: Processes,
     url: String,
     publish: watch::Sender<Arc<Table>>,
+    /// By name: `wanted` refuses two of one name.
     deployments: BTreeMap<String, Deployment>,
     /// What scripts were told of the deployments last.
     told: Value,
+    /// The lines of replicas' own ports that are told, where lines are.
+    told_ports: BTreeSet<String>,
 }
 
 impl Local<'_> {
@@ -102,12 +106,12 @@ impl Local<'_> {
     /// Takes over what the files ask for.
     fn want(&mut self, wanted: Vec<Resolved>) {
         for (key, deployment) in &mut self.deployments {
-            deployment.removed = wanted.iter().all(|one| key_of(one) != *key);
+            deployment.removed = wanted.iter().all(|one| one.name != *key);
         }
         for resolved in wanted {
-            match self.deployments.get_mut(&key_of(&resolved)) {
+            match self.deployments.get_mut(&resolved.name) {
                 Some(deployment) => deployment.resolved = resolved,
-                None => drop(self.deployments.insert(key_of(&resolved), Deployment::new(resolved))),
+                None => drop(self.deployments.insert(resolved.name.clone(), Deployment::new(resolved))),
             }
         }
     }
@@ -150,7 +154,10 @@ impl Local<'_> {
             changed.iter().filter_map(|key| self.deployments.get(key)).filter_map(|one| line(one, &self.url)).collect();
         if self.options.direct {
             let replicas = self.deployments.values().flat_map(|one| &one.slots);
-            words.extend(replicas.filter_map(|slot| Some(format!("{} is http://{}", slot.name, slot.backend.as_ref()?.address))));
+            let ports: BTreeSet<String> =
+                replicas.filter_map(|slot| Some(format!("{} is http://{}", slot.name, slot.backend.as_ref()?.address))).collect();
+            words.extend(ports.difference(&self.told_ports).cloned());
+            self.told_ports = ports;
         }
         if self.starter.screen.is_live() || self.options.output == super::Output::Json || !words.is_empty() {
             let lines = table::lines(self.deployments.values(), self.options.direct);
@@ -209,13 +216,6 @@ impl Local<'_> {
                 None => return,
             }
         }
-    }
-}
-
-fn key_of(resolved: &Resolved) -> String {
-    match &resolved.namespace {
-        Some(namespace) => format!("{namespace}/{}", resolved.name),
-        None => resolved.name.clone(),
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
     let mut wanted =
         Wanted { deployments: Vec::new(), notes: reading.notes.iter().map(manifest::Diagnostic::headline).collect() };
     let mut owners: HashMap<String, String> = HashMap::new();
+    let mut places: HashMap<String, String> = HashMap::new();
     let mut wrong = Vec::new();
     for manifest in &reading.manifests {
         let place = format!("{}:{}", manifest.file.display(), manifest.line);
@@ -40,6 +41,17 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
                 continue;
             }
         };
+        let namespace = resolved.namespace.as_deref().unwrap_or("default");
+        let here = format!("{place} (namespace {namespace})");
+        if let Some(other) = places.insert(resolved.name.clone(), here.clone()) {
+            wrong.push(format!(
+                "{here} and {other} both define ModelDeployment/{}: there are no namespaces here; give one another name, or serve \
+                 one file at a time",
+                resolved.name
+            ));
+            // Their models' names would clash too, for the same reason.
+            continue;
+        }
         for model in &resolved.config.models {
             let owner = format!("ModelDeployment/{} ({place})", resolved.name);
             if let Some(other) = owners.insert(model.name.clone(), owner.clone()) {
@@ -107,6 +119,23 @@ mod tests {
             wrong.contains("ModelDeployment/a (") && wrong.contains("ModelDeployment/b (") && wrong.contains("'x'"),
             "{wrong}"
         );
+    }
+
+    #[test]
+    fn one_name_in_two_namespaces_is_refused_with_both_places() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [("a.yaml", "blue", "one"), ("b.yaml", "green", "two")].map(|(file, namespace, model)| {
+            let yaml = document("a", &format!("  model: {{uri: \"file:m\", name: {model}}}"));
+            let yaml = yaml.replace("  name: a\n", &format!("  name: a\n  namespace: {namespace}\n"));
+            let path = dir.path().join(file);
+            std::fs::write(&path, format!("# first\n{yaml}")).unwrap();
+            path
+        });
+        let wrong = read(&files).unwrap_err();
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        for words in ["a.yaml:2 (namespace blue)", "b.yaml:2 (namespace green)", "ModelDeployment/a"] {
+            assert!(wrong[0].contains(words), "{words}: {}", wrong[0]);
+        }
     }
 
     #[test]
