@@ -9,13 +9,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use modelyard_core::resolve::Resolved;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::deployment::{Deployment, Revision, Slot, Starter};
 use super::events::{Event, News, Readiness};
+use super::folder::Folder;
 use super::launch::Launcher;
+use super::models::Models;
 use super::process::Probe;
 use super::replica::{Life, Stop};
 use super::screen::Screen;
@@ -34,16 +35,25 @@ pub(super) async fn run(options: &Options) -> Result<ExitCode, LocalError> {
     let listener = std::net::TcpListener::bind(address).map_err(|source| LocalError::Bind { address, source })?;
     let (publish, tables) = watch::channel(Arc::new(Table::default()));
     let gateway = gateway::start(listener, tables, Limits::default()).map_err(failed("cannot start the gateway"))?;
-    let folder = tempfile::Builder::new().prefix("modelyard-local-").tempdir().map_err(failed("cannot make a folder"))?;
+    let folder = Folder::new(&std::env::temp_dir()).map_err(failed("cannot make a folder"))?;
     let (sender, mut events) = mpsc::unbounded_channel();
-    tokio::spawn(super::watch::watch(options.files.clone(), sender.clone()));
+    let (models, taken) = watch::channel(wanted.models);
+    tokio::spawn(super::watch::watch(options.files.clone(), taken, sender.clone()));
 
     let screen = Screen::new(options.output);
     let url = format!("http://{}", gateway.address());
     screen.tell(&format!("serving on {url}; Ctrl-C drains and ends"), &json!({ "event": "listening", "url": url }));
     let starter = Processes { launcher, folder, probe: Probe::new(), screen, events: sender, next: 0 };
-    let mut local =
-        Local { options, starter, url, publish, deployments: BTreeMap::new(), told: Value::Null, told_ports: BTreeSet::new() };
+    let mut local = Local {
+        options,
+        starter,
+        url,
+        publish,
+        models,
+        deployments: BTreeMap::new(),
+        told: Value::Null,
+        told_ports: BTreeSet::new(),
+    };
     local.notes(&wanted.notes);
     local.want(wanted.deployments);
     local.carry_on();
@@ -62,6 +72,8 @@ struct Local<'a> {
     starter: Processes,
     url: String,
     publish: watch::Sender<Arc<Table>>,
+    /// The models' files as they were when the deployments were read.
+    models: watch::Sender<Models>,
     /// By name: `wanted` refuses two of one name.
     deployments: BTreeMap<String, Deployment>,
     /// What scripts were told of the deployments last.
@@ -79,6 +91,7 @@ impl Local<'_> {
                     let words = "the files have changed";
                     self.starter.screen.tell(words, &json!({ "event": "edited" }));
                     self.notes(&wanted.notes);
+                    self.models.send_replace(wanted.models);
                     self.want(wanted.deployments);
                 }
                 Err(wrong) => {
@@ -254,7 +267,7 @@ fn line(deployment: &Deployment, url: &str) -> Option<String> {
 /// Replicas as processes of this machine.
 struct Processes {
     launcher: Launcher,
-    folder: TempDir,
+    folder: Folder,
     probe: Probe,
     screen: Screen,
     events: mpsc::UnboundedSender<Event>,

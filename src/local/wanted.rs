@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use modelyard_core::api::{ModelDeployment, Resources};
 use modelyard_core::resolve::{Resolved, resolve};
 
+use super::models::Models;
 use crate::manifest::{self, Manifest};
 
 /// The deployments that the files ask for.
@@ -13,6 +14,8 @@ use crate::manifest::{self, Manifest};
 pub(super) struct Wanted {
     /// Resolved, with `file:` paths that hold from the working directory. Names tell them apart.
     pub(super) deployments: Vec<Resolved>,
+    /// What lies at their `file:` paths.
+    pub(super) models: Models,
     /// What was left out, and what only a cluster can honour.
     pub(super) notes: Vec<String>,
 }
@@ -26,15 +29,18 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
     if !reading.diagnostics.is_empty() {
         return Err(reading.diagnostics.iter().map(ToString::to_string).collect());
     }
-    let mut wanted =
-        Wanted { deployments: Vec::new(), notes: reading.notes.iter().map(manifest::Diagnostic::headline).collect() };
+    let mut wanted = Wanted {
+        deployments: Vec::new(),
+        models: Models::default(),
+        notes: reading.notes.iter().map(manifest::Diagnostic::headline).collect(),
+    };
     let mut owners: HashMap<String, String> = HashMap::new();
     let mut places: HashMap<String, String> = HashMap::new();
     let mut wrong = Vec::new();
     for manifest in &reading.manifests {
         let place = format!("{}:{}", manifest.file.display(), manifest.line);
         let deployment = manifest.anchored();
-        let resolved = match resolve(&deployment) {
+        let mut resolved = match resolve(&deployment) {
             Ok(resolved) => resolved,
             Err(invalid) => {
                 wrong.push(format!("{place}: {invalid}"));
@@ -62,6 +68,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
             }
         }
         wanted.notes.extend(of_clusters(manifest, &deployment).into_iter().map(|what| format!("{place}: {what}")));
+        wanted.models.stamp(&mut resolved);
         wanted.deployments.push(resolved);
     }
     if wrong.is_empty() && wanted.deployments.is_empty() {
@@ -109,6 +116,22 @@ mod tests {
         let found = wanted(&document("a", "  model: {uri: \"file:m.onnx\"}")).unwrap();
         let uri = &found.deployments[0].config.models[0].uri;
         assert!(uri.starts_with("file:/") && uri.ends_with("/m.onnx"), "{uri}");
+    }
+
+    #[test]
+    fn a_revision_is_of_the_models_bytes_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, model) = (dir.path().join("all.yaml"), dir.path().join("m.onnx"));
+        let revision = |replicas: u32, bytes: &str| {
+            std::fs::write(&file, document("a", &format!("  model: {{uri: \"file:m.onnx\"}}\n  replicas: {replicas}"))).unwrap();
+            if !bytes.is_empty() {
+                std::fs::write(&model, bytes).unwrap();
+            }
+            read(std::slice::from_ref(&file)).unwrap().deployments[0].revision.clone()
+        };
+        let (none, one, again, other) = (revision(1, ""), revision(1, "one"), revision(2, ""), revision(2, "other"));
+        assert_eq!(one, again);
+        assert!(none != one && one != other && one.len() == 10, "{none} {one} {other}");
     }
 
     #[test]
