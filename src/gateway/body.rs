@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,13 +13,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 
-use super::GRACE;
-use super::fault::{Fault, Kind, causes};
+use super::ended::{Ended, Fate};
+use super::fault::{Fault, Kind};
 use super::kept::{Budget, Kept};
 use super::pace::Pace;
-
-/// Bytes that are read of what is refused.
-const MAX_DRAINED: usize = 64 << 20;
 
 /// A client's body: what has been read of it, and what has not.
 pub(super) struct Inbound {
@@ -33,44 +30,8 @@ pub(super) struct Inbound {
     fate: Arc<Fate>,
 }
 
-/// How a body fared that was sent on, for whoever sees the request fail and might take it for the replica's failure.
-#[derive(Default)]
-struct Fate {
-    ended: OnceLock<Ended>,
-    /// What is left of one that was too large.
-    left: Mutex<Option<Incoming>>,
-}
-
 /// What is not read yet; whoever sends it on takes it away.
 type Rest = Arc<Mutex<Option<Incoming>>>;
-
-/// Why a body did not come to its end: always the client's doing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Ended {
-    #[error("the request's body was cut short, or is malformed: {0}")]
-    Cut(String),
-    #[error("the request's body is larger than the limit of {0} bytes (serving.maxRequestBytes)")]
-    TooLarge(u64),
-    #[error("the request's message did not come within {0:?}")]
-    Late(Duration),
-}
-
-impl From<hyper::Error> for Ended {
-    fn from(error: hyper::Error) -> Self {
-        Self::Cut(causes(&error))
-    }
-}
-
-impl From<Ended> for Fault {
-    fn from(ended: Ended) -> Self {
-        let kind = match ended {
-            Ended::Cut(_) => Kind::Cut,
-            Ended::TooLarge(_) => Kind::TooLarge,
-            Ended::Late(_) => Kind::Late,
-        };
-        Self::new(kind, ended.to_string())
-    }
-}
 
 impl Inbound {
     /// Nothing of it is read yet.
@@ -156,24 +117,12 @@ impl Inbound {
 
     /// Why it ended early, should it have, while it was sent on.
     pub(super) fn ended(&self) -> Option<Ended> {
-        self.fate.ended.get().cloned()
+        self.fate.ended()
     }
 
-    /// Reads and drops what is left of a body that was too large, for a while: its client would see the connection break while it
-    /// sends, and never read why.
+    /// As [`Fate::drain`].
     pub(super) async fn drain(&self) {
-        let Some(mut left) = self.fate.left.lock().take() else { return };
-        let reading = async {
-            let mut bytes = 0;
-            while let Some(Ok(frame)) = left.frame().await {
-                bytes += frame.data_ref().map_or(0, Bytes::len);
-                if bytes > MAX_DRAINED {
-                    break;
-                }
-            }
-        };
-        // One that goes on for longer is cut.
-        let _ = tokio::time::timeout(GRACE, reading).await;
+        self.fate.drain().await;
     }
 
     /// The body to send to a replica, from the start.
@@ -250,11 +199,8 @@ impl Body for Outbound {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Ended>>> {
         let polled = self.poll_piece(context).map(|polled| polled.map(|frame| frame.and_then(|frame| self.counted(frame))));
         if let Poll::Ready(Some(Err(ended))) = &polled {
-            // The first reason is the one.
-            let _ = self.fate.ended.set(ended.clone());
-            if let Ended::TooLarge(_) = ended {
-                *self.fate.left.lock() = self.flowing.take();
-            }
+            let fate = Arc::clone(&self.fate);
+            fate.end(ended, &mut self.flowing);
         }
         polled
     }

@@ -11,7 +11,8 @@ use modelyard_wire::proto::inference::RepositoryIndexRequest;
 use prost::Message;
 use tokio::time::Instant;
 
-use super::body::{Ended, Inbound};
+use super::body::Inbound;
+use super::ended::Ended;
 use super::fault::{Fault, Kind};
 use super::peek::{self, Look, MAX_PEEK};
 use super::relay::{Errand, route};

@@ -15,6 +15,7 @@ mod aggregate;
 mod ask;
 mod body;
 mod connection;
+mod ended;
 mod fault;
 mod front;
 mod grpc;

@@ -21,12 +21,13 @@ const STILL: Duration = Duration::from_millis(100);
 pub(super) async fn watch(files: Vec<PathBuf>, mut models: watch::Receiver<Models>, events: mpsc::UnboundedSender<Event>) {
     let from_input = files.iter().any(|file| file == Path::new("-"));
     let files: Vec<PathBuf> = files.into_iter().filter(|file| file != Path::new("-")).collect();
+    // Standard input cannot be read again, so a change of a model has nothing to be carried out with.
+    let watched = |models: &Models| if from_input { Models::default() } else { models.clone() };
     if from_input && files.is_empty() {
-        // Nothing can be read again, so a change of a model has nothing to be carried out with.
         return;
     }
     let (touched, mut touches) = mpsc::channel(1);
-    let mut taken = models.borrow_and_update().clone();
+    let mut taken = watched(&models.borrow_and_update());
     // Held for as long as this runs: it stops watching when dropped.
     let mut watcher = Some(watcher(&files, &taken, touched.clone()));
     let mut known = (fingerprint(&files), taken.clone());
@@ -38,7 +39,7 @@ pub(super) async fn watch(files: Vec<PathBuf>, mut models: watch::Receiver<Model
                     return;
                 }
                 // What was taken, not what is there now: that may be another thing again.
-                let new = models.borrow_and_update().clone();
+                let new = watched(&models.borrow_and_update());
                 if new.0.keys().ne(taken.0.keys()) {
                     // The old one first: the system grants only so many.
                     drop(watcher.take());
