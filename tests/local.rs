@@ -80,7 +80,7 @@ async fn an_edit_takes_over_without_one_failed_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_overwritten_in_place_takes_over_without_one_failed_request() {
+async fn a_model_overwritten_in_place_takes_over() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(model("add"), folder.path().join("m.onnx")).unwrap();
     let yaml = |replicas: u32| deployment("m", &format!("  model: {{uri: \"file:m.onnx\"}}\n  replicas: {replicas}"));

@@ -59,3 +59,41 @@ fn absent(deployment: &Deployment, model: &str) -> Absent {
     });
     failing.map_or(Absent::Starting, Absent::Failing)
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use modelyard_core::resolve::Resolved;
+
+    use super::super::deployment::Revision;
+    use super::*;
+
+    fn resolved(most: &str) -> Resolved {
+        let yaml = format!(
+            "apiVersion: modelyard.dev/v1alpha1\nkind: ModelDeployment\nmetadata: {{name: m}}\n\
+             spec: {{model: {{uri: 'file:m', version: 3}}, serving: {{maxRequestBytes: {most}}}}}\n"
+        );
+        crate::manifest::read_text(std::path::Path::new("m.yaml"), &yaml).manifests.remove(0).resolved
+    }
+
+    #[test]
+    fn while_two_revisions_serve_a_body_is_one_that_both_take() {
+        for (old, new) in [("1Mi", "2Mi"), ("2Mi", "1Mi")] {
+            let mut deployment = Deployment::new(resolved(new));
+            deployment.revisions.push(Revision {
+                name: "old".to_owned(),
+                version: Some(1),
+                created: Timestamp::UNIX_EPOCH,
+                wanted: 1,
+                served: true,
+                weight: 100,
+                config: resolved(old).config,
+            });
+            let table = table([&deployment].into_iter(), false);
+            assert_eq!((table.models["m"].max_request_bytes, table.models["m"].version), (1 << 20, Some(3)));
+            deployment.revisions[0].weight = 0;
+            let alone = super::table([&deployment].into_iter(), false).models["m"].max_request_bytes;
+            assert_eq!(alone, resolved(new).config.serving.max_request_bytes);
+        }
+    }
+}
