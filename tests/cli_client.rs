@@ -5,6 +5,8 @@
 
 #[path = "cli_client/fake.rs"]
 mod fake;
+#[path = "cli_client/tls.rs"]
+mod tls;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use std::sync::atomic::Ordering;
 
 use fake::Fake;
 use serde_json::{Value, json};
+use tls::Terminator;
 
 const PROTOCOLS: [&str; 4] = ["json", "binary", "grpc", "tfs"];
 
@@ -235,6 +238,19 @@ fn limits_become_exit_codes_and_figures_a_page() {
 }
 
 #[test]
+fn a_limit_of_no_known_figure_is_refused_before_anything_is_sent() {
+    let fake = Fake::start();
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path());
+    let base = ["evaluate", "tiny", "--data", &data, "--labels", "animal", "--fail-under"];
+    let error = refusal(&fake, &[&base[..], &["accuracyy=0.5"]].concat());
+    assert!(error.starts_with("error: --fail-under accuracyy: no such figure of an evaluation; there are accuracy, "), "{error}");
+    let error = refusal(&fake, &[&base[..], &["r2=0.5", "--task", "classification"]].concat());
+    assert!(error.starts_with("error: --fail-under r2: no such figure of a classification"), "{error}");
+    assert_eq!(fake.requests.infers.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn an_undefined_figure_is_null_with_its_reason() {
     let fake = Fake::start();
     let folder = tempfile::tempdir().unwrap();
@@ -334,4 +350,48 @@ fn a_served_model_is_inspected() {
     }
     let found = document(&fake, &["inspect", "--url", &fake.url(), "pixels", "-o", "json"]);
     assert_eq!((&found["metadata"]["name"], &found["config"]), (&json!("pixels"), &Value::Null));
+}
+
+#[test]
+fn https_is_spoken_where_the_certificate_is_trusted() {
+    let fake = Fake::start();
+    let front = Terminator::start(fake.address, &[b"h2", b"http/1.1"]);
+    let (url, folder) = (front.url("localhost"), tempfile::tempdir().unwrap());
+    let trusted = file(folder.path(), "ca.pem", &front.certificate);
+    let input = file(folder.path(), "in.json", "[[0, 1, 2, 0]]");
+    let predict = ["predict", "tiny", "--input", &input, "-o", "json", "--url", &url];
+    for protocol in PROTOCOLS {
+        stdout(&fake, &[&predict[..], &["--protocol", protocol, "--ca-file", &trusted]].concat());
+    }
+    let by_environment = modelyard(&fake, &predict).env("SSL_CERT_FILE", &trusted).output().unwrap();
+    assert!(by_environment.status.success(), "{}", String::from_utf8_lossy(&by_environment.stderr));
+    let data = dataset(folder.path());
+    let common = ["tiny", "--url", &url, "--ca-file", &trusted];
+    stdout(&fake, &[&["evaluate", "--data", &data, "--labels", "animal"][..], &common].concat());
+    stdout(&fake, &[&["bench", "-n", "8", "--warm-up", "0"][..], &common].concat());
+    assert!(stdout(&fake, &[&["inspect"][..], &common].concat()).contains(&format!("tiny at {url}")));
+    let saved = folder.path().join("request.json").display().to_string();
+    let command = stdout(&fake, &[&predict[..], &["--save-request", &saved, "--ca-file", &trusted]].concat());
+    assert!(command.contains(&format!("--cacert {trusted}")) && command.contains(&url), "{command}");
+
+    // Who is not trusted, is named otherwise, is no authority, or speaks no TLS, is refused with the reason.
+    let (other, none) = (front.url("127.0.0.1"), file(folder.path(), "none.pem", "nothing"));
+    let grpc = ["--protocol", "grpc"];
+    let [old, silent] = [&[&b"http/1.1"[..]][..], &[]].map(|offered| Terminator::start(fake.address, offered));
+    let (old_trusted, silent_trusted) =
+        (file(folder.path(), "old.pem", &old.certificate), file(folder.path(), "silent.pem", &silent.certificate));
+    let plain = format!("https://{}", fake.address);
+    for (url, more, words) in [
+        (&url, &[][..], "UnknownIssuer; --ca-file FILE, or SSL_CERT_FILE, names"),
+        (&other, &["--ca-file", &trusted], "not valid for name"),
+        (&url, &["--ca-file", &none], "none.pem: expected certificates in PEM, found none"),
+        (&url, &["--ca-file", "nowhere.pem"], "--ca-file nowhere.pem: "),
+        (&plain, &["--ca-file", &trusted], "does the server speak plain http?"),
+        (&fake.url(), &["--ca-file", &trusted], "is for https"),
+        (&old.url("localhost"), &[&grpc[..], &["--ca-file", &old_trusted]].concat(), "gRPC needs HTTP/2"),
+        (&silent.url("localhost"), &[&grpc[..], &["--ca-file", &silent_trusted]].concat(), "gRPC needs HTTP/2"),
+    ] {
+        let error = refusal(&fake, &[&["predict", "tiny", "--input", &input, "--url", url][..], more].concat());
+        assert!(error.contains(words), "{url} {more:?}: {error}");
+    }
 }

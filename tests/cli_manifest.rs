@@ -108,6 +108,26 @@ fn a_missing_file_is_a_fault_of_its_own() {
 }
 
 #[test]
+fn nothing_to_validate_is_a_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    let service = dir.path().join("service");
+    fs::create_dir(&service).unwrap();
+    fs::write(service.join("web.yaml"), "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n").unwrap();
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    for folder in ["empty", "service"] {
+        let output = modelyard(dir.path(), &["validate", folder], "");
+        assert_eq!(output.status.code(), Some(1), "{folder}");
+        let words = format!("error: {folder}: nothing to validate: expected a ModelDeployment, found none");
+        assert!(text(&output).contains(&words), "{}", text(&output));
+    }
+    let output = modelyard(dir.path(), &["validate", "empty", "-o", "json"], "");
+    let faults: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &faults[0]["file"]), (Some(1), &json!("empty")));
+    // Beside a deployment, documents of other kinds are only noted.
+    assert!(modelyard(dir.path(), &["validate", "service", "-"], GOOD).status.success());
+}
+
+#[test]
 fn two_files_with_one_name_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.yaml"), GOOD).unwrap();

@@ -17,7 +17,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use modelyard::gateway::{self, Absent, Backend, Route, Running, Table};
+use modelyard::gateway::{self, Absent, Backend, Limits, Route, Running, Table};
+use modelyard_wire::proto::inference::RepositoryIndexResponse;
+use modelyard_wire::proto::inference::repository_index_response::ModelIndex;
+use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -32,7 +35,14 @@ struct Front {
 
 fn route(backends: &[SocketAddr], absent: Absent) -> Route {
     let backends = backends.iter().map(|address| Arc::new(Backend::new(*address))).collect();
-    Route { deployment: "d".into(), backends, absent, timeout: Duration::from_secs(20), max_request_bytes: 64 << 20 }
+    Route {
+        deployment: "d".into(),
+        version: Some(1),
+        backends,
+        absent,
+        timeout: Duration::from_secs(20),
+        max_request_bytes: 64 << 20,
+    }
 }
 
 fn table(routes: &[(&str, Route)]) -> Arc<Table> {
@@ -40,8 +50,12 @@ fn table(routes: &[(&str, Route)]) -> Arc<Table> {
 }
 
 fn front(routes: &[(&str, Route)]) -> Front {
+    front_within(routes, Limits::default())
+}
+
+fn front_within(routes: &[(&str, Route)], limits: Limits) -> Front {
     let (tables, receiver) = watch::channel(table(routes));
-    let running = gateway::start(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), receiver).unwrap();
+    let running = gateway::start(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), receiver, limits).unwrap();
     Front { running, tables }
 }
 
@@ -366,6 +380,208 @@ async fn raw(front: &Front, request: &str) -> String {
     let mut answer = vec![0; 4096];
     let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut answer)).await.unwrap().unwrap();
     String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunked_body_over_the_limit_is_413_however_it_comes() {
+    let reading = replica(|request: Request<Incoming>| async move {
+        let read = request.into_body().collect().await;
+        Response::new(chunks(vec![if read.is_ok() { "read" } else { "cut" }]))
+    })
+    .await;
+    // The replica takes all: it is never sent so much that it has to refuse, which it might do while more is on its way.
+    let limited = Route { max_request_bytes: 100_000, ..route(&[reading], Absent::Starting) };
+    let front = front(&[("m", limited)]);
+    let chunked = async |pieces: usize| {
+        let pieces = (0..pieces).map(|_| Ok(Frame::data(Bytes::from(vec![7; 10_000]))));
+        let body: Chunks = StreamBody::new(Box::pin(futures_util::stream::iter(pieces.collect::<Vec<_>>())));
+        let request = Request::post(front.url("/v2/models/m/infer")).body(body).unwrap();
+        let client: Client<_, Chunks> = Client::builder(TokioExecutor::new()).build_http();
+        let response = client.request(request).await.unwrap();
+        (response.status(), String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    };
+    assert_eq!(chunked(10).await, (StatusCode::OK, "read".to_owned()));
+    for pieces in [11, 12, 40] {
+        let (status, words) = chunked(pieces).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{pieces} pieces: {words}");
+    }
+}
+
+#[tokio::test]
+async fn past_the_budget_a_request_is_served_and_not_repeated() {
+    let count = Arc::<AtomicUsize>::default();
+    let dying = [hanging_up(Arc::clone(&count)).await, hanging_up(Arc::clone(&count)).await];
+    for (kept_bytes, sent) in [(1, 2), (0, 1)] {
+        count.store(0, Ordering::SeqCst);
+        let front = front_within(&[("m", route(&dying, Absent::Starting))], Limits { kept_bytes, ..Limits::default() });
+        let (status, _) = post(&front.url("/v2/models/m/infer"), "{}").await;
+        assert_eq!((status, count.load(Ordering::SeqCst)), (StatusCode::BAD_GATEWAY, sent), "{kept_bytes} bytes are kept");
+    }
+    let good = replica(|request: Request<Incoming>| async move {
+        let length = request.into_body().collect().await.unwrap().to_bytes().len();
+        Response::new(chunks(vec![if length == 2 { "good" } else { "bad" }]))
+    })
+    .await;
+    let front = front_within(&[("m", route(&[good], Absent::Starting))], Limits { kept_bytes: 0, ..Limits::default() });
+    assert_eq!(post(&front.url("/v2/models/m/infer"), "{}").await, (StatusCode::OK, "good".to_owned()));
+    // A list has to be asked of several, so its body must be kept.
+    let (status, words) = post(&front.url("/v2/repository/index"), "{}").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{words}");
+}
+
+#[tokio::test]
+async fn a_grpc_client_that_stops_within_a_message_is_let_go() {
+    let reading = replica(|request: Request<Incoming>| async move {
+        let _ = request.into_body().collect().await;
+        Response::new(chunks(vec![]))
+    })
+    .await;
+    let hasty = Route { timeout: Duration::from_millis(200), ..route(&[reading], Absent::Starting) };
+    let front = front(&[("m", hasty)]);
+    let client: Client<_, Chunks> = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let whole = frame(&[0x12, 50]);
+    for (method, sent) in [
+        // Before the model's name, after it, and after a whole message of a stream.
+        ("ModelInfer", whole.slice(..6)),
+        ("ModelInfer", Bytes::from_static(&[0, 0, 0, 0, 60, 0x0a, 1, b'm', 0x12])),
+        ("ModelStreamInfer", Bytes::from_static(&[0, 0, 0, 0, 60, 0x0a, 1, b'm', 0x12])),
+        ("ModelStreamInfer", [frame(b""), whole.slice(..6)].concat().into()),
+        ("RepositoryIndex", whole.slice(..3)),
+        ("NoSuchMethod", whole.slice(..3)),
+    ] {
+        let silent = futures_util::stream::StreamExt::chain(
+            futures_util::stream::iter([Ok(Frame::data(sent))]),
+            futures_util::stream::pending(),
+        );
+        let body: Chunks = StreamBody::new(Box::pin(silent));
+        let request = Request::post(front.url(&format!("/inference.GRPCInferenceService/{method}")))
+            .header("content-type", "application/grpc")
+            .body(body)
+            .unwrap();
+        // Well before the grace that a relayed call has.
+        let response = tokio::time::timeout(Duration::from_secs(4), client.request(request)).await.expect(method).unwrap();
+        assert_eq!(response.headers()["grpc-status"], "4", "{method}: {response:?}");
+    }
+}
+
+/// A replica that lists these models, as far as the lists' paths go.
+async fn listing(index: &'static str, models: &'static str) -> SocketAddr {
+    replica(move |request: Request<Incoming>| async move {
+        let list = match request.uri().path() {
+            "/v2/repository/index" => index,
+            "/inference.GRPCInferenceService/RepositoryIndex" => {
+                let models = vec![ModelIndex { name: "a".to_owned(), state: "READY".to_owned(), ..ModelIndex::default() }];
+                let message = RepositoryIndexResponse { models }.encode_to_vec();
+                let head = [&[0][..], &u32::try_from(message.len()).unwrap().to_be_bytes()].concat();
+                let trailers = http::HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
+                let frames = [Ok(Frame::data([head, message].concat().into())), Ok(Frame::trailers(trailers))];
+                return Response::new(StreamBody::new(Box::pin(futures_util::stream::iter(frames)) as _));
+            }
+            "/" => {
+                r#"{"models": [{"name": "a", "inputs": [{"name": "<x>", "datatype": "FP32", "shape": [1]}], "try": "curl 'a'"}]}"#
+            }
+            _ => models,
+        };
+        Response::new(chunks(vec![list]))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn lists_name_what_does_not_answer_and_say_why() {
+    let good = listing(r#"[{"name": "a", "version": "1", "state": "READY"}]"#, r#"{"models": ["a"]}"#).await;
+    let hanging = replica(|_| std::future::pending::<Response<Chunks>>()).await;
+    let of = |deployment: &str, route: Route| Route { deployment: deployment.into(), ..route };
+    let routes = [
+        ("a", of("good", route(&[good], Absent::Starting))),
+        ("b", of("bad", route(&[], Absent::Failing("no such file".to_owned())))),
+        ("h", of("hung", route(&[hanging], Absent::Starting))),
+        ("s", of("new", route(&[], Absent::Starting))),
+        ("z", of("none", route(&[], Absent::Zero))),
+    ];
+    let front = front_within(&routes, Limits { part: Duration::from_millis(300), ..Limits::default() });
+    let begun = Instant::now();
+    let get = async |path: &str| {
+        let request = Request::get(front.url(path)).header("accept", "text/html").body(Full::default()).unwrap();
+        let response = client().request(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        (head, String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    };
+    let (status, index) = post(&front.url("/v2/repository/index"), "{}").await;
+    let hung = "a replica was asked: it did not answer within 300ms";
+    let unavailable = serde_json::json!([
+        {"name": "b", "version": "1", "state": "UNAVAILABLE", "reason": "no such file"},
+        {"name": "h", "version": "1", "state": "UNAVAILABLE", "reason": hung},
+        {"name": "s", "version": "1", "state": "LOADING"},
+        {"name": "z", "version": "1", "state": "UNAVAILABLE", "reason": "it has no replicas (replicas: 0)"},
+    ]);
+    let mut all = vec![serde_json::json!({"name": "a", "version": "1", "state": "READY"})];
+    all.extend(unavailable.as_array().unwrap().clone());
+    assert_eq!((status, serde_json::from_str::<Vec<serde_json::Value>>(&index).unwrap()), (StatusCode::OK, all.clone()));
+    let (_, ready) = post(&front.url("/v2/repository/index"), r#"{"ready": true}"#).await;
+    assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&ready).unwrap(), all[..1]);
+    for path in ["/v2/models", "/v1/models"] {
+        let (head, body) = get(path).await;
+        let list: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(list, serde_json::json!({"models": ["a", "b", "h", "s", "z"], "unavailable": unavailable}), "{path}");
+        assert_eq!(head.headers["x-modelyard-missing"], "hung: it did not answer within 300ms");
+    }
+
+    let (head, page) = get("/").await;
+    assert_eq!(head.headers["content-type"], "text/html; charset=utf-8");
+    for words in [
+        "<h3>a <small>version 1, deployment good, 1 replica</small> <span class=\"state READY\">",
+        "<code>&lt;x&gt;</code></td><td>FP32</td><td>[1]",
+        "curl &#39;a&#39;",
+        "<h3>b <small>version 1, deployment bad, 0 replicas</small> <span class=\"state UNAVAILABLE\">UNAVAILABLE</span></h3><p>no such file</p>",
+        &format!("<pre>curl http://{}/v2/models/h</pre>", front.running.address()),
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let tools = client().request(Request::get(front.url("/")).body(Full::default()).unwrap()).await.unwrap();
+    assert_eq!(tools.headers()["content-type"], "application/json");
+
+    let call: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    for (sent, expected) in [(&[0, 0, 0, 0, 0][..], &["a", "b", "h", "s", "z"][..]), (&[0, 0, 0, 0, 2, 0x10, 1], &["a"])] {
+        let request = Request::post(front.url("/inference.GRPCInferenceService/RepositoryIndex"))
+            .header("content-type", "application/grpc")
+            .body(Full::new(Bytes::copy_from_slice(sent)))
+            .unwrap();
+        let body = call.request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        let models = RepositoryIndexResponse::decode(&body[5..]).unwrap().models;
+        assert_eq!(models.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), expected);
+        assert!(expected.len() < 5 || models[1].reason == "no such file", "{models:?}");
+    }
+    // One after another, six answers that each wait for the one that hangs.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn lists_are_given_while_nothing_answers() {
+    let front = front(&[("b", route(&[], Absent::Failing("no such file".to_owned())))]);
+    let (status, index) = post(&front.url("/v2/repository/index"), "").await;
+    let entry = serde_json::json!([{"name": "b", "version": "1", "state": "UNAVAILABLE", "reason": "no such file"}]);
+    assert_eq!((status, serde_json::from_str::<serde_json::Value>(&index).unwrap()), (StatusCode::OK, entry));
+    let get =
+        async |path: &str| client().request(Request::get(front.url(path)).body(Full::default()).unwrap()).await.unwrap().status();
+    assert_eq!(get("/v1/models").await, StatusCode::OK);
+    assert_eq!(get("/v2/repository/index").await, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(get("/openapi.json").await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn counts_come_from_those_that_answer() {
+    let counting = replica(|_| async {
+        Response::new(chunks(vec![r#"{"model_stats": [{"name": "m", "version": "1", "inference_count": 3}]}"#]))
+    })
+    .await;
+    let hanging = replica(|_| std::future::pending::<Response<Chunks>>()).await;
+    let routes = [("m", route(&[counting, hanging, counting], Absent::Starting))];
+    let front = front_within(&routes, Limits { part: Duration::from_millis(300), ..Limits::default() });
+    let response = client().request(Request::get(front.url("/v2/models/m/stats")).body(Full::default()).unwrap()).await.unwrap();
+    assert_eq!(response.headers()["x-modelyard-missing"], "d: it did not answer within 300ms");
+    let counts: serde_json::Value = serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
+    assert_eq!(counts["model_stats"][0]["inference_count"], 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

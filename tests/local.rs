@@ -7,6 +7,7 @@ mod client;
 #[path = "local/session.rs"]
 mod session;
 
+use std::io::BufRead;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,40 @@ async fn an_edit_takes_over_without_one_failed_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_model_overwritten_in_place_takes_over() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(model("add"), folder.path().join("m.onnx")).unwrap();
+    let yaml = |replicas: u32| deployment("m", &format!("  model: {{uri: \"file:m.onnx\"}}\n  replicas: {replicas}"));
+    std::fs::write(folder.path().join("models.yaml"), yaml(1)).unwrap();
+    let files = folder.path().join("models.yaml");
+    let mut session = Session::launch(folder, &files, &[]);
+    let first = one(&session.until_ready("m"), "m")["revision"].clone();
+    let inputs = async |session: &Session| {
+        ask(Method::GET, &format!("{}/v2/models/m", session.url), &Value::Null).await.unwrap().1["inputs"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    let adding = inputs(&session).await;
+    // What is no model leaves the revision as it is serving; what is one takes over.
+    for (source, good) in [("not_onnx", false), ("identity_fp32", true)] {
+        std::fs::copy(model(source), session.folder.path().join("m.onnx")).unwrap();
+        let event = session.until("the new revision", |event| {
+            let (ready, up) = (condition(event, "m", "Ready"), condition(event, "m", "UpToDate"));
+            one(event, "m")["revision"] != first && if good { ready["status"] == "True" } else { up["reason"] == "ModelInvalid" }
+        });
+        assert_eq!(condition(&event, "m", "Serving")["status"], "True", "{event:#}");
+        assert_eq!(inputs(&session).await, if good { 1 } else { adding });
+    }
+    assert_ne!(adding, 1);
+    // A change of replicas alone makes none.
+    let second = one(&session.last, "m")["revision"].clone();
+    session.edit(&yaml(2));
+    let scaled = session.until("two replicas", |event| one(event, "m")["status"]["readyOfWanted"] == "2/2");
+    assert_eq!(one(&scaled, "m")["revision"], second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_edit_leaves_the_old_revision_serving_and_says_why() {
     let mut session = Session::start(&mnist(1, ""));
     session.until_ready("mnist");
@@ -142,6 +177,18 @@ fn a_killed_parent_leaves_no_server() {
         assert!(begun.elapsed() < Duration::from_secs(10), "servers outlive their parent");
         std::thread::yield_now();
     }
+    // Its folder is there still; the next start in the same place removes it, and has its own.
+    let folders = |parent: &std::path::Path| {
+        let names = std::fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("modelyard-local-")).collect::<Vec<_>>()
+    };
+    let left = folders(session.folder.path());
+    assert_eq!(left.len(), 1, "{left:?}");
+    let files = session.folder.path().join("models.yaml");
+    let parent = std::mem::replace(&mut session.folder, tempfile::tempdir().unwrap());
+    let next = Session::launch(parent, &files, &[]);
+    let now = folders(next.folder.path());
+    assert!(now.len() == 1 && now != left, "{now:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,6 +276,44 @@ async fn several_deployments_share_the_port() {
     session.until("add to go", |event| event["event"] == "status" && one(event, "add").is_null());
     assert_eq!(get("/v2/models/plus").await.0, StatusCode::NOT_FOUND);
     assert_eq!(get("/v2/models/mnist").await.0, StatusCode::OK);
+}
+
+#[test]
+fn a_server_that_refuses_its_settings_is_quoted() {
+    // The server refuses it before it can write its last words.
+    let mut session = Session::with(&mnist(1, ""), &["--log-level", "a b=info,=warn"]);
+    let event = session.until("the failure", |event| condition(event, "mnist", "Ready")["reason"] == "InvalidSpec");
+    let message = condition(&event, "mnist", "Ready")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("exited with code 64: --log-level"), "{message}");
+}
+
+#[test]
+fn without_a_terminal_a_replicas_port_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("models.yaml"), mnist(1, "  replicas: 2")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_modelyard"))
+        .args(["local", "--direct", "--port", "0", "--server-bin"])
+        .arg(server())
+        .arg("-f")
+        .arg(folder.path().join("models.yaml"))
+        .env("TMPDIR", folder.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = Vec::new();
+    for line in std::io::BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        let ready = line.contains("2/2 replicas");
+        lines.push(line);
+        if ready {
+            kill(child.id(), Signal::INT);
+        }
+    }
+    child.wait().unwrap();
+    for replica in ["mnist/1", "mnist/2"] {
+        let told = lines.iter().filter(|line| line.starts_with(&format!("{replica} is http://"))).count();
+        assert_eq!(told, 1, "{lines:#?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Which model behind which server: the arguments that every command about a served model shares.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client::{ClientError, ModelName, Protocol, Session, Target};
@@ -12,7 +13,11 @@ pub struct Served {
 
     /// The server's address
     #[arg(long, short, env = "MODELYARD_URL", default_value = "http://127.0.0.1:8080", value_name = "URL", value_parser = parse_url)]
-    pub url: Target,
+    url: Target,
+
+    /// Of https: trust the certificates of this PEM file, not the system's (SSL_CERT_FILE does so too)
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 
     /// A version other than the one the server prefers
     #[arg(long, value_name = "VERSION")]
@@ -46,9 +51,17 @@ impl Served {
         ModelName { name: self.model.clone(), version: self.model_version.clone() }
     }
 
+    /// The server.
+    pub(super) fn target(&self) -> Result<Target, ClientError> {
+        match &self.ca_file {
+            Some(file) => self.url.clone().trusting(file),
+            None => Ok(self.url.clone()),
+        }
+    }
+
     /// A connection to it.
     pub(super) async fn open(&self) -> Result<Session, ClientError> {
-        Session::open(&self.url, self.protocol, &self.name(), self.timeout).await
+        Session::open(&self.target()?, self.protocol, &self.name(), self.timeout).await
     }
 }
 

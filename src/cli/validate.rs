@@ -4,11 +4,12 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::manifest::{self, Reading};
+use crate::manifest::{self, Diagnostic, Reading};
 
 /// Check YAML files offline: schema, defaults and every rule that the API server would apply
 ///
-/// Prints every fault with its file, line and column, and exits 1 if there is any. Documents of other kinds are skipped with a note.
+/// Prints every fault with its file, line and column, and exits 1 if there is any, or nothing to check. Documents of other
+/// kinds are skipped with a note.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Files, folders with .yaml, .yml and .json files, or - for standard input
@@ -34,12 +35,30 @@ impl Arguments {
     /// # Errors
     /// Standard output cannot be written.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let reading = manifest::read(&self.files);
+        let mut reading = manifest::read(&self.files);
+        if reading.manifests.is_empty() && reading.diagnostics.is_empty() {
+            reading.diagnostics.push(self.nothing());
+        }
         match self.output {
             Format::Text => super::stdout::print(&text(&reading)?)?,
             Format::Json => super::stdout::print(&format!("{}\n", serde_json::to_string_pretty(&reading.diagnostics)?))?,
         }
         Ok(if reading.diagnostics.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl Arguments {
+    /// Nothing to validate is a mistyped path more often than it is meant, and a gate that checks nothing must not be green.
+    fn nothing(&self) -> Diagnostic {
+        let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
+        Diagnostic {
+            file: files.join(", "),
+            position: None,
+            object: None,
+            path: String::new(),
+            message: "nothing to validate: expected a ModelDeployment, found none".to_owned(),
+            source: None,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! One kept connection: HTTP/1.1 with keep-alive, or HTTP/2 without TLS (which gRPC needs). Opened when first needed, and again
+//! One kept connection, with TLS or without: HTTP/1.1 with keep-alive, or HTTP/2 (which gRPC needs). Opened when first needed, and again
 //! after it broke.
 
 use std::time::Duration;
@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::{ClientError, Target};
@@ -62,7 +63,7 @@ pub struct Connection {
 pub enum Version {
     /// HTTP/1.1.
     One,
-    /// HTTP/2 with prior knowledge.
+    /// HTTP/2: with prior knowledge, or over TLS by ALPN.
     Two,
 }
 
@@ -156,6 +157,13 @@ impl Connection {
         let unreachable = |source| ClientError::Unreachable { url: self.target.url(), source };
         let stream = TcpStream::connect(self.target.authority.as_str()).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
+        match &self.target.tls {
+            None => self.speak(stream).await,
+            Some(tls) => self.speak(tls.open(stream, &self.target, self.version).await?).await,
+        }
+    }
+
+    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Sender, ClientError> {
         let stream = TokioIo::new(stream);
         Ok(match self.version {
             Version::One => {

@@ -23,6 +23,14 @@ pub enum ClientError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is no TLS connection with it.
+    #[error("no TLS connection with {url}: {why}")]
+    Tls {
+        /// The server's URL.
+        url: String,
+        /// What went wrong.
+        why: String,
+    },
     /// The answer took too long.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -60,6 +68,7 @@ impl ClientError {
         match self {
             Self::Refused { status, .. } => status.clone(),
             Self::Unreachable { .. } => "connect".to_owned(),
+            Self::Tls { .. } => "tls".to_owned(),
             Self::Timeout(_) => "timeout".to_owned(),
             Self::Broken(_) => "broken".to_owned(),
             Self::UnknownModel { .. } => "unknown model".to_owned(),

@@ -10,6 +10,7 @@ mod protocol;
 mod session;
 mod target;
 mod tfs;
+mod tls;
 
 pub use connection::{Connection, Prepared, Reply, Template, Version};
 pub use error::ClientError;

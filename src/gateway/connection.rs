@@ -17,10 +17,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::body::{Inbound, Reply};
+use super::body::Inbound;
+use super::kept::Budget;
 use super::relay::Clients;
+use super::reply::Reply;
 use super::table::Table;
-use super::{Gateway, MAX_PARKED, Peer, grpc, headers};
+use super::{Gateway, Limits, MAX_PARKED, Peer, grpc, headers};
 
 /// Open connections at most; past it new ones wait in the system's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -56,16 +58,19 @@ struct Plane {
     table: watch::Receiver<Arc<Table>>,
     closing: watch::Receiver<bool>,
     parked: Arc<Semaphore>,
+    kept: Arc<Budget>,
+    limits: Limits,
     builder: auto::Builder<TokioExecutor>,
 }
 
 /// Binds nothing, spawns threads: returns as soon as they are there.
-pub(super) fn start(listener: std::net::TcpListener, table: watch::Receiver<Arc<Table>>) -> io::Result<Running> {
+pub(super) fn start(listener: std::net::TcpListener, table: watch::Receiver<Arc<Table>>, limits: Limits) -> io::Result<Running> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let (close, closing) = watch::channel(false);
     let (holder, finished) = mpsc::channel(1);
-    let plane = Arc::new(Plane { table, closing, parked: Arc::new(Semaphore::new(MAX_PARKED)), builder: builder() });
+    let (parked, kept) = (Arc::new(Semaphore::new(MAX_PARKED)), Arc::new(Budget::new(limits.kept_bytes)));
+    let plane = Arc::new(Plane { table, closing, parked, kept, limits, builder: builder() });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut reactors = Vec::new();
     for _ in 0..(cores / 2).clamp(1, MAX_REACTORS) {
@@ -96,7 +101,13 @@ fn reactor(plane: Arc<Plane>) -> io::Result<Reactor> {
     let runtime: Runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new().name("gateway".to_owned()).spawn(move || runtime.block_on(std::future::pending::<()>()))?;
-    let gateway = Gateway { table: plane.table.clone(), clients: Clients::new(), parked: Arc::clone(&plane.parked) };
+    let gateway = Gateway {
+        table: plane.table.clone(),
+        clients: Clients::new(),
+        parked: Arc::clone(&plane.parked),
+        kept: Arc::clone(&plane.kept),
+        limits: plane.limits,
+    };
     Ok(Reactor { handle, gateway: Arc::new(gateway), plane })
 }
 
@@ -162,7 +173,7 @@ async fn serve(stream: std::net::TcpStream, peer: Peer, reactor: Reactor) {
 impl Gateway {
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Reply> {
         let (mut parts, body) = request.into_parts();
-        let body = Inbound::new(body);
+        let body = Inbound::new(body, &self.kept);
         headers::onward(&mut parts.headers, &parts.uri, peer.0.ip());
         if grpc::is_grpc(&parts.headers) {
             return self.grpc(parts, body).await.unwrap_or_else(|fault| fault.grpc());

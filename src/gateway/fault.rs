@@ -4,7 +4,7 @@ use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-use super::body::Reply;
+use super::reply::Reply;
 
 /// Why a request was not passed on, or not answered.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,4 +88,15 @@ pub(super) fn json(value: &serde_json::Value) -> Response<Reply> {
     let mut response = Response::new(Reply::whole(value.to_string().into()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// An error and what caused it, on one line.
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }

@@ -1,16 +1,26 @@
 //! gRPC: calls of any service, each routed by the name of the model in its first message.
 
+use std::future::Future;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Response};
+use modelyard_wire::proto::inference::RepositoryIndexRequest;
+use prost::Message;
+use tokio::time::Instant;
 
-use super::body::{Inbound, Reply};
+use super::body::Inbound;
+use super::ended::Ended;
 use super::fault::{Fault, Kind};
 use super::peek::{self, Look, MAX_PEEK};
-use super::relay::Errand;
-use super::rest::cut;
-use super::{Gateway, REPLAYABLE_BYTES};
+use super::relay::{Errand, route};
+use super::reply::Reply;
+use super::{DEFAULT_LIMIT, Gateway, REPLAYABLE_BYTES};
+
+/// Bytes before a message: whether it is compressed, and its length.
+pub(super) const HEAD: usize = 5;
 
 /// Whether a request is gRPC's.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
@@ -70,22 +80,27 @@ fn call(path: &str) -> Call {
 impl Gateway {
     /// Answers one call.
     pub(super) async fn grpc(&self, parts: Parts, mut body: Inbound) -> Result<Response<Reply>, Fault> {
+        let received = Instant::now();
+        // Whose it is, and so how long it may take, is known only once its first message is.
+        let longest = self.table().models.values().map(|route| route.timeout).max().unwrap_or(DEFAULT_LIMIT);
+        let any = (received + longest, longest);
         match call(parts.uri.path()) {
             Call::Live => Ok(flag(true)),
             Call::Ready => Ok(flag(self.table().is_ready())),
             Call::Any => {
+                body.pace(longest);
                 let errand = Errand { model: None, waits: false, repeatable: false, bounded: false, http2: true };
                 self.relay(&errand, parts, body).await
             }
             Call::All => {
-                self.gather(&mut body).await?;
-                self.joined(&parts, &body).await
+                in_time(any, body.gather(REPLAYABLE_BYTES)).await??;
+                self.joined(true, &parts, &body).await
             }
             Call::NamedOrAll(path) => {
-                let name = self.model(path, &parts, &mut body).await?;
-                self.gather(&mut body).await?;
+                let name = in_time(any, model(path, &parts, &mut body)).await??;
+                in_time(any, body.gather(REPLAYABLE_BYTES)).await??;
                 match name.filter(|name| !name.is_empty()) {
-                    None => self.joined(&parts, &body).await,
+                    None => self.joined(false, &parts, &body).await,
                     Some(name) => {
                         let errand = Errand { model: Some(&name), waits: false, repeatable: true, bounded: true, http2: true };
                         self.relay(&errand, parts, body).await
@@ -93,57 +108,62 @@ impl Gateway {
                 }
             }
             Call::Named { path, waits, repeatable, streams } => {
-                let name = self.model(path, &parts, &mut body).await?;
+                let name = in_time(any, model(path, &parts, &mut body)).await??;
                 let Some(name) = name.filter(|name| !name.is_empty()) else {
                     return Err(Fault::new(Kind::Invalid, "the message names no model"));
                 };
-                if !streams {
-                    self.gather(&mut body).await?;
+                let within = route(&self.table(), &name)?.timeout;
+                if streams {
+                    body.pace(within);
+                } else {
+                    in_time((received + within, within), body.gather(REPLAYABLE_BYTES)).await??;
                 }
                 let errand = Errand { model: Some(&name), waits, repeatable, bounded: !streams, http2: true };
                 self.relay(&errand, parts, body).await
             }
         }
     }
+}
 
-    /// The model that the first message names; reads no more of it than that takes.
-    async fn model(&self, path: &[u64], parts: &Parts, body: &mut Inbound) -> Result<Option<String>, Fault> {
-        let gzip = parts.headers.get("grpc-encoding").is_some_and(|value| value == "gzip");
-        let mut seen: Vec<u8> = Vec::new();
-        loop {
-            let Some(piece) = body.read_on().await.map_err(cut)? else {
-                return Err(Fault::new(Kind::Invalid, "the call ends before its first message does"));
-            };
-            let looked = if seen.is_empty() { peek::look(&piece, path, gzip) } else { Look::More };
-            let looked = match looked {
-                Look::More => {
-                    seen.extend_from_slice(&piece);
-                    peek::look(&seen, path, gzip)
-                }
-                looked => looked,
-            };
-            match looked {
-                Look::Found(name) => return Ok(Some(name)),
-                Look::Missing => return Ok(None),
-                Look::Malformed(why) => return Err(Fault::new(Kind::Invalid, why)),
-                Look::More if seen.len() > MAX_PEEK => {
-                    let message = format!("expected the model's name within the first {MAX_PEEK} bytes of the message");
-                    return Err(Fault::new(Kind::Invalid, message));
-                }
-                Look::More => {}
+/// The model that the first message names; reads no more of it than that takes.
+async fn model(path: &[u64], parts: &Parts, body: &mut Inbound) -> Result<Option<String>, Fault> {
+    let gzip = parts.headers.get("grpc-encoding").is_some_and(|value| value == "gzip");
+    let mut seen: Vec<u8> = Vec::new();
+    loop {
+        let Some(piece) = body.read_on().await? else {
+            return Err(Fault::new(Kind::Invalid, "the call ends before its first message does"));
+        };
+        let looked = if seen.is_empty() { peek::look(&piece, path, gzip) } else { Look::More };
+        let looked = match looked {
+            Look::More => {
+                seen.extend_from_slice(&piece);
+                peek::look(&seen, path, gzip)
             }
+            looked => looked,
+        };
+        match looked {
+            Look::Found(name) => return Ok(Some(name)),
+            Look::Missing => return Ok(None),
+            Look::Malformed(why) => return Err(Fault::new(Kind::Invalid, why)),
+            Look::More if seen.len() > MAX_PEEK => {
+                let message = format!("expected the model's name within the first {MAX_PEEK} bytes of the message");
+                return Err(Fault::new(Kind::Invalid, message));
+            }
+            Look::More => {}
         }
     }
+}
 
-    /// Reads the rest of a short call of one message, so that it can be sent again.
-    async fn gather(&self, body: &mut Inbound) -> Result<(), Fault> {
-        while body.gathered() <= REPLAYABLE_BYTES {
-            if body.read_on().await.map_err(cut)?.is_none() {
-                break;
-            }
-        }
-        Ok(())
-    }
+/// What comes of a read, as long as it does by then.
+async fn in_time<T>((until, within): (Instant, Duration), reading: impl Future<Output = T>) -> Result<T, Fault> {
+    tokio::time::timeout_at(until, reading).await.map_err(|_| Ended::Late(within).into())
+}
+
+/// Whether a request for the index is for models that are ready alone.
+pub(super) fn is_for_ready(framed: &[u8]) -> bool {
+    // One that is compressed, or no such message, its replicas have read, or refused.
+    let message = framed.get(HEAD..).unwrap_or_default();
+    RepositoryIndexRequest::decode(message).is_ok_and(|asked| asked.ready)
 }
 
 /// A message whose field 1 is a flag: protobuf leaves out a false one.

@@ -9,17 +9,27 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+mod absent;
+mod accept;
 mod aggregate;
+mod ask;
 mod body;
 mod connection;
+mod ended;
 mod fault;
+mod front;
 mod grpc;
 mod headers;
+mod kept;
+mod pace;
+mod page;
 mod peek;
 mod pick;
 mod relay;
+mod reply;
 mod rest;
 mod route;
+mod sums;
 mod table;
 
 pub use connection::Running;
@@ -43,14 +53,31 @@ struct Gateway {
     table: watch::Receiver<Arc<Table>>,
     clients: relay::Clients,
     parked: Arc<tokio::sync::Semaphore>,
+    kept: Arc<kept::Budget>,
+    limits: Limits,
+}
+
+/// What a gateway allows itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of all requests' bodies that are kept so that they can be sent again; past it a request is not repeated.
+    pub kept_bytes: u64,
+    /// How long one replica may take for its part of an answer that is put together from several.
+    pub part: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { kept_bytes: 64 << 20, part: Duration::from_secs(3) }
+    }
 }
 
 /// Starts the gateway on a bound listener. It serves on threads of its own until [`Running::stop`].
 ///
 /// # Errors
 /// When the system refuses a thread or the socket.
-pub fn start(listener: std::net::TcpListener, table: watch::Receiver<Arc<Table>>) -> std::io::Result<Running> {
-    connection::start(listener, table)
+pub fn start(listener: std::net::TcpListener, table: watch::Receiver<Arc<Table>>, limits: Limits) -> std::io::Result<Running> {
+    connection::start(listener, table, limits)
 }
 
 /// A request's way here.

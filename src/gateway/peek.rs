@@ -1,5 +1,7 @@
 //! The name of the model in the first bytes of a gRPC message: protobuf is read just far enough to find one field.
 
+use super::grpc::HEAD;
+
 /// Bytes of a first message that are looked through at most. Every serialiser writes fields by number, so the name comes first.
 pub(super) const MAX_PEEK: usize = 64 << 10;
 
@@ -15,9 +17,6 @@ pub(super) enum Look {
     /// This is no protobuf, or no gRPC.
     Malformed(&'static str),
 }
-
-/// Bytes before a message: whether it is compressed, and its length.
-const HEAD: usize = 5;
 
 /// Whether the first message is compressed, and its length; `None` while its head is not here.
 pub(super) fn head(stream: &[u8]) -> Option<(bool, usize)> {

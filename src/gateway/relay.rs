@@ -13,9 +13,10 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
-use super::body::{Inbound, Outbound, Reply};
-use super::fault::{Fault, Kind};
+use super::body::{Inbound, Outbound};
+use super::fault::{Fault, Kind, causes};
 use super::pick::{pick, random};
+use super::reply::Reply;
 use super::table::{Absent, Backend, Lease, Route, Table};
 use super::{DEFAULT_LIMIT, GRACE, Gateway, MAX_PARKED, PARKED, headers};
 
@@ -70,16 +71,18 @@ impl Gateway {
             None => DEFAULT_LIMIT,
         };
         if !errand.bounded {
-            return self.offer(errand, parts, body).await;
+            return self.offer(errand, parts, &body).await;
         }
         let deadline = Instant::now() + limit + GRACE;
-        match tokio::time::timeout_at(deadline, self.offer(errand, parts, body)).await {
+        let outcome = tokio::time::timeout_at(deadline, self.offer(errand, parts, &body)).await;
+        body.drain().await;
+        match outcome {
             Ok(outcome) => outcome,
             Err(_) => Err(Fault::new(Kind::Late, format!("no answer within {:?}", limit + GRACE))),
         }
     }
 
-    async fn offer(&self, errand: &Errand<'_>, parts: Parts, body: Inbound) -> Result<Response<Reply>, Fault> {
+    async fn offer(&self, errand: &Errand<'_>, parts: Parts, body: &Inbound) -> Result<Response<Reply>, Fault> {
         let mut tried = Vec::new();
         let mut broken = 0;
         loop {
@@ -96,7 +99,7 @@ impl Gateway {
             // What was sent may have been what killed the replica: it is not fed to all of them.
             let again = body.is_complete() && tried.len() < MAX_OFFERS && (unsent || (errand.repeatable && broken < 2));
             if !again {
-                return Err(given_up(&error, &body));
+                return Err(given_up(&error, body));
             }
         }
     }
@@ -196,25 +199,10 @@ fn through(response: Response<Incoming>, lease: Lease) -> Response<Reply> {
 }
 
 fn given_up(error: &Error, body: &Inbound) -> Fault {
-    if !body.is_complete() && client_broke_off(error) {
-        return Fault::new(Kind::Cut, format!("the request's body was cut short, or is malformed: {}", causes(error)));
+    // It was the body that did not come to its end, rather than the replica that did not answer.
+    if let Some(ended) = body.ended() {
+        return ended.into();
     }
     let why = if error.is_connect() { "cannot be reached" } else { "ended before it answered" };
     Fault::new(Kind::Broken, format!("the replica {why}: {}", causes(error)))
-}
-
-/// Whether it was the body that could not be read, rather than the replica that did not answer.
-fn client_broke_off(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<hyper::Error>());
-    source.is_some_and(hyper::Error::is_user)
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

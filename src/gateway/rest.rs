@@ -6,9 +6,10 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde_json::json;
 
-use super::body::{Inbound, Reply};
+use super::body::Inbound;
 use super::fault::{Fault, Kind, json as answer};
 use super::relay::Errand;
+use super::reply::Reply;
 use super::route::{Target, target};
 use super::{DEFAULT_LIMIT, Gateway, REPLAYABLE_BYTES};
 
@@ -23,6 +24,7 @@ impl Gateway {
                     let message = format!("the request's body is larger than the limit of {max} bytes (serving.maxRequestBytes)");
                     return Err(Fault::new(Kind::TooLarge, message));
                 }
+                body.limit(max);
                 if body.length().is_some_and(|length| length <= REPLAYABLE_BYTES) {
                     read(&mut body, limit).await?;
                 }
@@ -34,20 +36,20 @@ impl Gateway {
                 self.relay(&errand, parts, body).await
             }
             Target::Stats(name) => self.statistics(name.as_deref(), &parts).await,
-            Target::Merged => {
+            Target::Merged(list) => {
                 if body.length().is_none_or(|length| length > REPLAYABLE_BYTES) {
                     return Err(Fault::new(Kind::Invalid, format!("the body must be at most {REPLAYABLE_BYTES} bytes here")));
                 }
                 read(&mut body, DEFAULT_LIMIT).await?;
-                self.merged(&parts, &body).await
+                self.merged(list, &parts, &body).await
             }
             Target::Live => Ok(health(&parts.method, true, json!({ "live": true }))),
             Target::Ready => {
                 let ready = self.table().is_ready();
                 Ok(health(&parts.method, ready, json!({ "live": true, "ready": ready })))
             }
-            Target::Front if !matches!(parts.method, Method::GET | Method::HEAD) => Ok(not_allowed(&parts.method)),
-            Target::Front => Ok(self.front()),
+            Target::Front if !matches!(parts.method, Method::GET | Method::HEAD) => Ok(not_allowed(&parts.method, "GET, HEAD")),
+            Target::Front => Ok(self.front(&parts).await),
         }
     }
 
@@ -56,51 +58,19 @@ impl Gateway {
         // An unknown model is told so later, in the words that belong there.
         self.table().models.get(model).map_or((DEFAULT_LIMIT, u64::MAX), |route| (route.timeout, route.max_request_bytes))
     }
-
-    /// What this is, and where to look.
-    fn front(&self) -> Response<Reply> {
-        let table = self.table();
-        let models: Vec<_> = table
-            .models
-            .iter()
-            .map(|(name, route)| {
-                json!({
-                    "name": name,
-                    "deployment": &*route.deployment,
-                    "ready": !route.backends.is_empty(),
-                    "metadata": format!("/v2/models/{name}"),
-                    "infer": format!("/v2/models/{name}/infer"),
-                    "predict": format!("/v1/models/{name}:predict"),
-                })
-            })
-            .collect();
-        answer(&json!({
-            "name": "modelyard",
-            "version": env!("CARGO_PKG_VERSION"),
-            "what": "several models on one port: Open Inference Protocol v2, TensorFlow Serving and KServe v1 over HTTP, and gRPC",
-            "status": if table.draining { "draining" } else { "alive" },
-            "models": models,
-            "openapi": "/openapi.json",
-            "docs": "/docs",
-        }))
-    }
 }
 
-/// Reads all of a short body, as long as it comes within the request's time.
+/// Reads all of a short body, as long as it comes within the request's time and there is room to keep it.
 async fn read(body: &mut Inbound, within: Duration) -> Result<(), Fault> {
-    match tokio::time::timeout(within, body.read_all()).await {
-        Ok(outcome) => outcome.map_err(cut),
+    match tokio::time::timeout(within, body.gather(REPLAYABLE_BYTES)).await {
+        Ok(outcome) => Ok(outcome?),
         Err(_) => Err(Fault::new(Kind::Late, format!("the request's body did not come within {within:?}"))),
     }
 }
 
-pub(super) fn cut(error: hyper::Error) -> Fault {
-    Fault::new(Kind::Cut, format!("the request's body was cut short: {error}"))
-}
-
 fn health(method: &Method, good: bool, body: serde_json::Value) -> Response<Reply> {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return not_allowed(method);
+        return not_allowed(method, "GET, HEAD");
     }
     let mut response = answer(&body);
     if !good {
@@ -109,9 +79,9 @@ fn health(method: &Method, good: bool, body: serde_json::Value) -> Response<Repl
     response
 }
 
-fn not_allowed(method: &Method) -> Response<Reply> {
-    let mut response = answer(&json!({ "error": format!("{method} is not allowed here; expected GET") }));
+pub(super) fn not_allowed(method: &Method, allow: &'static str) -> Response<Reply> {
+    let mut response = answer(&json!({ "error": format!("{method} is not allowed here; expected {allow}") }));
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static("GET, HEAD"));
+    response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static(allow));
     response
 }

@@ -2,6 +2,7 @@
 
 use http::Method;
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +18,28 @@ pub(super) enum Target {
     /// What this is.
     Front,
     /// Something that each deployment answers for itself: to be asked of one replica of each and merged.
-    Merged,
+    Merged(List),
     /// Whatever any replica says: server metadata, documentation, paths that nobody knows.
     Any,
+}
+
+/// What is put together from the answers of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    /// The repository's index: each model and its state.
+    Index,
+    /// The models' names.
+    Models,
+    /// The description of every operation.
+    Openapi,
+}
+
+impl List {
+    /// The models that a list names.
+    pub(super) fn names(self, list: &Value) -> impl Iterator<Item = &str> {
+        let all = if self == Self::Index { list.as_array() } else { list["models"].as_array() };
+        all.into_iter().flatten().filter_map(|one| one.as_str().or_else(|| one["name"].as_str()))
+    }
 }
 
 /// Reads a REST path. `/v1` is matched without case, as TensorFlow Serving does.
@@ -29,14 +49,15 @@ pub(super) fn target(method: &Method, path: &str) -> Target {
     let first = parts.first().copied().unwrap_or_default();
     if first.eq_ignore_ascii_case("v1") && parts.get(1).is_some_and(|part| part.eq_ignore_ascii_case("models")) {
         return match parts.get(2).copied().unwrap_or_default() {
-            "" => Target::Merged,
+            "" => Target::Merged(List::Models),
             named => model(named.split(':').next().unwrap_or_default(), posts, true),
         };
     }
     match *parts.as_slice() {
         [""] => Target::Front,
-        ["openapi.json"] | ["v2", "repository", "index"] | ["v2", "models"] | ["v2", "models", ""] => Target::Merged,
-        ["v2", "repository", _, "index"] => Target::Merged,
+        ["openapi.json"] => Target::Merged(List::Openapi),
+        ["v2", "models"] | ["v2", "models", ""] => Target::Merged(List::Models),
+        ["v2", "repository", "index"] | ["v2", "repository", _, "index"] => Target::Merged(List::Index),
         ["v2", "health", "live"] => Target::Live,
         ["v2", "health", "ready"] => Target::Ready,
         ["v2", "models", "stats"] => Target::Stats(None),
@@ -76,11 +97,11 @@ mod tests {
             (&get, "/v1/models/m/metadata", of("m", false, true)),
             (&get, "/v2/models/m/stats", Target::Stats(Some("m".to_owned()))),
             (&get, "/v2/models/stats", Target::Stats(None)),
-            (&post, "/v2/repository/index", Target::Merged),
-            (&get, "/v1/models", Target::Merged),
-            (&get, "/v1/models/", Target::Merged),
-            (&get, "/v2/models", Target::Merged),
-            (&get, "/openapi.json", Target::Merged),
+            (&post, "/v2/repository/index", Target::Merged(List::Index)),
+            (&get, "/v1/models", Target::Merged(List::Models)),
+            (&get, "/v1/models/", Target::Merged(List::Models)),
+            (&get, "/v2/models", Target::Merged(List::Models)),
+            (&get, "/openapi.json", Target::Merged(List::Openapi)),
             (&get, "/v2/health/live", Target::Live),
             (&get, "/v2/health/ready", Target::Ready),
             (&get, "/", Target::Front),

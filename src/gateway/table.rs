@@ -22,6 +22,8 @@ pub struct Table {
 pub struct Route {
     /// The deployment that the model belongs to; models of one deployment share their replicas.
     pub deployment: Arc<str>,
+    /// The model's version, where it is known.
+    pub version: Option<i64>,
     /// Replicas that answer.
     pub backends: Vec<Arc<Backend>>,
     /// What to say while there is none.

@@ -15,16 +15,19 @@ const FAILING: u32 = 2;
 pub(super) fn table<'a>(deployments: impl Iterator<Item = &'a Deployment>, draining: bool) -> Table {
     let mut models = BTreeMap::new();
     for deployment in deployments.filter(|deployment| !deployment.removed) {
-        // The wanted names last: where two revisions have one name, its time limit is the new one's.
+        // The wanted names last: where two revisions have one name, its time limit is the new one's, and its bytes are what both
+        // take, since either may get the request.
         let old = deployment.revisions.iter().filter(|revision| revision.weight > 0).map(|revision| &revision.config);
         for config in old.chain([&deployment.resolved.config]) {
             for model in &config.models {
+                let taken = models.get(&model.name).map_or(u64::MAX, |other: &Route| other.max_request_bytes);
                 let route = Route {
                     deployment: deployment.resolved.name.as_str().into(),
+                    version: Some(model.version),
                     backends: backends(deployment, &model.name),
                     absent: absent(deployment, &model.name),
                     timeout: config.serving.request_timeout,
-                    max_request_bytes: config.serving.max_request_bytes,
+                    max_request_bytes: config.serving.max_request_bytes.min(taken),
                 };
                 models.insert(model.name.clone(), route);
             }
@@ -55,4 +58,42 @@ fn absent(deployment: &Deployment, model: &str) -> Absent {
         (hopeless && !slot.readiness.models.iter().any(own)).then(|| failure.message.clone())
     });
     failing.map_or(Absent::Starting, Absent::Failing)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use modelyard_core::resolve::Resolved;
+
+    use super::super::deployment::Revision;
+    use super::*;
+
+    fn resolved(most: &str) -> Resolved {
+        let yaml = format!(
+            "apiVersion: modelyard.dev/v1alpha1\nkind: ModelDeployment\nmetadata: {{name: m}}\n\
+             spec: {{model: {{uri: 'file:m', version: 3}}, serving: {{maxRequestBytes: {most}}}}}\n"
+        );
+        crate::manifest::read_text(std::path::Path::new("m.yaml"), &yaml).manifests.remove(0).resolved
+    }
+
+    #[test]
+    fn while_two_revisions_serve_a_body_is_one_that_both_take() {
+        for (old, new) in [("1Mi", "2Mi"), ("2Mi", "1Mi")] {
+            let mut deployment = Deployment::new(resolved(new));
+            deployment.revisions.push(Revision {
+                name: "old".to_owned(),
+                version: Some(1),
+                created: Timestamp::UNIX_EPOCH,
+                wanted: 1,
+                served: true,
+                weight: 100,
+                config: resolved(old).config,
+            });
+            let table = table([&deployment].into_iter(), false);
+            assert_eq!((table.models["m"].max_request_bytes, table.models["m"].version), (1 << 20, Some(3)));
+            deployment.revisions[0].weight = 0;
+            let alone = super::table([&deployment].into_iter(), false).models["m"].max_request_bytes;
+            assert_eq!(alone, resolved(new).config.serving.max_request_bytes);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The one task that owns everything, from the first look at the files to the last process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,18 +9,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use modelyard_core::resolve::Resolved;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::deployment::{Deployment, Revision, Slot, Starter};
 use super::events::{Event, News, Readiness};
+use super::folder::Folder;
 use super::launch::Launcher;
+use super::models::Models;
 use super::process::Probe;
 use super::replica::{Life, Stop};
 use super::screen::Screen;
 use super::{LocalError, Options, routes, table, wanted};
-use crate::gateway::{self, Running, Table};
+use crate::gateway::{self, Limits, Running, Table};
 
 /// What is in flight gets so long to finish at the end, whatever the deployments allow their requests.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
@@ -33,16 +34,26 @@ pub(super) async fn run(options: &Options) -> Result<ExitCode, LocalError> {
     let address = std::net::SocketAddr::new(options.host, options.port);
     let listener = std::net::TcpListener::bind(address).map_err(|source| LocalError::Bind { address, source })?;
     let (publish, tables) = watch::channel(Arc::new(Table::default()));
-    let gateway = gateway::start(listener, tables).map_err(failed("cannot start the gateway"))?;
-    let folder = tempfile::Builder::new().prefix("modelyard-local-").tempdir().map_err(failed("cannot make a folder"))?;
+    let gateway = gateway::start(listener, tables, Limits::default()).map_err(failed("cannot start the gateway"))?;
+    let folder = Folder::new(&std::env::temp_dir()).map_err(failed("cannot make a folder"))?;
     let (sender, mut events) = mpsc::unbounded_channel();
-    tokio::spawn(super::watch::watch(options.files.clone(), sender.clone()));
+    let (models, taken) = watch::channel(wanted.models);
+    tokio::spawn(super::watch::watch(options.files.clone(), taken, sender.clone()));
 
     let screen = Screen::new(options.output);
     let url = format!("http://{}", gateway.address());
     screen.tell(&format!("serving on {url}; Ctrl-C drains and ends"), &json!({ "event": "listening", "url": url }));
     let starter = Processes { launcher, folder, probe: Probe::new(), screen, events: sender, next: 0 };
-    let mut local = Local { options, starter, url, publish, deployments: BTreeMap::new(), told: Value::Null };
+    let mut local = Local {
+        options,
+        starter,
+        url,
+        publish,
+        models,
+        deployments: BTreeMap::new(),
+        told: Value::Null,
+        told_ports: BTreeSet::new(),
+    };
     local.notes(&wanted.notes);
     local.want(wanted.deployments);
     local.carry_on();
@@ -61,9 +72,14 @@ struct Local<'a> {
     starter: Processes,
     url: String,
     publish: watch::Sender<Arc<Table>>,
+    /// The models' files as they were when the deployments were read.
+    models: watch::Sender<Models>,
+    /// By name: `wanted` refuses two of one name.
     deployments: BTreeMap<String, Deployment>,
     /// What scripts were told of the deployments last.
     told: Value,
+    /// The lines of replicas' own ports that are told, where lines are.
+    told_ports: BTreeSet<String>,
 }
 
 impl Local<'_> {
@@ -75,6 +91,7 @@ impl Local<'_> {
                     let words = "the files have changed";
                     self.starter.screen.tell(words, &json!({ "event": "edited" }));
                     self.notes(&wanted.notes);
+                    self.models.send_replace(wanted.models);
                     self.want(wanted.deployments);
                 }
                 Err(wrong) => {
@@ -102,12 +119,12 @@ impl Local<'_> {
     /// Takes over what the files ask for.
     fn want(&mut self, wanted: Vec<Resolved>) {
         for (key, deployment) in &mut self.deployments {
-            deployment.removed = wanted.iter().all(|one| key_of(one) != *key);
+            deployment.removed = wanted.iter().all(|one| one.name != *key);
         }
         for resolved in wanted {
-            match self.deployments.get_mut(&key_of(&resolved)) {
+            match self.deployments.get_mut(&resolved.name) {
                 Some(deployment) => deployment.resolved = resolved,
-                None => drop(self.deployments.insert(key_of(&resolved), Deployment::new(resolved))),
+                None => drop(self.deployments.insert(resolved.name.clone(), Deployment::new(resolved))),
             }
         }
     }
@@ -150,7 +167,10 @@ impl Local<'_> {
             changed.iter().filter_map(|key| self.deployments.get(key)).filter_map(|one| line(one, &self.url)).collect();
         if self.options.direct {
             let replicas = self.deployments.values().flat_map(|one| &one.slots);
-            words.extend(replicas.filter_map(|slot| Some(format!("{} is http://{}", slot.name, slot.backend.as_ref()?.address))));
+            let ports: BTreeSet<String> =
+                replicas.filter_map(|slot| Some(format!("{} is http://{}", slot.name, slot.backend.as_ref()?.address))).collect();
+            words.extend(ports.difference(&self.told_ports).cloned());
+            self.told_ports = ports;
         }
         if self.starter.screen.is_live() || self.options.output == super::Output::Json || !words.is_empty() {
             let lines = table::lines(self.deployments.values(), self.options.direct);
@@ -212,13 +232,6 @@ impl Local<'_> {
     }
 }
 
-fn key_of(resolved: &Resolved) -> String {
-    match &resolved.namespace {
-        Some(namespace) => format!("{namespace}/{}", resolved.name),
-        None => resolved.name.clone(),
-    }
-}
-
 /// One deployment for scripts.
 fn object(deployment: &Deployment) -> Value {
     let replicas: Vec<Value> = deployment
@@ -254,7 +267,7 @@ fn line(deployment: &Deployment, url: &str) -> Option<String> {
 /// Replicas as processes of this machine.
 struct Processes {
     launcher: Launcher,
-    folder: TempDir,
+    folder: Folder,
     probe: Probe,
     screen: Screen,
     events: mpsc::UnboundedSender<Event>,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use modelyard_core::api::{ModelDeployment, Resources};
 use modelyard_core::resolve::{Resolved, resolve};
 
+use super::models::Models;
 use crate::manifest::{self, Manifest};
 
 /// The deployments that the files ask for.
@@ -13,6 +14,8 @@ use crate::manifest::{self, Manifest};
 pub(super) struct Wanted {
     /// Resolved, with `file:` paths that hold from the working directory. Names tell them apart.
     pub(super) deployments: Vec<Resolved>,
+    /// What lies at their `file:` paths.
+    pub(super) models: Models,
     /// What was left out, and what only a cluster can honour.
     pub(super) notes: Vec<String>,
 }
@@ -26,20 +29,35 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
     if !reading.diagnostics.is_empty() {
         return Err(reading.diagnostics.iter().map(ToString::to_string).collect());
     }
-    let mut wanted =
-        Wanted { deployments: Vec::new(), notes: reading.notes.iter().map(manifest::Diagnostic::headline).collect() };
+    let mut wanted = Wanted {
+        deployments: Vec::new(),
+        models: Models::default(),
+        notes: reading.notes.iter().map(manifest::Diagnostic::headline).collect(),
+    };
     let mut owners: HashMap<String, String> = HashMap::new();
+    let mut places: HashMap<String, String> = HashMap::new();
     let mut wrong = Vec::new();
     for manifest in &reading.manifests {
         let place = format!("{}:{}", manifest.file.display(), manifest.line);
         let deployment = manifest.anchored();
-        let resolved = match resolve(&deployment) {
+        let mut resolved = match resolve(&deployment) {
             Ok(resolved) => resolved,
             Err(invalid) => {
                 wrong.push(format!("{place}: {invalid}"));
                 continue;
             }
         };
+        let namespace = resolved.namespace.as_deref().unwrap_or("default");
+        let here = format!("{place} (namespace {namespace})");
+        if let Some(other) = places.insert(resolved.name.clone(), here.clone()) {
+            wrong.push(format!(
+                "{here} and {other} both define ModelDeployment/{}: there are no namespaces here; give one another name, or serve \
+                 one file at a time",
+                resolved.name
+            ));
+            // Their models' names would clash too, for the same reason.
+            continue;
+        }
         for model in &resolved.config.models {
             let owner = format!("ModelDeployment/{} ({place})", resolved.name);
             if let Some(other) = owners.insert(model.name.clone(), owner.clone()) {
@@ -50,6 +68,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
             }
         }
         wanted.notes.extend(of_clusters(manifest, &deployment).into_iter().map(|what| format!("{place}: {what}")));
+        wanted.models.stamp(&mut resolved);
         wanted.deployments.push(resolved);
     }
     if wrong.is_empty() && wanted.deployments.is_empty() {
@@ -100,6 +119,22 @@ mod tests {
     }
 
     #[test]
+    fn a_revision_is_of_the_models_bytes_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, model) = (dir.path().join("all.yaml"), dir.path().join("m.onnx"));
+        let revision = |replicas: u32, bytes: &str| {
+            std::fs::write(&file, document("a", &format!("  model: {{uri: \"file:m.onnx\"}}\n  replicas: {replicas}"))).unwrap();
+            if !bytes.is_empty() {
+                std::fs::write(&model, bytes).unwrap();
+            }
+            read(std::slice::from_ref(&file)).unwrap().deployments[0].revision.clone()
+        };
+        let (none, one, again, other) = (revision(1, ""), revision(1, "one"), revision(2, ""), revision(2, "other"));
+        assert_eq!(one, again);
+        assert!(none != one && one != other && one.len() == 10, "{none} {one} {other}");
+    }
+
+    #[test]
     fn a_clash_names_both() {
         let two = document("a", "  model: {uri: \"file:m\", name: x}") + &document("b", "  models: [{uri: \"file:m\", name: x}]");
         let wrong = wanted(&two).unwrap_err().join("\n");
@@ -107,6 +142,23 @@ mod tests {
             wrong.contains("ModelDeployment/a (") && wrong.contains("ModelDeployment/b (") && wrong.contains("'x'"),
             "{wrong}"
         );
+    }
+
+    #[test]
+    fn one_name_in_two_namespaces_is_refused_with_both_places() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [("a.yaml", "blue", "one"), ("b.yaml", "green", "two")].map(|(file, namespace, model)| {
+            let yaml = document("a", &format!("  model: {{uri: \"file:m\", name: {model}}}"));
+            let yaml = yaml.replace("  name: a\n", &format!("  name: a\n  namespace: {namespace}\n"));
+            let path = dir.path().join(file);
+            std::fs::write(&path, format!("# first\n{yaml}")).unwrap();
+            path
+        });
+        let wrong = read(&files).unwrap_err();
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        for words in ["a.yaml:2 (namespace blue)", "b.yaml:2 (namespace green)", "ModelDeployment/a"] {
+            assert!(wrong[0].contains(words), "{words}: {}", wrong[0]);
+        }
     }
 
     #[test]

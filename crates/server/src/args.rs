@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use modelyard_core::server_config::{ModelConfig, ServerConfig, ServingConfig};
+use modelyard_core::server_config::{InvalidConfig, ModelConfig, ServerConfig, ServingConfig};
 
 /// Serves models over HTTP and gRPC on one port: Open Inference Protocol v2, TensorFlow Serving, KServe v1.
 #[derive(Debug, Parser)]
@@ -146,6 +146,14 @@ pub enum InvalidArguments {
     /// A `--model` that is not `NAME=URI`.
     #[error("--model: expected NAME=URI, found '{0}'")]
     Model(String),
+    /// A `--model` that cannot be served.
+    #[error("--model {name}: {message}")]
+    ModelConfig {
+        /// The model's name, as it was given.
+        name: String,
+        /// What was found, and what was expected.
+        message: String,
+    },
     /// A configuration file that cannot be read.
     #[error("--config: cannot read {path}: {source}")]
     Read {
@@ -156,7 +164,7 @@ pub enum InvalidArguments {
     },
     /// A configuration that cannot be served.
     #[error("--config: {0}")]
-    Config(#[from] modelyard_core::server_config::InvalidConfig),
+    Config(#[from] InvalidConfig),
 }
 
 impl Arguments {
@@ -214,8 +222,17 @@ fn by_hand(models: &[String]) -> Result<ServerConfig, InvalidArguments> {
         configs.push(ModelConfig { name: name.to_owned(), uri, sha256: None, version: 1, classes: Vec::new() });
     }
     let config = ServerConfig { models: configs, serving: ServingConfig::default() };
-    config.check()?;
+    config.check().map_err(|invalid| named(&config, invalid))?;
     Ok(config)
+}
+
+/// A fault of `models[1]` in the words of the flag that the user wrote.
+fn named(config: &ServerConfig, invalid: InvalidConfig) -> InvalidArguments {
+    let index = invalid.field.strip_prefix("models[").and_then(|rest| rest.split_once(']')?.0.parse::<usize>().ok());
+    match index.and_then(|index| config.models.get(index)) {
+        Some(model) => InvalidArguments::ModelConfig { name: model.name.clone(), message: invalid.message },
+        None => invalid.into(),
+    }
 }
 
 #[cfg(test)]
@@ -243,7 +260,9 @@ mod tests {
         for (arguments, part) in [
             (vec![], "nothing to serve"),
             (vec!["--model", "a"], "--model: expected NAME=URI, found 'a'"),
-            (vec!["--model", "a=s3://b"], "models[0].uri: expected file:, http: or https:, found 's3://b'"),
+            (vec!["--model", "a=x", "--model", "b=s3://b"], "--model b: expected file:, http: or https:, found 's3://b'"),
+            (vec!["--model", "a=x", "--model", "a=y"], "--model a: 'a' is the name of an earlier model"),
+            (vec!["--model", "a/b=x"], "--model a/b: expected a name without '/' and ':', found 'a/b'"),
             (vec!["--config", "{}"], "--config: config: missing field `models`"),
             (vec!["--config", "@/nowhere.json"], "--config: cannot read /nowhere.json"),
             (vec!["--model", "a=x", "--threads", "0"], "--threads"),
@@ -251,6 +270,7 @@ mod tests {
         ] {
             let message = settings(&arguments).unwrap_err();
             assert!(message.contains(part), "{arguments:?}: {message}");
+            assert!(arguments.contains(&"--config") || !message.contains("--config:"), "{message}");
         }
     }
 }

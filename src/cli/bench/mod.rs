@@ -118,10 +118,11 @@ impl Arguments {
         let inputs = self.inputs(&session)?;
         session.infer(&inputs).await.context("the first request")?;
         let prepared = self.served.protocol.prepare(&self.served.name(), &inputs)?;
-        let connection = Connection::new(self.served.url.clone(), self.served.protocol.version(), self.served.timeout);
+        let target = self.served.target()?;
+        let connection = Connection::new(target.clone(), self.served.protocol.version(), self.served.timeout);
         let limited = self.until_stopped || self.requests.is_some();
         let shared = Shared::new(Load {
-            target: self.served.url.clone(),
+            target,
             protocol: self.served.protocol,
             timeout: self.served.timeout,
             template: connection.template(&prepared)?,

@@ -104,6 +104,34 @@ impl Evaluation {
     }
 }
 
+/// The names of a classifier's figures; some depend on how many classes there are.
+pub(super) const CLASSIFICATION: [&str; 20] = [
+    "accuracy",
+    "balanced_accuracy",
+    "mcc",
+    "precision_micro",
+    "precision_macro",
+    "precision_weighted",
+    "recall_micro",
+    "recall_macro",
+    "recall_weighted",
+    "f1_micro",
+    "f1_macro",
+    "f1_weighted",
+    "log_loss",
+    "roc_auc",
+    "average_precision",
+    "brier",
+    "roc_auc_ovr_macro",
+    "roc_auc_ovr_weighted",
+    "top_5_accuracy",
+    "calibration_error",
+];
+/// The names of a regressor's figures.
+pub(super) const REGRESSION: [&str; 7] = ["mae", "mse", "rmse", "r2", "mape", "median_ae", "max_error"];
+/// The names of the figures of speed.
+pub(super) const SPEED: [&str; 5] = ["latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_max_ms", "rows_per_second"];
+
 type Metrics = Vec<(&'static str, Figure)>;
 
 fn regression(figures: &Regression) -> Metrics {
@@ -203,4 +231,32 @@ fn speed(sent: &Sent, rows: usize) -> Metrics {
         ("latency_max_ms", percentile(1.0)),
         ("rows_per_second", Ok(rows as f64 / sent.elapsed)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn names(task: Task) -> BTreeSet<&'static str> {
+        let sent = Sent { version: None, outputs: Vec::new(), latencies: vec![0.1], elapsed: 1.0, batch: 1, concurrency: 1 };
+        let evaluation = Evaluation::new("m", Interpreted { task, notes: Vec::new() }, sent, true).unwrap();
+        evaluation.metrics.iter().map(|(name, _)| *name).collect()
+    }
+
+    fn classes(count: usize) -> Task {
+        let table = (0..count * count).map(|at| if at % (count + 1) == 0 { 1.0 } else { 0.0 }).collect();
+        let (truths, names) = ((0..count).collect::<Vec<_>>(), (0..count).map(|class| class.to_string()).collect());
+        Task::Classes { names, predictions: truths.clone(), truths, scores: Some(table) }
+    }
+
+    #[test]
+    fn the_lists_of_names_are_those_of_the_figures() {
+        let listed = |names: &[&'static str]| names.iter().chain(&SPEED).copied().collect::<BTreeSet<_>>();
+        let both = names(classes(2)).union(&names(classes(6))).copied().collect();
+        assert_eq!(listed(&CLASSIFICATION), both);
+        let numbers = Task::Numbers { truths: vec![1.0, 2.0], predictions: vec![1.0, 2.0], columns: 1 };
+        assert_eq!(listed(&REGRESSION), names(numbers));
+    }
 }

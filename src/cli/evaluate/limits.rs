@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use anyhow::bail;
 
-use super::figures::Evaluation;
+use super::TaskChoice;
+use super::figures::{CLASSIFICATION, Evaluation, REGRESSION, SPEED};
 
 /// A figure and the value that it must keep.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,8 +41,19 @@ impl FromStr for Limit {
     }
 }
 
-/// Refuses limits on the wrong side, which no good model could keep.
-pub(super) fn check(under: &[Limit], over: &[Limit]) -> anyhow::Result<()> {
+/// Refuses, before a request is sent, limits of figures that there are not, and those on the wrong side, which no good model could
+/// keep.
+pub(super) fn check(task: TaskChoice, under: &[Limit], over: &[Limit]) -> anyhow::Result<()> {
+    let (of, known) = match task {
+        TaskChoice::Classification => ("a classification", [&CLASSIFICATION[..], &SPEED].concat()),
+        TaskChoice::Regression => ("a regression", [&REGRESSION[..], &SPEED].concat()),
+        TaskChoice::Auto => ("an evaluation", [&CLASSIFICATION[..], &REGRESSION, &SPEED].concat()),
+    };
+    for (flag, limit) in under.iter().map(|one| ("--fail-under", one)).chain(over.iter().map(|one| ("--fail-over", one))) {
+        if !known.contains(&limit.metric.as_str()) {
+            bail!("{flag} {}: no such figure of {of}; there are {}", limit.metric, known.join(", "));
+        }
+    }
     if let Some(limit) = under.iter().find(|limit| SMALLER_IS_BETTER.contains(&limit.metric.as_str())) {
         bail!("--fail-under {}: smaller is better of this figure; use --fail-over", limit.metric);
     }
@@ -79,9 +91,20 @@ mod tests {
         let accuracy: Limit = "accuracy=0.9".parse().unwrap();
         assert_eq!(accuracy, Limit { metric: "accuracy".into(), value: 0.9 });
         let loss: Limit = "log_loss = 0.3".parse().unwrap();
-        assert!(check(std::slice::from_ref(&accuracy), std::slice::from_ref(&loss)).is_ok());
-        assert!(check(&[loss], &[]).unwrap_err().to_string().contains("use --fail-over"));
-        assert!(check(&[], &[accuracy]).unwrap_err().to_string().contains("use --fail-under"));
+        let auto = TaskChoice::Auto;
+        assert!(check(auto, std::slice::from_ref(&accuracy), std::slice::from_ref(&loss)).is_ok());
+        assert!(check(auto, &[loss], &[]).unwrap_err().to_string().contains("use --fail-over"));
+        assert!(check(auto, &[], std::slice::from_ref(&accuracy)).unwrap_err().to_string().contains("use --fail-under"));
+        let unknown: Limit = "acuracy=0.9".parse().unwrap();
+        let words = check(auto, std::slice::from_ref(&unknown), &[]).unwrap_err().to_string();
+        assert!(words.starts_with("--fail-under acuracy: no such figure of an evaluation; there are accuracy, "), "{words}");
+        let words = check(TaskChoice::Regression, &[], &[unknown]).unwrap_err().to_string();
+        assert!(words.starts_with("--fail-over acuracy: no such figure of a regression; there are mae, "), "{words}");
+        assert!(words.ends_with(", rows_per_second") && !words.contains(" accuracy"), "{words}");
+        assert!(check(TaskChoice::Regression, &[accuracy], &[]).is_err());
+        // Each name of the one list is on the other.
+        let all = [&CLASSIFICATION[..], &REGRESSION, &SPEED].concat();
+        assert!(SMALLER_IS_BETTER.iter().all(|name| all.contains(name)));
         for wrong in ["accuracy", "accuracy=high", "accuracy=NaN"] {
             assert!(wrong.parse::<Limit>().is_err(), "{wrong}");
         }

@@ -121,7 +121,7 @@ impl Arguments {
     /// # Errors
     /// What the user should read.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        limits::check(&self.fail_under, &self.fail_over)?;
+        limits::check(self.task, &self.fail_under, &self.fail_over)?;
         let evaluation = runtime()?.block_on(self.measure())?;
         match self.output {
             Output::Table => print::table(&evaluation)?,

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use modelyard_wire::Tensor;
 
 use crate::cli::served::Served;
-use crate::client::{Answer, ClientError, Metadata, ModelName, Session};
+use crate::client::{Answer, ClientError, Metadata, ModelName, Session, Target};
 use crate::inputs::{self, Named};
 
 /// What is sent, and how.
@@ -59,11 +59,12 @@ pub(super) async fn send(plan: &Plan<'_>, metadata: &Arc<Metadata>) -> anyhow::R
     }
     drop(give);
     let bar = progress(plan.rows);
+    let target = plan.served.target()?;
     let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..workers {
         let take = Arc::clone(&take);
-        let (bar, name, mut session) = (bar.clone(), plan.served.name(), reopened(plan.served, metadata));
+        let (bar, name, mut session) = (bar.clone(), plan.served.name(), reopened(&target, plan.served, metadata));
         tasks.spawn(async move {
             let mut answers = Vec::new();
             loop {
@@ -87,9 +88,9 @@ pub(super) async fn send(plan: &Plan<'_>, metadata: &Arc<Metadata>) -> anyhow::R
     collect(plan, answers, elapsed)
 }
 
-fn reopened(served: &Served, metadata: &Arc<Metadata>) -> Session {
+fn reopened(target: &Target, served: &Served, metadata: &Arc<Metadata>) -> Session {
     let model = ModelName { name: served.model.clone(), version: served.model_version.clone() };
-    Session::with_metadata(&served.url, served.protocol, &model, (Metadata::clone(metadata), served.timeout))
+    Session::with_metadata(target, served.protocol, &model, (Metadata::clone(metadata), served.timeout))
 }
 
 /// Asks again, ever later, while the server says that it is full.

@@ -23,6 +23,10 @@ pub struct Arguments {
     #[arg(long, short, value_name = "URL", value_parser = parse_url)]
     url: Option<Target>,
 
+    /// Of https: trust the certificates of this PEM file, not the system's (SSL_CERT_FILE does so too)
+    #[arg(long, value_name = "FILE", requires = "url")]
+    ca_file: Option<PathBuf>,
+
     /// A version other than the one the server prefers
     #[arg(long, value_name = "VERSION", requires = "url")]
     model_version: Option<String>,
@@ -66,9 +70,10 @@ impl Arguments {
     /// # Errors
     /// What the user should read.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        match &self.url {
-            Some(target) => remote::show(target, &self),
-            None => file::show(Path::new(&self.what), &self),
+        match (&self.url, &self.ca_file) {
+            (Some(target), Some(file)) => remote::show(&target.clone().trusting(file)?, &self),
+            (Some(target), None) => remote::show(target, &self),
+            (None, _) => file::show(Path::new(&self.what), &self),
         }
     }
 }

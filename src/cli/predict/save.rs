@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use crate::cli::served::Served;
-use crate::client::{Form, Prepared};
+use crate::client::{Form, Prepared, Target};
 use crate::inputs::Named;
 
 /// Writes the request in the form that the file's extension names, and prints curl's command line on stdout.
 pub(super) fn save(served: &Served, path: &Path, inputs: &[Named]) -> anyhow::Result<()> {
-    let model = served.name();
+    let (model, target) = (served.name(), served.target()?);
     let (form, rest) = match path.extension().and_then(|extension| extension.to_str()) {
         Some("json") => (Form::Json, ""),
         Some("bin") => (Form::Binary, ""),
@@ -21,20 +21,23 @@ pub(super) fn save(served: &Served, path: &Path, inputs: &[Named]) -> anyhow::Re
     let prepared = form.prepare(&model, inputs)?;
     std::fs::write(path, &prepared.body).with_context(|| format!("cannot write {}", path.display()))?;
     crate::cli::say(format_args!("{}: {} bytes; send it with", path.display(), prepared.body.len()));
-    writeln!(std::io::stdout().lock(), "{}{rest}", curl(served, path, &prepared)).or_else(|error| match error.kind() {
+    writeln!(std::io::stdout().lock(), "{}{rest}", curl(&target, path, &prepared)).or_else(|error| match error.kind() {
         std::io::ErrorKind::BrokenPipe => Ok(()),
         _ => Err(error).context("cannot write the command"),
     })
 }
 
-fn curl(served: &Served, path: &Path, prepared: &Prepared) -> String {
+fn curl(target: &Target, path: &Path, prepared: &Prepared) -> String {
     let mut command = "curl -sS".to_owned();
+    if let Some(file) = target.ca_file() {
+        command.push_str(&format!(" --cacert {}", quoted(&file.display().to_string())));
+    }
     for (name, value) in &prepared.headers {
         let header = format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
         command.push_str(&format!(" -H {}", quoted(&header)));
     }
     let data = format!("@{}", path.display());
-    command.push_str(&format!(" --data-binary {} {}", quoted(&data), quoted(&format!("{}{}", served.url.url(), prepared.path))));
+    command.push_str(&format!(" --data-binary {} {}", quoted(&data), quoted(&format!("{}{}", target.url(), prepared.path))));
     command
 }
 
