@@ -59,6 +59,7 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
         .watches_stream(streams.workloads, |object| world::owner_of(&object.metadata))
         .watches_stream(streams.pods, |object| world::owner_of(&object.metadata))
         .watches_stream(streams.services, |object| world::owner_of(&object.metadata))
+        .watches_stream(streams.policies, |object| world::owner_of(&object.metadata))
         .watches_stream(streams.budgets, |object| world::owner_of(&object.metadata))
         .graceful_shutdown_on(signalled());
     health.ready();

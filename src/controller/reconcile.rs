@@ -60,7 +60,8 @@ pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Re
     let (planned, applied) = match &resolved {
         Ok(resolved) => {
             let plan = plan(resolved, &seen.observed, now);
-            let applied = deployment.apply(resolved, &plan, &mut seen, now).await;
+            let applied =
+                if resolved.paused { Ok(()) } else { deployment.apply(resolved, &plan, &mut seen, now).await };
             (Ok((resolved, plan)), applied)
         }
         Err(invalid) => (Err(invalid), Ok(())),
@@ -100,7 +101,8 @@ struct Deployment<'a> {
 impl Deployment<'_> {
     /// Applies the plan. A refusal becomes the failure of the spec's revision as well.
     async fn apply(&self, resolved: &Resolved, plan: &Plan, seen: &mut Seen, now: Timestamp) -> Result<(), ApplyError> {
-        let image = image_of(seen, &resolved.revision).unwrap_or_else(|| self.context.server_image.clone());
+        let image = resolved.server_image.clone().or_else(|| image_of(seen, &resolved.revision));
+        let image = image.unwrap_or_else(|| self.context.server_image.clone());
         let owner = Owner { namespace: self.namespace, uid: self.uid, server_image: &image };
         let target =
             Target { client: &self.context.client, world: &self.context.world, namespace: self.namespace, uid: self.uid };

@@ -4,6 +4,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
@@ -28,6 +29,7 @@ pub(super) struct World {
     pub(super) pods: Store<Pod>,
     pub(super) services: Store<Service>,
     pub(super) budgets: Store<PodDisruptionBudget>,
+    pub(super) policies: Store<NetworkPolicy>,
 }
 
 /// The changes that make a reconcile.
@@ -37,6 +39,7 @@ pub(super) struct Streams {
     pub(super) pods: Changes<Pod>,
     pub(super) services: Changes<Service>,
     pub(super) budgets: Changes<PodDisruptionBudget>,
+    pub(super) policies: Changes<NetworkPolicy>,
 }
 
 impl World {
@@ -57,13 +60,15 @@ impl World {
         let (budgets, budget_changes) = watches.of(&ours, |object: &mut PodDisruptionBudget| {
             object.metadata.managed_fields = None;
         });
-        let world = Self { deployments, workloads, pods, services, budgets };
+        let (policies, policy_changes) = watches.of(&ours, |object: &mut NetworkPolicy| object.metadata.managed_fields = None);
+        let world = Self { deployments, workloads, pods, services, budgets, policies };
         let streams = Streams {
             deployments: deployment_changes,
             workloads: workload_changes,
             pods: pod_changes,
             services: service_changes,
             budgets: budget_changes,
+            policies: policy_changes,
         };
         (world, streams)
     }
@@ -77,7 +82,8 @@ impl World {
         self.workloads.wait_until_ready().await?;
         self.pods.wait_until_ready().await?;
         self.services.wait_until_ready().await?;
-        self.budgets.wait_until_ready().await
+        self.budgets.wait_until_ready().await?;
+        self.policies.wait_until_ready().await
     }
 }
 

@@ -2,11 +2,15 @@
 //! here; what comes out can be planned and launched without another check.
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::api::{Artefact, Compute, ModelDeployment, Reason, Resources, Serving};
+use crate::api::{
+    Artefact, Cache, Compute, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions, PodOptions, Reason, Resources,
+    ServiceOptions, Serving,
+};
 use crate::plan::Capacity;
 use crate::server_config::{BatchingConfig, ModelConfig, QueueConfig, ServerConfig, ServingConfig};
 use crate::units;
@@ -36,6 +40,20 @@ pub struct Resolved {
     pub config: ServerConfig,
     /// CPU and memory of each replica.
     pub resources: Resources,
+    /// The image of the servers, where the spec names one.
+    pub server_image: Option<String>,
+    /// Where replicas run, and what is added to their pods.
+    pub pod: PodOptions,
+    /// The Service.
+    pub service: ServiceOptions,
+    /// The least replicas that stay, where the spec says.
+    pub min_available: Option<IntOrString>,
+    /// Where artefacts are kept.
+    pub cache: Cache,
+    /// Who may call, where that is restricted.
+    pub network_policy: Option<NetworkPolicyOptions>,
+    /// Nothing is to be changed.
+    pub paused: bool,
 }
 
 /// A spec that cannot be served: the user's to mend.
@@ -82,18 +100,26 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
         let field = if spec.model.is_some() { wrong.field.replacen("models[0]", "model", 1) } else { wrong.field };
         Invalid::new(format!("spec.{field}"), wrong.message)
     })?;
+    let deadline = std::time::Duration::from(spec.rollout.progress_deadline).as_secs();
     Ok(Resolved {
-        revision: revision(&config, &spec.resources),
+        revision: revision(&config, spec),
         version: spec.model.as_ref().map(|model| model.artefact.version),
         name,
         namespace: object.metadata.namespace.clone(),
         generation: object.metadata.generation,
         replicas,
-        capacity: Capacity::Auto,
-        progress_deadline_seconds: 600,
-        history: 3,
+        capacity: spec.rollout.capacity,
+        progress_deadline_seconds: i32::try_from(deadline).unwrap_or(i32::MAX),
+        history: usize::try_from(spec.rollout.revision_history_limit).unwrap_or(0),
         config,
         resources: spec.resources.clone(),
+        server_image: spec.server_image.clone(),
+        pod: spec.pod.clone(),
+        service: spec.service.clone(),
+        min_available: spec.availability.min_available.clone(),
+        cache: spec.cache.clone(),
+        network_policy: spec.network_policy.clone(),
+        paused: spec.paused,
     })
 }
 
@@ -165,18 +191,32 @@ fn check(resources: &Resources) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Names what shapes a replica: its whole server configuration (`drainDelay` too, or a change of it would reach nobody) and its
-/// resources. The number of replicas does not shape one.
+/// Names what shapes a replica: its whole server configuration (`drainDelay` too, or a change of it would reach nobody), its
+/// resources, its image if the spec names one, and what the spec says of its pod and cache. The number of replicas does not shape one.
 ///
 /// The name is the beginning of the SHA-256 of that as JSON with sorted keys, so it does not depend on the order of fields; a
 /// field that a later release adds must stay out of the JSON while it has its default, or that release would restart every model.
-fn revision(config: &ServerConfig, resources: &Resources) -> String {
+fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
     #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
     struct Shape<'a> {
         config: &'a ServerConfig,
         resources: &'a Resources,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        server_image: Option<&'a String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pod: Option<&'a PodOptions>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache: Option<&'a Cache>,
     }
-    let shape = serde_json::to_value(Shape { config, resources }).map(sorted).unwrap_or_default();
+    let shape = Shape {
+        config,
+        resources: &spec.resources,
+        server_image: spec.server_image.as_ref(),
+        pod: Some(&spec.pod).filter(|pod| **pod != PodOptions::default()),
+        cache: Some(&spec.cache).filter(|cache| **cache != Cache::default()),
+    };
+    let shape = serde_json::to_value(shape).map(sorted).unwrap_or_default();
     let sum = Sha256::digest(shape.to_string());
     sum.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
 }

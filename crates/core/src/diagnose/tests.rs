@@ -47,11 +47,14 @@ fn told(state: PodState) -> (Reason, String) {
 fn every_state_of_a_pod_has_its_reason() {
     let unplaced = json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
         "message": "0/1 nodes are available: 1 Insufficient memory.", "lastTransitionTime": EARLIER}]});
+    let claimless = json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": "0/1 nodes are available: persistentvolumeclaim \"models\" not found."}]});
     let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."});
     let words = |reason: &str| json!({"reason": reason, "message": "it is so"}).to_string();
     let crash = || waiting("CrashLoopBackOff", "back-off 10s restarting failed container");
     for (pod, reason, message) in [
         (pod(unplaced), Reason::Unschedulable, "fits on no node: 0/1 nodes are available: 1 Insufficient memory.; lower resources"),
+        (pod(claimless), Reason::ClaimNotFound, "create the claim"),
         (pod(evicted), Reason::Evicted, "was sent away (Evicted): The node was low"),
         (pod(json!({"phase": "Pending"})), Reason::Scheduling, "pod m-1 waits for its machine"),
         (container(waiting("ContainerCreating", ""), json!({})), Reason::PullingImage, "gets its image modelyard-server:1"),
