@@ -8,11 +8,14 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::{Controller, reflector::ObjectRef};
+use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
 
 mod apply;
 mod backoff;
 mod covers;
 mod health;
+mod lease;
 mod observe;
 mod probe;
 mod reconcile;
@@ -25,6 +28,9 @@ pub use settings::{ControllerError, Settings};
 use reconcile::Failed;
 use world::{Guarded, World};
 
+/// How long what is being reconciled may take when the operator ends.
+const LAST_RECONCILES: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Reconciles at once, of different objects.
 const CONCURRENCY: u16 = 16;
 
@@ -35,6 +41,7 @@ struct Context {
     server_image: String,
     recorder: kube::runtime::events::Recorder,
     backoff: backoff::Backoff,
+    leads: watch::Receiver<bool>,
 }
 
 /// Runs until a signal.
@@ -46,12 +53,16 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
     settings.check_kind(&client).await?;
     let health = health::Health::listen(settings.health_address).await?;
     let (world, streams) = World::watch(&client, &settings);
+    let (stop, stopping) = watch::channel(false);
+    let (release, releasing) = watch::channel(false);
+    let (leads, mut election) = elect(&client, &settings, releasing);
     let context = Arc::new(Context {
         recorder: report::recorder(&client),
         client,
         world,
         server_image: settings.server_image.clone(),
         backoff: backoff::Backoff::default(),
+        leads: leads.clone(),
     });
     tracing::info!(server_image = %context.server_image, "watching");
     let controller = Controller::for_stream(streams.deployments, context.world.reader())
@@ -61,19 +72,52 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
         .watches_stream(streams.services, |object| world::owner_of(&object.metadata))
         .watches_stream(streams.policies, |object| world::owner_of(&object.metadata))
         .watches_stream(streams.budgets, |object| world::owner_of(&object.metadata))
-        .graceful_shutdown_on(signalled());
+        // Who comes to lead looks at everything once: what changed before was another's to answer.
+        .reconcile_all_on(WatchStream::from_changes(leads).map(drop))
+        .graceful_shutdown_on(until(stopping));
     health.ready();
-    controller
-        .run(reconcile::reconcile, on_error, Arc::clone(&context))
-        .for_each(|outcome| async move {
-            match outcome {
-                Ok((object, _)) => tracing::debug!(object = %object, "reconciled"),
-                Err(error) => tracing::debug!(%error, "a reconcile failed; it is tried again"),
-            }
-        })
-        .await;
+    let reconciling = controller.run(reconcile::reconcile, on_error, Arc::clone(&context)).for_each(|outcome| async move {
+        match outcome {
+            Ok((object, _)) => tracing::debug!(object = %object, "reconciled"),
+            Err(error) => tracing::debug!(%error, "a reconcile failed; it is tried again"),
+        }
+    });
+    let ended = tokio::spawn(reconciling);
+    tokio::select! {
+        () = signalled() => {}
+        lost = &mut election => return Ok(lost.unwrap_or(Ok(()))?),
+    }
+    // What is being reconciled is finished before another may begin.
+    stop.send_replace(true);
+    let finished = tokio::time::timeout(LAST_RECONCILES, ended).await;
+    if finished.is_err() {
+        tracing::warn!("reconciles are cut short");
+    }
+    release.send_replace(true);
+    if let Ok(Err(lost)) = election.await {
+        tracing::warn!(%lost, "the lease was lost at the end");
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+type Election = tokio::task::JoinHandle<Result<(), lease::Lost>>;
+
+/// Leads at once where the operator runs alone, outside of a cluster; else by the Lease of its namespace.
+fn elect(client: &kube::Client, settings: &Settings, releasing: watch::Receiver<bool>) -> (watch::Receiver<bool>, Election) {
+    let Some(namespace) = &settings.lease_namespace else {
+        tracing::warn!("no POD_NAMESPACE: no lease is held, so run only one operator");
+        let (sender, leads) = watch::channel(true);
+        let election = tokio::spawn(async move {
+            until(releasing).await;
+            drop(sender);
+            Ok(())
+        });
+        return (leads, election);
+    };
+    let candidate = lease::Candidate::new(client, namespace, settings.identity.clone());
+    let leads = candidate.leads();
+    (leads, tokio::spawn(candidate.run(until(releasing))))
 }
 
 fn on_error(object: Arc<Guarded>, error: &Failed, context: Arc<Context>) -> Action {
@@ -81,6 +125,12 @@ fn on_error(object: Arc<Guarded>, error: &Failed, context: Arc<Context>) -> Acti
     let delay = context.backoff.failed(&reference.to_string());
     tracing::warn!(object = %reference, %error, ?delay, "cannot reconcile; trying again");
     Action::requeue(delay)
+}
+
+/// Ends when the flag is set.
+async fn until(mut flag: watch::Receiver<bool>) {
+    // A sender that is gone has ended as well.
+    let _ = flag.wait_for(|set| *set).await;
 }
 
 /// Ends with SIGTERM or SIGINT.

@@ -39,6 +39,9 @@ pub(super) enum Failed {
 
 /// Reconciles one object.
 pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failed> {
+    if !*context.leads.borrow() {
+        return Ok(Action::await_change());
+    }
     context.world.complete().await.map_err(|_| Failed::NoWatch)?;
     let meta = object.meta();
     let reference = ObjectRef::from_obj(object.as_ref()).to_string();

@@ -17,6 +17,10 @@ pub struct Settings {
     pub server_image: String,
     /// The only namespaces that are watched; empty: all.
     pub namespaces: Vec<String>,
+    /// The namespace of the Lease by which one of several operators leads; none: this one leads.
+    pub lease_namespace: Option<String>,
+    /// What this operator is called in the Lease.
+    pub identity: String,
     /// Where `/healthz` and `/readyz` answer.
     pub health_address: SocketAddr,
 }
@@ -33,6 +37,9 @@ pub enum ControllerError {
     /// The kind is not installed.
     #[error("the cluster has no {0}: install it with `modelyard crds | kubectl apply --server-side -f -`, or the Helm chart")]
     NoKind(String),
+    /// Another operator may lead now.
+    #[error(transparent)]
+    Lost(#[from] super::lease::Lost),
     /// The address is taken.
     #[error("--health-address: cannot listen on {address}: {source}")]
     Listen {
