@@ -123,7 +123,9 @@ impl Target<'_> {
         match api.get_metadata_opt(name).await {
             Ok(Some(found)) if !is_owned_by(&found.metadata, self.uid) => Err(ApplyError::Refused {
                 reason: Reason::NameConflict,
-                message: format!("{shown} exists and is not of this ModelDeployment: rename one of the two, or delete the {shown}"),
+                message: format!(
+                    "{shown} exists and is not of this ModelDeployment: rename one of the two, or delete the {shown}"
+                ),
             }),
             Ok(_) => Ok(()),
             Err(error) => Err(failed(shown.to_owned(), error)),

@@ -95,20 +95,24 @@ impl Candidate {
     /// Looks at the record and does what is to be done; whether it is ours and was written now.
     async fn look(&self, record: &mut Option<Record>, unrenewed: Duration) -> Result<bool, kube::Error> {
         let Some(found) = self.api.get_opt(NAME).await? else {
-            let lease = Lease { metadata: ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() }, spec: Some(self.spec(0)) };
+            let lease =
+                Lease { metadata: ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() }, spec: Some(self.spec(0)) };
             return written(self.api.create(&PostParams::default(), &lease).await);
         };
-        let changed = record.as_ref().is_none_or(|known| known.lease.metadata.resource_version != found.metadata.resource_version);
+        let changed =
+            record.as_ref().is_none_or(|known| known.lease.metadata.resource_version != found.metadata.resource_version);
         if changed {
             *record = Some(Record { lease: found, since: Instant::now() });
         }
         let Some(known) = record else { return Ok(false) };
         match step(known.lease.spec.as_ref(), &self.identity, known.since.elapsed(), unrenewed) {
             Step::Wait => Ok(false),
-            Step::Renew | Step::Take => {
-                let transitions = known.lease.spec.as_ref().and_then(|spec| spec.lease_transitions).unwrap_or(0);
+            step @ (Step::Renew | Step::Take) => {
                 let mut lease = known.lease.clone();
-                lease.spec = Some(self.spec(transitions.saturating_add(1)));
+                let before = lease.spec.take().unwrap_or_default();
+                let mut spec = self.spec(before.lease_transitions.unwrap_or(0).saturating_add(i32::from(step == Step::Take)));
+                spec.acquire_time = if step == Step::Take { spec.renew_time.clone() } else { before.acquire_time };
+                lease.spec = Some(spec);
                 written(self.api.replace(NAME, &PostParams::default(), &lease).await)
             }
         }
@@ -161,7 +165,13 @@ fn step(spec: Option<&LeaseSpec>, identity: &str, unchanged: Duration, unrenewed
     let seconds = spec.and_then(|spec| u64::try_from(spec.lease_duration_seconds?).ok());
     match holder {
         None => Step::Take,
-        Some(holder) if holder == identity => if unrenewed >= RENEW { Step::Renew } else { Step::Wait },
+        Some(holder) if holder == identity => {
+            if unrenewed >= RENEW {
+                Step::Renew
+            } else {
+                Step::Wait
+            }
+        }
         Some(_) if unchanged >= seconds.map_or(DURATION, Duration::from_secs) => Step::Take,
         Some(_) => Step::Wait,
     }

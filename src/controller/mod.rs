@@ -16,6 +16,7 @@ mod backoff;
 mod covers;
 mod health;
 mod lease;
+mod metrics;
 mod observe;
 mod probe;
 mod reconcile;
@@ -42,6 +43,7 @@ struct Context {
     recorder: kube::runtime::events::Recorder,
     backoff: backoff::Backoff,
     leads: watch::Receiver<bool>,
+    metrics: metrics::Metrics,
 }
 
 /// Runs until a signal.
@@ -49,7 +51,8 @@ struct Context {
 /// # Errors
 /// When there is no cluster to talk to, it lacks our kind, or the health port is taken.
 pub async fn run(settings: Settings) -> Result<(), ControllerError> {
-    let client = settings.client().await?;
+    let metrics = metrics::Metrics::new();
+    let client = settings.client(&metrics).await?;
     settings.check_kind(&client).await?;
     let health = health::Health::listen(settings.health_address).await?;
     let (world, streams) = World::watch(&client, &settings);
@@ -63,6 +66,7 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
         server_image: settings.server_image.clone(),
         backoff: backoff::Backoff::default(),
         leads: leads.clone(),
+        metrics: metrics.clone(),
     });
     tracing::info!(server_image = %context.server_image, "watching");
     let controller = Controller::for_stream(streams.deployments, context.world.reader())
@@ -75,7 +79,8 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
         // Who comes to lead looks at everything once: what changed before was another's to answer.
         .reconcile_all_on(WatchStream::from_changes(leads).map(drop))
         .graceful_shutdown_on(until(stopping));
-    health.ready();
+    let scraped = Arc::clone(&context);
+    health.ready(move || metrics.text(&scraped.world, *scraped.leads.borrow()));
     let reconciling = controller.run(reconcile::reconcile, on_error, Arc::clone(&context)).for_each(|outcome| async move {
         match outcome {
             Ok((object, _)) => tracing::debug!(object = %object, "reconciled"),

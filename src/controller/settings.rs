@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::client::ClientBuilder;
 use kube::{Api, Client, Config, CustomResourceExt};
 use modelyard_core::api::ModelDeployment;
+
+use super::metrics::Metrics;
 
 /// How long the API server may take to answer one call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,11 +55,11 @@ pub enum ControllerError {
 
 impl Settings {
     /// A client of the cluster that the environment names.
-    pub(super) async fn client(&self) -> Result<Client, ControllerError> {
+    pub(super) async fn client(&self, metrics: &Metrics) -> Result<Client, ControllerError> {
         let mut config = Config::infer().await.map_err(|error| ControllerError::NoCluster(error.to_string()))?;
         config.read_timeout = Some(CALL_TIMEOUT);
         config.connect_timeout = Some(CALL_TIMEOUT);
-        Ok(Client::try_from(config)?)
+        Ok(ClientBuilder::try_from(config)?.with_layer(&metrics.counting()).build())
     }
 
     /// Refuses to begin where the kind is missing: watching it would fail for ever, and say so in the log alone.

@@ -77,6 +77,15 @@ impl World {
         self.deployments.clone()
     }
 
+    /// The reason of each object's `Ready`, of those that have one.
+    pub(super) fn reasons(&self) -> impl Iterator<Item = &'static str> {
+        self.deployments.state().into_iter().filter_map(|object| {
+            let status = object.0.as_ref().ok()?.status.as_ref()?;
+            let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
+            Some(super::metrics::known(&ready.reason))
+        })
+    }
+
     /// Waits until every store has been filled once: before that, what is missing may only not have come yet.
     pub(super) async fn complete(&self) -> Result<(), reflector::store::WriterDropped> {
         self.workloads.wait_until_ready().await?;

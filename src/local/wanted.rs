@@ -95,8 +95,16 @@ fn of_clusters(manifest: &Manifest, deployment: &ModelDeployment) -> Vec<String>
     }
     let (spec, rollout) = (&deployment.spec, Rollout::default());
     for (written, field, why) in [
-        (spec.rollout.progress_deadline != rollout.progress_deadline, "spec.rollout.progressDeadline", "a process that fails is reported at once"),
-        (spec.rollout.revision_history_limit != rollout.revision_history_limit, "spec.rollout.revisionHistoryLimit", "no old revision is kept"),
+        (
+            spec.rollout.progress_deadline != rollout.progress_deadline,
+            "spec.rollout.progressDeadline",
+            "a process that fails is reported at once",
+        ),
+        (
+            spec.rollout.revision_history_limit != rollout.revision_history_limit,
+            "spec.rollout.revisionHistoryLimit",
+            "no old revision is kept",
+        ),
         (spec.server_image.is_some(), "spec.serverImage", "processes have no image"),
         (spec.pod != PodOptions::default(), "spec.pod", "only a cluster has pods"),
         (spec.service != ServiceOptions::default(), "spec.service", "only a cluster has Services"),

@@ -18,7 +18,6 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> Option<PodDisrupt
             selector: Some(LabelSelector { match_labels: Some(selector(resolved)), ..LabelSelector::default() }),
             // A replica that does not serve protects nobody.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
-            ..PodDisruptionBudgetSpec::default()
         }),
         status: None,
     })

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction, PersistentVolumeClaimVolumeSource,
-    PodSecurityContext, PodSpec, Probe,
-    ResourceRequirements, SeccompProfile, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
+    PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, TopologySpreadConstraint, Volume,
+    VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -78,7 +78,7 @@ fn cache(resolved: &Resolved) -> Volume {
     let size_limit = resolved.cache.empty_dir.as_ref().and_then(|dir| dir.size_limit.clone());
     Volume {
         name: "cache".to_owned(),
-        empty_dir: claim.is_none().then(|| EmptyDirVolumeSource { size_limit, medium: None }),
+        empty_dir: claim.is_none().then_some(EmptyDirVolumeSource { size_limit, medium: None }),
         persistent_volume_claim: claim
             .map(|claim| PersistentVolumeClaimVolumeSource { claim_name: claim.claim_name.clone(), read_only: None }),
         ..Volume::default()

@@ -9,7 +9,8 @@ use crate::resolve::Resolved;
 
 pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> Option<NetworkPolicy> {
     let options = resolved.network_policy.as_ref()?;
-    let port = |name: &str| NetworkPolicyPort { port: Some(IntOrString::String(name.to_owned())), ..NetworkPolicyPort::default() };
+    let port =
+        |name: &str| NetworkPolicyPort { port: Some(IntOrString::String(name.to_owned())), ..NetworkPolicyPort::default() };
     // A rule without peers lets all in, so nobody is no rule.
     let callers = (!options.from.is_empty())
         .then(|| NetworkPolicyIngressRule { from: Some(options.from.clone()), ports: Some(vec![port("http")]) });

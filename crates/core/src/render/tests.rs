@@ -28,7 +28,8 @@ fn spec() -> Value {
 
 #[test]
 fn each_object() {
-    let Objects { deployment, others, service, disruption_budget, network_policy, stage: _ } = rendered(&resolved(spec()), &Observed::default());
+    let Objects { deployment, others, service, disruption_budget, network_policy, stage: _ } =
+        rendered(&resolved(spec()), &Observed::default());
     assert_eq!((others, network_policy), (vec![], None));
     insta::assert_yaml_snapshot!("deployment", deployment);
     insta::assert_yaml_snapshot!("service", service);
@@ -51,7 +52,10 @@ fn every_option_reaches_its_object() {
                 "topologySpreadConstraints": [{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}]
             }),
         ),
-        ("service", json!({"type": "LoadBalancer", "labels": {"a": "b"}, "annotations": {"c": "d"}, "trafficDistribution": "PreferSameZone"})),
+        (
+            "service",
+            json!({"type": "LoadBalancer", "labels": {"a": "b"}, "annotations": {"c": "d"}, "trafficDistribution": "PreferSameZone"}),
+        ),
         ("availability", json!({"minAvailable": "50%"})),
         ("cache", json!({"persistentVolumeClaim": {"claimName": "models"}})),
         ("networkPolicy", json!({"from": [{"podSelector": {"matchLabels": {"app": "shop"}}}]})),

@@ -179,7 +179,8 @@ mod tests {
                     assert!(example.is_none_or(|text| compiled.unwrap().is_match(text)), "{path}: the example does not match");
                 }
                 // Kubernetes' own types have lists without a key, and treat them as one value themselves.
-                let foreign = ["ModelDeployment.spec.pod.", "ModelDeployment.spec.networkPolicy."].iter().any(|own| path.starts_with(own));
+                let foreign =
+                    ["ModelDeployment.spec.pod.", "ModelDeployment.spec.networkPolicy."].iter().any(|own| path.starts_with(own));
                 if field["type"] == "array" && field["items"]["type"] == "object" && !foreign {
                     assert_eq!(field["x-kubernetes-list-type"], "map", "{path}");
                 }
