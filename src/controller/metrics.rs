@@ -79,11 +79,11 @@ impl Metrics {
     }
 
     /// The text of a scrape, in OpenMetrics' format.
-    pub(super) fn text(&self, world: &World, leads: bool) -> String {
+    pub(super) fn text<'a>(&self, worlds: impl Iterator<Item = &'a World>, leads: bool) -> String {
         self.leader.set(i64::from(leads));
         let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
         if leads {
-            world.reasons().for_each(|reason| *counts.entry(reason).or_default() += 1);
+            worlds.flat_map(World::reasons).for_each(|reason| *counts.entry(reason).or_default() += 1);
         }
         self.objects.clear();
         for (reason, count) in counts {

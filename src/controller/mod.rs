@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::{Controller, reflector::ObjectRef};
 use tokio::sync::watch;
@@ -27,10 +28,13 @@ mod world;
 pub use settings::{ControllerError, Settings};
 
 use reconcile::Failed;
-use world::{Guarded, World};
+use world::{Guarded, Streams, World};
 
 /// How long what is being reconciled may take when the operator ends.
 const LAST_RECONCILES: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Changes of one object that come within this time make one reconcile.
+const DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Reconciles at once, of different objects.
 const CONCURRENCY: u16 = 16;
@@ -55,38 +59,33 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
     let client = settings.client(&metrics).await?;
     settings.check_kind(&client).await?;
     let health = health::Health::listen(settings.health_address).await?;
-    let (world, streams) = World::watch(&client, &settings);
     let (stop, stopping) = watch::channel(false);
     let (release, releasing) = watch::channel(false);
     let (leads, mut election) = elect(&client, &settings, releasing);
-    let context = Arc::new(Context {
-        recorder: report::recorder(&client),
-        client,
-        world,
-        server_image: settings.server_image.clone(),
-        backoff: backoff::Backoff::default(),
-        leads: leads.clone(),
-        metrics: metrics.clone(),
-    });
-    tracing::info!(server_image = %context.server_image, "watching");
-    let controller = Controller::for_stream(streams.deployments, context.world.reader())
-        .with_config(controller::Config::default().concurrency(CONCURRENCY))
-        .watches_stream(streams.workloads, |object| world::owner_of(&object.metadata))
-        .watches_stream(streams.pods, |object| world::owner_of(&object.metadata))
-        .watches_stream(streams.services, |object| world::owner_of(&object.metadata))
-        .watches_stream(streams.policies, |object| world::owner_of(&object.metadata))
-        .watches_stream(streams.budgets, |object| world::owner_of(&object.metadata))
-        // Who comes to lead looks at everything once: what changed before was another's to answer.
-        .reconcile_all_on(WatchStream::from_changes(leads).map(drop))
-        .graceful_shutdown_on(until(stopping));
-    let scraped = Arc::clone(&context);
-    health.ready(move || metrics.text(&scraped.world, *scraped.leads.borrow()));
-    let reconciling = controller.run(reconcile::reconcile, on_error, Arc::clone(&context)).for_each(|outcome| async move {
-        match outcome {
-            Ok((object, _)) => tracing::debug!(object = %object, "reconciled"),
-            Err(error) => tracing::debug!(%error, "a reconcile failed; it is tried again"),
-        }
-    });
+    let recorder = report::recorder(&client);
+    // One set of watches for all namespaces, or for each that is named: a re-list of one must not empty the others' stores.
+    let scopes: Vec<Option<&str>> = match settings.namespaces.as_slice() {
+        [] => vec![None],
+        names => names.iter().map(|name| Some(name.as_str())).collect(),
+    };
+    let (mut contexts, mut reconciling) = (Vec::new(), Vec::new());
+    for scope in scopes {
+        let (world, streams) = World::watch(&client, scope);
+        let context = Arc::new(Context {
+            recorder: recorder.clone(),
+            client: client.clone(),
+            world,
+            server_image: settings.server_image.clone(),
+            backoff: backoff::Backoff::default(),
+            leads: leads.clone(),
+            metrics: metrics.clone(),
+        });
+        reconciling.push(reconcile_all(Arc::clone(&context), streams, stopping.clone()));
+        contexts.push(context);
+    }
+    tracing::info!(server_image = settings.server_image, namespaces = ?settings.namespaces, "watching");
+    health.ready(move || metrics.text(contexts.iter().map(|context| &context.world), *leads.borrow()));
+    let reconciling = join_all(reconciling);
     let ended = tokio::spawn(reconciling);
     tokio::select! {
         () = signalled() => {}
@@ -104,6 +103,26 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Reconciles what the streams say has changed, until `stopping`.
+fn reconcile_all(context: Arc<Context>, streams: Streams, stopping: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
+    let controller = Controller::for_stream(streams.deployments, context.world.reader())
+        .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
+        .watches_stream(streams.workloads, |object| world::owner_of(&object.metadata))
+        .watches_stream(streams.pods, |object| world::owner_of(&object.metadata))
+        .watches_stream(streams.services, |object| world::owner_of(&object.metadata))
+        .watches_stream(streams.policies, |object| world::owner_of(&object.metadata))
+        .watches_stream(streams.budgets, |object| world::owner_of(&object.metadata))
+        // Who comes to lead looks at everything once: what changed before was another's to answer.
+        .reconcile_all_on(WatchStream::from_changes(context.leads.clone()).map(drop))
+        .graceful_shutdown_on(until(stopping));
+    controller.run(reconcile::reconcile, on_error, context).for_each(|outcome| async move {
+        match outcome {
+            Ok((object, _)) => tracing::debug!(object = %object, "reconciled"),
+            Err(error) => tracing::debug!(%error, "a reconcile failed; it is tried again"),
+        }
+    })
 }
 
 type Election = tokio::task::JoinHandle<Result<(), lease::Lost>>;

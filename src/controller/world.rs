@@ -1,7 +1,7 @@
 //! The stores: what the cluster holds of ours, as the watches keep it, with what nobody reads left out.
 
+use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -14,8 +14,6 @@ use kube::{Api, Client, Resource};
 use modelyard_core::api::ModelDeployment;
 use modelyard_core::render::{DEPLOYMENT_LABEL, MANAGER};
 use serde::de::DeserializeOwned;
-
-use super::Settings;
 
 /// A ModelDeployment that may not parse: one such object must not blind the watch to all others.
 pub(super) type Guarded = DeserializeGuard<ModelDeployment>;
@@ -43,10 +41,10 @@ pub(super) struct Streams {
 }
 
 impl World {
-    /// Watches. The stores fill as the streams are read.
-    pub(super) fn watch(client: &Client, settings: &Settings) -> (Self, Streams) {
+    /// Watches one namespace, or all. The stores fill as the streams are read.
+    pub(super) fn watch(client: &Client, namespace: Option<&str>) -> (Self, Streams) {
         let ours = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGER}"));
-        let watches = Watches { client, settings };
+        let watches = Watches { client, namespace };
         let (deployments, deployment_changes) = watches.of(&watcher::Config::default(), |object: &mut Guarded| {
             object.meta_mut().managed_fields = None;
         });
@@ -98,11 +96,11 @@ impl World {
 
 struct Watches<'a> {
     client: &'a Client,
-    settings: &'a Settings,
+    namespace: Option<&'a str>,
 }
 
 impl Watches<'_> {
-    /// A store of one kind and its changes, in all namespaces or in those that are named.
+    /// A store of one kind and its changes.
     fn of<K>(&self, config: &watcher::Config, slim: fn(&mut K)) -> (Store<K>, Changes<K>)
     where
         K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
@@ -114,12 +112,10 @@ impl Watches<'_> {
             + 'static,
     {
         let (reader, writer) = reflector::store();
-        let apis: Vec<Api<K>> = match self.settings.namespaces.as_slice() {
-            [] => vec![Api::all(self.client.clone())],
-            names => names.iter().map(|name| Api::namespaced(self.client.clone(), name)).collect(),
-        };
-        let events = apis.into_iter().map(|api| watcher(api, config.clone()).default_backoff().boxed());
-        let changes = stream::select_all(events).modify(slim).reflect(writer).touched_objects();
+        let client = self.client.clone();
+        let api: Api<K> = self.namespace.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
+        let events = watcher(api, config.clone()).default_backoff();
+        let changes = events.modify(slim).reflect(writer).touched_objects();
         (reader, changes.boxed())
     }
 }
