@@ -52,6 +52,8 @@ pub struct Resolved {
     pub cache: Cache,
     /// Who may call, where that is restricted.
     pub network_policy: Option<NetworkPolicyOptions>,
+    /// Variables of the server's environment that come from the key HTTP_AUTHORIZATION of a Secret: `(variable, Secret)`.
+    pub secrets: Vec<(String, String)>,
     /// Nothing is to be changed.
     pub paused: bool,
 }
@@ -87,8 +89,10 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
     let name = name.ok_or_else(|| Invalid::new("metadata.name", "expected a name, found none"))?;
     let spec = &object.spec;
     let models = match (&spec.model, spec.models.as_slice()) {
-        (Some(model), []) => vec![config_of(model.name.as_deref().unwrap_or(&name), &model.artefact)],
-        (None, models @ [_, ..]) => models.iter().map(|model| config_of(&model.name, &model.artefact)).collect(),
+        (Some(model), []) => vec![config_of(0, model.name.as_deref().unwrap_or(&name), &model.artefact)],
+        (None, models @ [_, ..]) => {
+            models.iter().enumerate().map(|(at, model)| config_of(at, &model.name, &model.artefact)).collect()
+        }
         (Some(_), _) => return Err(Invalid::new("spec", "expected one of model and models, found both")),
         (None, _) => return Err(Invalid::new("spec", "expected one of model and models, found neither")),
     };
@@ -119,12 +123,26 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
         min_available: spec.availability.min_available.clone(),
         cache: spec.cache.clone(),
         network_policy: spec.network_policy.clone(),
+        secrets: secrets(spec),
         paused: spec.paused,
     })
 }
 
-fn config_of(name: &str, artefact: &Artefact) -> ModelConfig {
+/// The variable that holds the header for the store of the model at an index.
+fn authorization_env(at: usize) -> String {
+    format!("MODELYARD_AUTHORIZATION_{at}")
+}
+
+/// The variables that the server's environment needs from Secrets: `(variable, Secret)`.
+fn secrets(spec: &ModelDeploymentSpec) -> Vec<(String, String)> {
+    let artefacts = spec.model.iter().map(|model| &model.artefact).chain(spec.models.iter().map(|model| &model.artefact));
+    let named = artefacts.enumerate().filter_map(|(at, artefact)| Some((at, artefact.secret_ref.as_ref()?)));
+    named.map(|(at, secret)| (authorization_env(at), secret.name.clone())).collect()
+}
+
+fn config_of(at: usize, name: &str, artefact: &Artefact) -> ModelConfig {
     ModelConfig {
+        authorization_env: artefact.secret_ref.as_ref().map(|_| authorization_env(at)),
         name: name.to_owned(),
         uri: artefact.uri.clone(),
         sha256: artefact.sha256.as_ref().map(|sum| sum.to_ascii_lowercase()),
@@ -208,6 +226,8 @@ fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
         pod: Option<&'a PodOptions>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cache: Option<&'a Cache>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        secrets: Vec<(String, String)>,
     }
     let shape = Shape {
         config,
@@ -215,6 +235,7 @@ fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
         server_image: spec.server_image.as_ref(),
         pod: Some(&spec.pod).filter(|pod| **pod != PodOptions::default()),
         cache: Some(&spec.cache).filter(|cache| **cache != Cache::default()),
+        secrets: secrets(spec),
     };
     let shape = serde_json::to_value(shape).map(sorted).unwrap_or_default();
     let sum = Sha256::digest(shape.to_string());

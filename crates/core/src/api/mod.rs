@@ -18,7 +18,7 @@ mod units;
 
 pub use crd::crds;
 pub use deployment::{ModelDeployment, ModelDeploymentSpec};
-pub use model::{Artefact, Model, NamedModel};
+pub use model::{Artefact, Model, NamedModel, SecretReference};
 pub use network::{
     Availability, Cache, CacheClaim, CacheEmptyDir, NetworkPolicyOptions, ServiceOptions, ServiceType, TrafficDistribution,
 };

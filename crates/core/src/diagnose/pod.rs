@@ -110,6 +110,10 @@ fn waits(pod: &Pod, container: &ContainerStatus, waiting: &ContainerStateWaiting
         "CreateContainerConfigError" if said.contains("secret") && said.contains("not found") => {
             PodState::Failed(of_pod(pod, Reason::SecretNotFound, format!("pod {}: {said}; create it", name(pod)), now))
         }
+        "CreateContainerConfigError" if said.contains("in Secret") => {
+            let message = format!("pod {}: {said}; add the key to the Secret", name(pod));
+            PodState::Failed(of_pod(pod, Reason::SecretNotFound, message, now))
+        }
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
             let message = format!("pod {}: its container cannot be made: {said}", name(pod));
             PodState::Failed(of_pod(pod, Reason::CrashLooping, message, now))

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction, PersistentVolumeClaimVolumeSource,
-    PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, TopologySpreadConstraint, Volume,
-    VolumeMount,
+    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
+    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile,
+    SecretKeySelector, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -104,6 +104,7 @@ fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
                 variable("MODELYARD_LOG_FORMAT", "json".to_owned()),
             ]
             .into_iter()
+            .chain(resolved.secrets.iter().map(|(name, secret)| from_secret(name, secret)))
             .chain(resolved.pod.env.clone())
             .collect(),
         ),
@@ -129,6 +130,13 @@ fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
         }]),
         ..Container::default()
     }
+}
+
+/// A variable that the kubelet fills in; nobody else reads the Secret.
+fn from_secret(name: &str, secret: &str) -> EnvVar {
+    let key = SecretKeySelector { name: secret.to_owned(), key: "HTTP_AUTHORIZATION".to_owned(), optional: None };
+    let value_from = Some(EnvVarSource { secret_key_ref: Some(key), ..EnvVarSource::default() });
+    EnvVar { name: name.to_owned(), value: None, value_from }
 }
 
 fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {

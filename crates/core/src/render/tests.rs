@@ -62,6 +62,7 @@ fn every_option_reaches_its_object() {
     ] {
         spec[field] = value;
     }
+    spec["model"]["secretRef"] = json!({"name": "store"});
     let objects = rendered(&resolved(spec), &Observed::default());
     insta::assert_yaml_snapshot!("deployment-with-options", objects.deployment);
     insta::assert_yaml_snapshot!("service-with-options", objects.service);
