@@ -38,7 +38,8 @@ pub enum LogFormat {
 
 impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let filter = EnvFilter::try_new(&self.log_level).map_err(|error| anyhow::anyhow!("--log-level '{}': {error}", self.log_level))?;
+        let filter =
+            EnvFilter::try_new(&self.log_level).map_err(|error| anyhow::anyhow!("--log-level '{}': {error}", self.log_level))?;
         let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => lines.init(),

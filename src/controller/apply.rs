@@ -79,9 +79,7 @@ impl Target<'_> {
 
     fn is_mine<K: Resource>(&self, object: &K, name: &str) -> bool {
         let meta = object.meta();
-        meta.namespace.as_deref() == Some(self.namespace)
-            && meta.name.as_deref() == Some(name)
-            && is_owned_by(meta, self.uid)
+        meta.namespace.as_deref() == Some(self.namespace) && meta.name.as_deref() == Some(name) && is_owned_by(meta, self.uid)
     }
 
     fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
@@ -121,7 +119,9 @@ impl Target<'_> {
         match api.get_metadata_opt(name).await {
             Ok(Some(found)) if !is_owned_by(&found.metadata, self.uid) => Err(ApplyError::Refused {
                 reason: Reason::NameConflict,
-                message: format!("{shown} exists and is not of this ModelDeployment: rename one of the two, or delete the {shown}"),
+                message: format!(
+                    "{shown} exists and is not of this ModelDeployment: rename one of the two, or delete the {shown}"
+                ),
             }),
             Ok(_) => Ok(()),
             Err(error) => Err(failed(shown.to_owned(), error)),

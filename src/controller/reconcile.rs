@@ -65,11 +65,18 @@ pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Re
         }
         Err(invalid) => (Err(invalid), Ok(())),
     };
-    let told = deployment.tell(planned.as_ref().map(|(resolved, plan)| (*resolved, plan)).map_err(|one| *one), &seen.observed, previous);
-    Report { client: &context.client, recorder: &context.recorder, namespace, name, reference: report::reference(object.as_ref()) }
-        .tell(previous, &told)
-        .await
-        .map_err(|error| Failed::Status(Box::new(error)))?;
+    let told =
+        deployment.tell(planned.as_ref().map(|(resolved, plan)| (*resolved, plan)).map_err(|one| *one), &seen.observed, previous);
+    Report {
+        client: &context.client,
+        recorder: &context.recorder,
+        namespace,
+        name,
+        reference: report::reference(object.as_ref()),
+    }
+    .tell(previous, &told)
+    .await
+    .map_err(|error| Failed::Status(Box::new(error)))?;
     match applied {
         Err(ApplyError::Refused { reason, .. }) if reason.class() == Class::User => {}
         Err(error) => return Err(error.into()),
