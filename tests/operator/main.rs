@@ -12,4 +12,9 @@ mod record;
 mod store;
 mod watch;
 
+mod crowd;
 mod first;
+mod ownership;
+mod quiet;
+mod reasons;
+mod rollout;
