@@ -20,6 +20,9 @@ use super::report::Report;
 use super::world::Guarded;
 use super::{Context, report};
 
+/// An API server that keeps a reconcile this long is asked again later.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// While replicas start, what they say of themselves is asked again this often.
 const STARTING: Duration = Duration::from_secs(3);
 
@@ -29,6 +32,9 @@ pub(super) enum Failed {
     /// The stores are gone: the process is on its way out.
     #[error("the watches have ended")]
     NoWatch,
+    /// The API server does not answer.
+    #[error("the API server took longer than {PATIENCE:?}")]
+    Slow,
     /// Objects could not be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -43,7 +49,7 @@ pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Re
         return Ok(Action::await_change());
     }
     let begun = std::time::Instant::now();
-    let outcome = carry_out(object, Arc::clone(&context)).await;
+    let outcome = tokio::time::timeout(PATIENCE, carry_out(object, Arc::clone(&context))).await.unwrap_or(Err(Failed::Slow));
     context.metrics.reconciled(begun.elapsed(), outcome.is_ok());
     outcome
 }

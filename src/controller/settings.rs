@@ -10,8 +10,11 @@ use modelyard_core::api::ModelDeployment;
 
 use super::metrics::Metrics;
 
-/// How long the API server may take to answer one call.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the API server may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an answer may bring nothing. A watch has nothing to say while nothing changes, and ends by itself after 290 s: less than
+/// that would break every watch of a quiet cluster again and again.
+const READ_TIMEOUT: Duration = Duration::from_secs(295);
 
 /// What the operator is told.
 #[derive(Clone, Debug)]
@@ -57,8 +60,8 @@ impl Settings {
     /// A client of the cluster that the environment names.
     pub(super) async fn client(&self, metrics: &Metrics) -> Result<Client, ControllerError> {
         let mut config = Config::infer().await.map_err(|error| ControllerError::NoCluster(error.to_string()))?;
-        config.read_timeout = Some(CALL_TIMEOUT);
-        config.connect_timeout = Some(CALL_TIMEOUT);
+        config.read_timeout = Some(READ_TIMEOUT);
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
         Ok(ClientBuilder::try_from(config)?.with_layer(&metrics.counting()).build())
     }
 

@@ -1,0 +1,77 @@
+//! The cluster that `KUBECONFIG` names, with the chart installed once for all tests.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use kube::Client;
+
+use crate::store;
+
+/// The Helm release, the namespace that it is in, and the name of its objects.
+pub(crate) const RELEASE: &str = "modelyard-e2e";
+
+/// A file of this repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Whether this is the node of `tests/cluster`, where etcd can be reached and the API server audits.
+pub(crate) fn is_private_node() -> bool {
+    std::env::var_os("MODELYARD_CLUSTER_INSIDE").is_some()
+}
+
+/// A client, after the operator and the store are there. A client belongs to the runtime that it was made in: one per test.
+pub(crate) async fn connect() -> Client {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(install);
+    Client::try_default().await.expect("KUBECONFIG names no cluster: run tests/operator/run")
+}
+
+fn install() {
+    let chart = repository("charts/modelyard");
+    let chart = chart.to_str().unwrap();
+    let values = ["--set", "replicas=1,log.format=text,podDisruptionBudget.enabled=false"];
+    let mut arguments = vec!["upgrade", "--install", RELEASE, chart, "--namespace", RELEASE, "--create-namespace"];
+    arguments.extend(values);
+    arguments.extend(["--wait", "--timeout", "2m"]);
+    run("helm", &arguments, "");
+    run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", "-"], &store::manifest(RELEASE).to_string());
+    run("kubectl", &["-n", RELEASE, "wait", "--for=condition=Ready", "pod/store", "--timeout=60s"], "");
+}
+
+/// Runs a program to its end; panics with what it said if it fails.
+pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> String {
+    use std::io::Write;
+
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot start {program}: {error}"));
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{program} {}: {}\n{}{}",
+        arguments.join(" "),
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// What kubectl prints, good or bad.
+pub(crate) fn shown(arguments: &[&str]) -> String {
+    match Command::new("kubectl").args(arguments).output() {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        Err(error) => format!("kubectl: {error}\n"),
+    }
+}

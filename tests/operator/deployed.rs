@@ -1,0 +1,149 @@
+//! A ModelDeployment as its user has it: applied as JSON, read as JSON.
+
+use futures_util::StreamExt;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::core::ApiResource;
+use kube::runtime::watcher::{self, watcher};
+use modelyard_core::api::{API_VERSION, ModelDeployment};
+use serde_json::{Value, json};
+
+use crate::cluster::{self, RELEASE, repository};
+use crate::namespace::{Namespace, PATIENCE};
+use crate::store;
+use crate::watch::{all, named};
+
+/// The spec of the example: small, and quick to stop.
+pub(crate) fn mnist(version: u32) -> Value {
+    model(json!({ "uri": store::uri("model.onnx"), "version": version }))
+}
+
+/// The same with another model.
+pub(crate) fn model(model: Value) -> Value {
+    json!({
+        "model": model,
+        "serving": { "drainDelay": "1s" },
+        "resources": { "requests": { "cpu": "10m", "memory": "32Mi" } },
+    })
+}
+
+/// A ModelDeployment of a namespace.
+pub(crate) struct Deployed<'a> {
+    pub(crate) namespace: &'a Namespace,
+    pub(crate) name: String,
+}
+
+/// A condition's parts, for comparing.
+pub(crate) struct Condition {
+    pub(crate) status: String,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+}
+
+/// A condition of an object; empty where it has none.
+pub(crate) fn condition(object: &Value, kind: &str) -> Condition {
+    let found = object["status"]["conditions"].as_array().into_iter().flatten().find(|one| one["type"] == kind);
+    let text = |key: &str| found.and_then(|one| one[key].as_str()).unwrap_or_default().to_owned();
+    Condition { status: text("status"), reason: text("reason"), message: text("message") }
+}
+
+/// Whether the status is of this spec.
+pub(crate) fn is_current(object: &Value) -> bool {
+    object["status"]["observedGeneration"] == object["metadata"]["generation"]
+}
+
+impl Namespace {
+    /// Applies a ModelDeployment.
+    pub(crate) async fn deploy(&self, name: &str, spec: Value) -> Deployed<'_> {
+        let deployed = Deployed { namespace: self, name: name.to_owned() };
+        deployed.apply(spec).await;
+        deployed
+    }
+}
+
+impl Deployed<'_> {
+    pub(crate) fn api(&self) -> Api<DynamicObject> {
+        let kind = ApiResource::erase::<ModelDeployment>(&());
+        Api::namespaced_with(self.namespace.client.clone(), &self.namespace.name, &kind)
+    }
+
+    /// Applies another spec.
+    pub(crate) async fn apply(&self, spec: Value) {
+        let metadata = json!({ "name": self.name });
+        let object = json!({ "apiVersion": API_VERSION, "kind": "ModelDeployment", "metadata": metadata, "spec": spec });
+        self.api().patch(&self.name, &PatchParams::apply("e2e").force(), &Patch::Apply(object)).await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self) {
+        self.api().delete(&self.name, &DeleteParams::default()).await.unwrap();
+    }
+
+    pub(crate) async fn get(&self) -> Value {
+        serde_json::to_value(self.api().get(&self.name).await.unwrap()).unwrap()
+    }
+
+    /// Watches until the object is as it should be.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let mut events = watcher(self.api(), named(&self.name)).boxed();
+        let reached = async {
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
+                        last = serde_json::to_value(object).unwrap();
+                        if holds(&last) {
+                            return;
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) => println!("a watch broke: {error}"),
+                }
+            }
+        };
+        if tokio::time::timeout(PATIENCE, reached).await.is_err() {
+            panic!("{} {what}: not within {PATIENCE:?}; its status: {:#}", self.name, last["status"]);
+        }
+        last
+    }
+
+    /// Until the newest spec serves.
+    pub(crate) async fn until_ready(&self) -> Value {
+        self.until("is ready", |object| is_current(object) && condition(object, "Ready").status == "True").await
+    }
+
+    /// Until the newest spec is not ready for this reason, said in words that hold all of `words`, and told as an event too.
+    pub(crate) async fn until_not_ready(&self, reason: &str, words: &[&str]) -> Value {
+        let told = |object: &Value| {
+            let ready = condition(object, "Ready");
+            is_current(object)
+                && ready.status == "False"
+                && ready.reason == reason
+                && words.iter().all(|word| ready.message.contains(word))
+        };
+        self.until(&format!("is not ready for {reason} with a message that has {words:?}"), told).await
+    }
+
+    /// Until an event of this object has this reason.
+    pub(crate) async fn until_event(&self, reason: &str, kind: &str) {
+        let chosen = all().fields(&format!("reason={reason}"));
+        let what = format!("an event {reason} of {}", self.name);
+        self.namespace
+            .until(&what, chosen, |events: &[&Event]| {
+                let about = |event: &&&Event| event.regarding.as_ref().is_some_and(|one| one.name.as_ref() == Some(&self.name));
+                events.iter().find(about).map(|event| assert_eq!(event.type_.as_deref(), Some(kind), "{event:?}"))
+            })
+            .await;
+    }
+
+    /// Sends the picture of a seven through the Service, and returns the class that it is taken for.
+    pub(crate) fn predict(&self) -> usize {
+        let request = std::fs::read_to_string(repository("examples/mnist/request.json")).unwrap();
+        let host = format!("{}.{}.svc", self.name, self.namespace.name);
+        let path = format!("/v1/models/{}:predict", self.name);
+        let call = ["-n", RELEASE, "exec", "-i", "store", "--", "/bin/ask", "post", &host, "80", &path, "-"];
+        let answer: Value = serde_json::from_str(&cluster::run("kubectl", &call, &request)).unwrap();
+        let scores = answer["predictions"][0].as_array().unwrap_or_else(|| panic!("no prediction: {answer}"));
+        let score = |index: &usize| scores[*index].as_f64().unwrap();
+        (0..scores.len()).max_by(|one, other| score(one).total_cmp(&score(other))).unwrap()
+    }
+}

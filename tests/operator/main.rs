@@ -1,0 +1,20 @@
+//! The operator on a real cluster, from `helm install` to a prediction, through every failure that can be brought about.
+//!
+//! `tests/operator/run` gives it a cluster. Each test has a namespace of its own; they share the operator and a store of models.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+mod cluster;
+mod deployed;
+mod namespace;
+mod prober;
+mod record;
+mod store;
+mod watch;
+
+mod crowd;
+mod first;
+mod ownership;
+mod quiet;
+mod reasons;
+mod rollout;

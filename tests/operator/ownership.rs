@@ -1,0 +1,72 @@
+//! What belongs to the operator stays as it should be, whoever changes it.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use modelyard_core::render::DEPLOYMENT_LABEL;
+use serde_json::json;
+
+use crate::deployed::mnist;
+use crate::namespace::within;
+use crate::watch::{labelled, named};
+
+#[tokio::test]
+async fn what_is_deleted_or_changed_by_hand_comes_back() {
+    within("by-hand", async |namespace| {
+        let mut spec = mnist(1);
+        spec["replicas"] = 2.into();
+        let deployed = namespace.deploy("mnist", spec).await;
+        deployed.until_ready().await;
+        let (services, deployments, budgets) =
+            (namespace.api::<Service>(), namespace.api::<Deployment>(), namespace.api::<PodDisruptionBudget>());
+        let (hand, gone) = (PatchParams::default(), DeleteParams::default());
+        let ours = labelled(DEPLOYMENT_LABEL);
+
+        let changed = json!({ "spec": { "selector": { "app": "stolen", DEPLOYMENT_LABEL: "other" } } });
+        services.patch("mnist", &hand, &Patch::Merge(changed)).await.unwrap();
+        namespace
+            .until("the Service's selector is ours", named("mnist"), |there: &[&Service]| {
+                let selector = there.first()?.spec.as_ref()?.selector.as_ref()?;
+                (selector.get(DEPLOYMENT_LABEL).map(String::as_str) == Some("mnist")).then_some(())
+            })
+            .await;
+
+        let old = services.get("mnist").await.unwrap().uid();
+        services.delete("mnist", &gone).await.unwrap();
+        namespace.until("a new Service", named("mnist"), |there: &[&Service]| (there.first()?.uid() != old).then_some(())).await;
+
+        let budget = budgets.get("mnist").await.unwrap();
+        budgets.delete("mnist", &gone).await.unwrap();
+        namespace
+            .until("a new budget", named("mnist"), |there: &[&PodDisruptionBudget]| {
+                (there.first()?.uid() != budget.uid()).then_some(())
+            })
+            .await;
+
+        let workload = deployments.list(&Default::default()).await.unwrap().items.remove(0);
+        let name = workload.name_any();
+        let scaled = json!({ "spec": { "replicas": 5, "template": { "spec": { "containers": [{ "name": "server",
+            "env": [{ "name": "MODELYARD_LOG_FORMAT", "value": "text" }] }] } } } });
+        deployments.patch(&name, &hand, &Patch::Strategic(scaled)).await.unwrap();
+        namespace
+            .until("the Deployment is as before", ours.clone(), |there: &[&Deployment]| {
+                let spec = there.iter().find(|one| one.name_any() == name)?.spec.as_ref()?;
+                let env = spec.template.spec.as_ref()?.containers.first()?.env.as_ref()?;
+                let format = env.iter().find(|one| one.name == "MODELYARD_LOG_FORMAT")?.value.as_deref();
+                (spec.replicas == Some(2) && format == Some("json")).then_some(())
+            })
+            .await;
+
+        deployments.delete(&name, &gone).await.unwrap();
+        namespace
+            .until("a new Deployment", ours, |there: &[&Deployment]| {
+                there.iter().any(|one| one.name_any() == name && one.uid() != workload.uid()).then_some(())
+            })
+            .await;
+        deployed.until_ready().await;
+        assert_eq!(deployed.predict(), 7);
+    })
+    .await;
+}
