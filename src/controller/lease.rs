@@ -78,7 +78,8 @@ impl Candidate {
             match timeout(GIVE_UP / 2, self.look(&mut record, renewed.elapsed())).await {
                 Ok(Ok(true)) => {
                     renewed = Instant::now();
-                    if !self.leads.send_replace(true) {
+                    // Said once: each saying makes the operator look at every object.
+                    if self.leads.send_if_modified(|leads| !std::mem::replace(leads, true)) {
                         tracing::info!(identity = self.identity, "leads");
                     }
                 }

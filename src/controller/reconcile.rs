@@ -89,6 +89,7 @@ async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         namespace,
         name,
         reference: report::reference(object.as_ref()),
+        readable: object.0.is_ok(),
     }
     .tell(previous, &told)
     .await

@@ -1,7 +1,7 @@
 //! Says what became of it: the status where it differs, and an event where its reason does.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource};
 use modelyard_core::api::{API_VERSION, Class, ModelDeployment, ModelDeploymentStatus, Reason};
@@ -31,6 +31,8 @@ pub(super) struct Report<'a> {
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
     pub(super) reference: ObjectReference,
+    /// Whether the object fits its schema.
+    pub(super) readable: bool,
 }
 
 impl Report<'_> {
@@ -45,9 +47,17 @@ impl Report<'_> {
         }
         let api: Api<ModelDeployment> = Api::namespaced(self.client.clone(), self.namespace);
         let body = json!({ "apiVersion": API_VERSION, "kind": ModelDeployment::kind(&()), "status": now });
-        let written = api.patch_status(self.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await;
+        let written = if self.readable {
+            api.patch_status(self.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await.map(drop)
+        } else {
+            // An apply has to read the whole object first, and the API server cannot either.
+            let raw: Api<DynamicObject> =
+                Api::namespaced_with(self.client.clone(), self.namespace, &ApiResource::erase::<ModelDeployment>(&()));
+            let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+            raw.patch_status(self.name, &params, &Patch::Merge(&body)).await.map(drop)
+        };
         match written {
-            Ok(_) => {}
+            Ok(()) => {}
             // Deleted meanwhile: nobody is left to tell.
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
             Err(error) => return Err(error),
