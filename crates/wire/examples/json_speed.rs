@@ -1,6 +1,6 @@
 //! How fast JSON becomes a tensor, and back: MB/s of JSON text on one core.
 //!
-//! `cargo run --release -p modelyard-wire --example json_speed`
+//! `cargo run --release -p modelyard-wire --example json_speed [FILE]`, where a file's first list of numbers is read as well.
 
 use std::time::Instant;
 
@@ -25,6 +25,12 @@ fn list(separator: &str, text: impl Fn(f64) -> String) -> String {
     format!("[{}]", texts.join(separator))
 }
 
+/// Lists of a few numbers each, as tables are sent.
+fn rows(width: usize) -> String {
+    let texts: Vec<_> = values().take(SHAPE.iter().product()).map(|value| format!("{:.1}", value * 10.0)).collect();
+    format!("[[{}]]", texts.chunks(width).map(|row| row.join(",")).collect::<Vec<_>>().join("],["))
+}
+
 /// Images of a pen's strokes: of each 28 pixels 20 are 0, the others one of 255 levels.
 fn pixels() -> String {
     let pixel = |(at, value): (usize, f64)| {
@@ -38,7 +44,16 @@ fn read(json: &str, datatype: DataType) -> Option<Tensor> {
     let mut elements = Elements::new(datatype);
     elements.reserve(SHAPE.iter().product(), &cursor);
     elements.read(&mut cursor).ok()?;
-    elements.finish(SHAPE.to_vec()).ok()
+    let count = elements.len();
+    elements.finish(vec![count]).ok()
+}
+
+/// The first list in a file, such as the body of a request.
+fn file_list(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let list = &text[text.find("\"data\":").map_or(0, |at| at + 7)..];
+    let list = &list[list.find('[')?..];
+    Some(list[..=list.find(']')?].to_owned())
 }
 
 fn report(name: &str, bytes: usize, mut once: impl FnMut()) {
@@ -62,11 +77,18 @@ fn main() {
         ("read FP32, shortest single", list(",", |value| format!("{}", value as f32)), DataType::Fp32),
         ("read FP32, pixels: zeros in rows, levels", pixels(), DataType::Fp32),
         ("read FP32, shortest double", list(",", |value| format!("{value}")), DataType::Fp32),
+        ("read FP32, shortest single, -5..5", list(",", |value| format!("{}", ((value - 0.5) * 10.0) as f32)), DataType::Fp32),
+        ("read FP32, three digits before '.'", list(",", |value| format!("{:.2}", value * 1000.0)), DataType::Fp32),
+        ("read FP32, rows of four", rows(4), DataType::Fp32),
+        ("read FP32, whole", list(",", |value| format!("{:.0}", value * 255.0)), DataType::Fp32),
         ("read FP64, shortest double", list(",", |value| format!("{value}")), DataType::Fp64),
         ("read INT64, six digits", list(",", |value| format!("{:.0}", value * 1e6)), DataType::Int64),
         ("read UINT8", list(",", |value| format!("{:.0}", value * 255.0)), DataType::Uint8),
     ] {
         report(name, json.len(), || assert!(read(&json, datatype).is_some()));
+    }
+    if let Some(json) = std::env::args().nth(1).as_deref().and_then(file_list) {
+        report("read FP32, file", json.len(), || assert!(read(&json, DataType::Fp32).is_some()));
     }
     let singles: Vec<f32> = values().take(SHAPE.iter().product()).map(|value| value as f32).collect();
     let Ok(tensor) = Tensor::from_f32(SHAPE.to_vec(), &singles) else { return };

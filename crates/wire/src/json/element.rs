@@ -3,6 +3,7 @@
 use half::{bf16, f16};
 
 use super::number::{Decimal, Scanned, infinity, too_big};
+use super::simple::{self, BLOCK, Steps};
 use super::{Cursor, JsonError};
 
 /// A fixed-size element.
@@ -11,9 +12,32 @@ pub(super) trait Element: Sized {
     const IS_NUMBER: bool = true;
     /// Whether a number may have a fraction.
     const HAS_FRACTION: bool = false;
+    /// Its little-endian bytes.
+    type Raw: Copy + AsRef<[u8]>;
 
-    /// Reads one value and appends its little-endian bytes.
-    fn read(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), JsonError>;
+    /// Places for elements in a tensor's memory.
+    fn slots(bytes: &mut [u8]) -> &mut [Self::Raw];
+
+    /// Reads one value.
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self::Raw, JsonError>;
+
+    /// Reads one value of a simple form, with a comma there behind it; `None` is no fault yet.
+    #[inline(always)]
+    fn read_simple(_: impl Steps, _: &[u8; BLOCK], _: usize) -> Option<Self::Raw> {
+        None
+    }
+}
+
+/// The part of an element that only its size decides.
+macro_rules! raw {
+    ($size:expr) => {
+        type Raw = [u8; $size];
+
+        #[inline]
+        fn slots(bytes: &mut [u8]) -> &mut [Self::Raw] {
+            bytes.as_chunks_mut().0
+        }
+    };
 }
 
 /// `BOOL`: `true` and `false` alone; 0 and 1 are numbers, and a client that sends them has another datatype in mind.
@@ -21,22 +45,27 @@ pub(super) struct Bool;
 
 impl Element for Bool {
     const IS_NUMBER: bool = false;
+    raw!(1);
 
     #[inline]
-    fn read(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        out.push(u8::from(cursor.bool()?));
-        Ok(())
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self::Raw, JsonError> {
+        Ok([u8::from(cursor.bool()?)])
     }
 }
 
 macro_rules! integers {
     ($($number:ty, $expected:literal;)*) => {$(
         impl Element for $number {
+            raw!(size_of::<Self>());
+
             #[inline]
-            fn read(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
-                let value: Self = cursor.integer($expected)?;
-                out.extend_from_slice(&value.to_le_bytes());
-                Ok(())
+            fn read(cursor: &mut Cursor<'_>) -> Result<Self::Raw, JsonError> {
+                cursor.integer($expected).map(Self::to_le_bytes)
+            }
+
+            #[inline(always)]
+            fn read_simple(_: impl Steps, block: &[u8; BLOCK], comma: usize) -> Option<Self::Raw> {
+                Self::try_from(simple::integer(block, comma)?).ok().map(Self::to_le_bytes)
             }
         }
     )*};
@@ -54,12 +83,13 @@ integers! {
 }
 
 macro_rules! floats {
-    ($($number:ty, $expected:literal, $range:literal, $decimal:expr, $special:expr;)*) => {$(
+    ($($number:ty, $expected:literal, $range:literal, $decimal:expr, $special:expr, $simple:expr;)*) => {$(
         impl Element for $number {
             const HAS_FRACTION: bool = true;
+            raw!(size_of::<Self>());
 
             #[inline]
-            fn read(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
+            fn read(cursor: &mut Cursor<'_>) -> Result<Self::Raw, JsonError> {
                 cursor.whitespace();
                 let start = cursor.at;
                 let value: Self = match cursor.scan_number($expected)? {
@@ -67,8 +97,12 @@ macro_rules! floats {
                     Scanned::NotANumber => $special(f64::NAN),
                     Scanned::Infinity { negative } => $special(infinity(negative)),
                 };
-                out.extend_from_slice(&value.to_le_bytes());
-                Ok(())
+                Ok(value.to_le_bytes())
+            }
+
+            #[inline(always)]
+            fn read_simple(steps: impl Steps, block: &[u8; BLOCK], comma: usize) -> Option<Self::Raw> {
+                $simple(steps, block, comma).map(Self::to_le_bytes)
             }
         }
     )*};
@@ -82,9 +116,35 @@ fn brain(decimal: &Decimal<'_>) -> Option<bf16> {
     decimal.to_f64().map(bf16::from_f64).filter(|value| value.is_finite())
 }
 
+#[inline(always)]
+fn simple_single(steps: impl Steps, block: &[u8; BLOCK], comma: usize) -> Option<f32> {
+    match steps.fraction(block, comma) {
+        Some(fraction) => fraction.to_f32(),
+        None => simple::integer(block, comma).filter(|value| *value != 0 || block[0] != b'-').map(|value| value as f32),
+    }
+}
+
+#[inline(always)]
+fn simple_double(steps: impl Steps, block: &[u8; BLOCK], comma: usize) -> Option<f64> {
+    match steps.fraction(block, comma) {
+        Some(fraction) => fraction.to_f64(),
+        None => simple::integer(block, comma).filter(|value| *value != 0 || block[0] != b'-').map(f64::from),
+    }
+}
+
+#[inline(always)]
+fn simple_half(steps: impl Steps, block: &[u8; BLOCK], comma: usize) -> Option<f16> {
+    simple_double(steps, block, comma).map(f16::from_f64).filter(|value| value.is_finite())
+}
+
+#[inline(always)]
+fn simple_brain(steps: impl Steps, block: &[u8; BLOCK], comma: usize) -> Option<bf16> {
+    simple_double(steps, block, comma).map(bf16::from_f64).filter(|value| value.is_finite())
+}
+
 floats! {
-    f32, "a number for FP32", "a number within FP32's range", Decimal::to_f32, |value| value as f32;
-    f64, "a number for FP64", "a number within FP64's range", Decimal::to_f64, |value| value;
-    f16, "a number for FP16", "a number within FP16's range", half, f16::from_f64;
-    bf16, "a number for BF16", "a number within BF16's range", brain, bf16::from_f64;
+    f32, "a number for FP32", "a number within FP32's range", Decimal::to_f32, |value| value as f32, simple_single;
+    f64, "a number for FP64", "a number within FP64's range", Decimal::to_f64, |value| value, simple_double;
+    f16, "a number for FP16", "a number within FP16's range", half, f16::from_f64, simple_half;
+    bf16, "a number for BF16", "a number within BF16's range", brain, bf16::from_f64, simple_brain;
 }

@@ -7,8 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use half::{bf16, f16};
+#[cfg(target_arch = "x86_64")]
+use pulp::x86::V3;
 
 use super::element::{Bool, Element};
+use super::simple::{self, BLOCK, Steps, Words};
 use super::{Cursor, JsonError};
 use crate::{DataType, Tensor, TensorError};
 
@@ -183,15 +186,24 @@ fn read_base64(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), JsonErr
     if seen { Ok(()) } else { Err(JsonError::new(start, EXPECTED, "{}")) }
 }
 
-/// What reads the scalars of a list.
+/// What reads scalars.
 trait Scalars {
     /// Reads one.
     fn one(&mut self, cursor: &mut Cursor<'_>) -> Result<(), JsonError>;
 
-    /// Reads zeros that others follow, if they stand here in a row; how many.
-    #[inline]
-    fn zeros(&mut self, _: &mut Cursor<'_>) -> usize {
-        0
+    /// Reads those that stand side by side: how many, and whether their list ended (or another list follows).
+    fn run(&mut self, cursor: &mut Cursor<'_>) -> Result<(usize, bool), JsonError> {
+        let mut count = 0;
+        loop {
+            self.one(cursor)?;
+            count += 1;
+            if !cursor.more(b']')? {
+                return Ok((count, true));
+            }
+            if cursor.peek() == Some(b'[') {
+                return Ok((count, false));
+            }
+        }
     }
 }
 
@@ -204,17 +216,144 @@ impl<'a, E> Numbers<'a, E> {
     }
 }
 
+/// Elements that room is made for at once.
+const ROOM: usize = 256;
+
 impl<E: Element> Scalars for Numbers<'_, E> {
-    #[inline]
     fn one(&mut self, cursor: &mut Cursor<'_>) -> Result<(), JsonError> {
-        E::read(cursor, self.0)
+        self.0.extend_from_slice(E::read(cursor)?.as_ref());
+        Ok(())
     }
 
-    #[inline]
-    fn zeros(&mut self, cursor: &mut Cursor<'_>) -> usize {
-        let count = if E::IS_NUMBER { cursor.zeros(E::HAS_FRACTION) } else { 0 };
-        self.0.resize(self.0.len() + count * size_of::<E>(), 0);
-        count
+    fn run(&mut self, cursor: &mut Cursor<'_>) -> Result<(usize, bool), JsonError> {
+        let size = size_of::<E::Raw>();
+        let mut count = 0;
+        loop {
+            let start = self.0.len();
+            // What was reserved is used up before more is asked for, which would copy all elements.
+            let spare = (self.0.capacity() - start) / size;
+            let room = if spare == 0 { cursor.left() / 2 + 1 } else { spare };
+            self.0.resize(start + room.min(ROOM) * size, 0);
+            let (filled, end) = fill::<E>(cursor, E::slots(&mut self.0[start..]))?;
+            self.0.truncate(start + filled * size);
+            count += filled;
+            match end {
+                End::List => return Ok((count, true)),
+                End::Deeper => return Ok((count, false)),
+                End::Room => {}
+            }
+        }
+    }
+}
+
+/// Why no more elements were read.
+enum End {
+    /// The list ended.
+    List,
+    /// Another list follows.
+    Deeper,
+    /// No slot is left.
+    Room,
+}
+
+/// Failures in a row to find simple forms: the more there were, the more elements pass before the next attempt.
+const MOST_FAILURES: usize = 16;
+
+/// Reads scalars side by side into `slots`, which hold zeros: how many, and why no more.
+#[inline]
+fn fill<E: Element>(cursor: &mut Cursor<'_>, slots: &mut [E::Raw]) -> Result<(usize, End), JsonError> {
+    let (mut filled, mut wait, mut failures) = (0, 0, 0);
+    loop {
+        if wait > 0 {
+            wait -= 1;
+        } else if E::IS_NUMBER {
+            let count = fill_simple::<E>(cursor, &mut slots[filled..]);
+            filled += count;
+            failures = if count > 0 { 0 } else { MOST_FAILURES.min(failures + 1) };
+            wait = failures / 2;
+        }
+        if filled == slots.len() {
+            return Ok((filled, End::Room));
+        }
+        if cursor.peek() == Some(b'[') {
+            return Ok((filled, End::Deeper));
+        }
+        slots[filled] = E::read(cursor)?;
+        filled += 1;
+        if !cursor.more(b']')? {
+            return Ok((filled, End::List));
+        }
+    }
+}
+
+/// Reads numbers of simple forms, as long as others follow them; how many.
+#[inline(never)]
+fn fill_simple<E: Element>(cursor: &mut Cursor<'_>, slots: &mut [E::Raw]) -> usize {
+    let simple = Simple::<E> { bytes: cursor.bytes, at: cursor.at, slots };
+    #[cfg(target_arch = "x86_64")]
+    let (filled, at) = match V3::try_new() {
+        Some(v3) => v3.vectorize(Vectors(v3, simple)),
+        None => simple.fill(Words),
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let (filled, at) = simple.fill(Words);
+    cursor.at = at;
+    filled
+}
+
+/// Numbers in a row, and places for them.
+struct Simple<'a, E: Element> {
+    bytes: &'a [u8],
+    at: usize,
+    slots: &'a mut [E::Raw],
+}
+
+/// What is compiled for `x86-64-v3`, in a build for any `x86-64` too.
+#[cfg(target_arch = "x86_64")]
+struct Vectors<'a, E: Element>(V3, Simple<'a, E>);
+
+#[cfg(target_arch = "x86_64")]
+impl<E: Element> pulp::NullaryFnOnce for Vectors<'_, E> {
+    type Output = (usize, usize);
+
+    #[inline(always)]
+    fn call(self) -> Self::Output {
+        self.1.fill(self.0)
+    }
+}
+
+impl<E: Element> Simple<'_, E> {
+    /// How many were read, and where the next value stands.
+    #[inline(always)]
+    fn fill(self, steps: impl Steps) -> (usize, usize) {
+        let Self { bytes, mut at, slots } = self;
+        let mut filled = 0;
+        // Commas that are known of, from `base` on.
+        let (mut base, mut commas) = (at, 0);
+        while filled < slots.len()
+            && let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>())
+        {
+            if let b' ' | b'\n' = block[0] {
+                at += 1;
+            } else if let Some((count, length)) = simple::zeros(steps, block, E::HAS_FRACTION) {
+                // The slots hold zeros already.
+                let count = count.min(slots.len() - filled);
+                filled += count;
+                at += count * length;
+                commas = 0;
+            } else {
+                if commas == 0 {
+                    (base, commas) = (at, steps.commas(block));
+                }
+                let comma = base + commas.trailing_zeros() as usize;
+                commas &= commas.wrapping_sub(1);
+                let Some(raw) = E::read_simple(steps, block, comma - at) else { break };
+                slots[filled] = raw;
+                filled += 1;
+                at = comma + 1;
+            }
+        }
+        (filled, at)
     }
 }
 
@@ -252,7 +391,7 @@ fn walk(cursor: &mut Cursor<'_>, scalars: &mut impl Scalars) -> Result<Nesting, 
                 continue;
             }
             let at = cursor.position();
-            let (count, closed) = run(cursor, scalars)?;
+            let (count, closed) = scalars.run(cursor)?;
             nesting.scalars(depth - 1, count, at);
             if !closed {
                 continue;
@@ -267,27 +406,6 @@ fn walk(cursor: &mut Cursor<'_>, scalars: &mut impl Scalars) -> Result<Nesting, 
             if cursor.more(b']')? {
                 break;
             }
-        }
-    }
-}
-
-/// Scalars side by side: how many, and whether their list ended (or another list follows).
-#[inline]
-fn run(cursor: &mut Cursor<'_>, scalars: &mut impl Scalars) -> Result<(usize, bool), JsonError> {
-    let mut count = 0;
-    loop {
-        let zeros = scalars.zeros(cursor);
-        count += zeros;
-        if zeros > 0 && cursor.peek() == Some(b'[') {
-            return Ok((count, false));
-        }
-        scalars.one(cursor)?;
-        count += 1;
-        if !cursor.more(b']')? {
-            return Ok((count, true));
-        }
-        if cursor.peek() == Some(b'[') {
-            return Ok((count, false));
         }
     }
 }

@@ -9,7 +9,10 @@ mod elements;
 mod error;
 mod number;
 pub mod oip;
+mod simple;
 mod string;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 pub mod write;
 
 pub use cursor::{Cursor, Kind, MAX_DEPTH};
@@ -21,3 +24,5 @@ pub use number::Number;
 mod elements_tests;
 #[cfg(test)]
 mod oip_tests;
+#[cfg(test)]
+mod simple_tests;

@@ -114,30 +114,6 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// Steps over zeros in a row, as long as other numbers follow them, and counts them: images and counts are mostly zeros, and
-    /// writers of JSON put them in few ways.
-    #[inline]
-    pub(super) fn zeros(&mut self, fractions: bool) -> usize {
-        const SHORT: u64 = u64::from_le_bytes(*b"0,0,0,0,");
-        const SPACED: u64 = u64::from_le_bytes(*b"0, 0, 0,");
-        const FRACTIONS: u64 = u64::from_le_bytes(*b"0.0,0.0,");
-        const SPACED_FRACTIONS: u64 = u64::from_le_bytes(*b"0.0, 0.0");
-        let mut count = 0;
-        loop {
-            self.whitespace();
-            let Some(chunk) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) else { return count };
-            let (zeros, length) = match u64::from_le_bytes(*chunk) {
-                SHORT => (4, 8),
-                SPACED => (3, 8),
-                FRACTIONS if fractions => (2, 8),
-                SPACED_FRACTIONS if fractions && self.bytes.get(self.at + 8) == Some(&b',') => (2, 9),
-                _ => return count,
-            };
-            count += zeros;
-            self.at += length;
-        }
-    }
-
     /// A number.
     ///
     /// # Errors
