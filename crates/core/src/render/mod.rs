@@ -91,9 +91,8 @@ pub fn render(resolved: &Resolved, plan: &Plan, owner: Owner<'_>, history: usize
         kept += usize::from(one.replicas == 0);
         one.replicas > 0 || kept <= history
     });
-    let others = others
-        .map(|one| Scaled { name: deployment_name(&resolved.name, &one.revision), replicas: one.replicas })
-        .collect();
+    let others =
+        others.map(|one| Scaled { name: deployment_name(&resolved.name, &one.revision), replicas: one.replicas }).collect();
     Objects {
         deployment: deployment::render(resolved, owner, replicas),
         others,

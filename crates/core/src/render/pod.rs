@@ -55,7 +55,9 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> PodSpec {
             empty_dir: Some(EmptyDirVolumeSource::default()),
             ..Volume::default()
         }]),
-        topology_spread_constraints: Some(["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map(|key| spread(resolved, key)).into()),
+        topology_spread_constraints: Some(
+            ["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map(|key| spread(resolved, key)).into(),
+        ),
         ..PodSpec::default()
     }
 }
