@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use modelyard_core::api::{Class, Failure, ModelDeploymentStatus};
+use modelyard_core::api::{Class, Failure, ModelDeploymentStatus, Reason};
 use modelyard_core::plan::{Observed, Plan, RevisionObserved, plan};
 use modelyard_core::render::{CONTAINER, DEPLOYMENT_LABEL, Owner, REVISION_LABEL, render};
 use modelyard_core::resolve::{Invalid, Resolved, resolve};
@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// While replicas start, what they say of themselves is asked again this often.
 const STARTING: Duration = Duration::from_secs(3);
+
+/// While somebody else's object has a name that is needed, it is asked again this often.
+const FOREIGN: Duration = Duration::from_secs(10);
 
 /// Why a reconcile is to be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +98,8 @@ async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     .await
     .map_err(|error| Failed::Status(Box::new(error)))?;
     match applied {
+        // What is not ours is not watched: that it went has to be asked for.
+        Err(ApplyError::Refused { reason: Reason::NameConflict, .. }) => return Ok(Action::requeue(FOREIGN)),
         Err(ApplyError::Refused { reason, .. }) if reason.class() == Class::User => {}
         Err(error) => return Err(error.into()),
         Ok(()) => context.backoff.forget(&reference),

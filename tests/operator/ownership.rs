@@ -1,7 +1,9 @@
 //! What belongs to the operator stays as it should be, whoever changes it.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -59,11 +61,22 @@ async fn what_is_deleted_or_changed_by_hand_comes_back() {
             })
             .await;
 
+        let serving = |there: &[&Pod]| -> BTreeSet<Option<String>> {
+            let is_ready = |pod: &&&Pod| {
+                let known = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+                known.into_iter().any(|one| one.type_ == "Ready" && one.status == "True")
+            };
+            there.iter().filter(is_ready).map(|pod| pod.uid()).collect()
+        };
+        let before = namespace.until("the replicas", ours.clone(), |there: &[&Pod]| Some(serving(there))).await;
         deployments.delete(&name, &gone).await.unwrap();
         namespace
-            .until("a new Deployment", ours, |there: &[&Deployment]| {
+            .until("a new Deployment", ours.clone(), |there: &[&Deployment]| {
                 there.iter().any(|one| one.name_any() == name && one.uid() != workload.uid()).then_some(())
             })
+            .await;
+        namespace
+            .until("new replicas", ours, |there: &[&Pod]| (serving(there).difference(&before).count() == 2).then_some(()))
             .await;
         deployed.until_ready().await;
         assert_eq!(deployed.predict(), 7);

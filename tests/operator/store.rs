@@ -14,7 +14,7 @@ use crate::cluster::{RELEASE, repository};
 pub(crate) const GOOD: &str = "examples/mnist/model/model.onnx";
 
 /// Where the shared store has `path`: `model.onnx`, `truncated.onnx`, `unsupported_op.onnx`, `private/model.onnx` (with a password),
-/// `cgi-bin/slow` (a model in an archive of several megabytes, one a second).
+/// `big.onnx` (the good model with a doc_string, field 6, of 64 MiB), `cgi-bin/slow` (a model in an archive of several megabytes, one a second).
 pub(crate) fn uri(path: &str) -> String {
     format!("http://store.{RELEASE}.svc:8080/{path}")
 }
@@ -31,6 +31,9 @@ cp /files/model.onnx /tmp/www/private/
 cp /files/model.onnx /tmp/slow/
 dd if=/dev/urandom of=/tmp/slow/padding bs=1048576 count=7
 tar -C /tmp/slow -cf /tmp/slow.tar model.onnx padding
+cp /files/model.onnx /tmp/www/big.onnx
+printf '\062\200\200\200\040' >>/tmp/www/big.onnx
+head -c 67108864 /dev/zero | tr '\0' a >>/tmp/www/big.onnx
 cp /files/slow /tmp/www/cgi-bin/slow
 chmod 755 /tmp/www/cgi-bin/slow
 echo /private:reader:secret >/tmp/httpd.conf

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::api::{Class, ModelDeploymentStatus, Reason, RevisionStatus, Role};
+use crate::api::{Class, Failure, ModelDeploymentStatus, Reason, RevisionStatus, Role};
 use crate::plan::{Observed, Plan, RevisionObserved};
 use crate::resolve::{Invalid, Resolved};
 
@@ -42,8 +42,16 @@ pub fn status(situation: &Situation<'_>) -> ModelDeploymentStatus {
         ready_of_wanted: wanted.map(|wanted| format!("{ready}/{wanted}")),
         selector: situation.selector.map(str::to_owned),
         revisions: revisions(situation),
-        failure: failing.and_then(|one| one.failure.clone()),
+        failure: failing.and_then(|one| one.failure.clone()).map(|failure| since(failure, situation.previous)),
         conditions: conditions(situation).into_iter().map(|verdict| verdict.into_condition(situation, before)).collect(),
+    }
+}
+
+/// A failure that goes on happened when it began: a time that moved would make every look at it another status.
+fn since(failure: Failure, previous: Option<&ModelDeploymentStatus>) -> Failure {
+    match previous.and_then(|status| status.failure.as_ref()) {
+        Some(before) if *before == (Failure { at: before.at.clone(), ..failure.clone() }) => before.clone(),
+        _ => failure,
     }
 }
 

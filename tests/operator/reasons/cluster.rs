@@ -6,9 +6,10 @@ use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::cluster;
-use crate::deployed::{condition, is_current, mnist};
+use crate::deployed::{condition, is_current, mnist, model};
 use crate::namespace::{Namespace, within};
 use crate::record;
+use crate::store;
 
 #[tokio::test]
 async fn no_node_has_room() {
@@ -120,8 +121,8 @@ async fn an_image_that_cannot_be_had() {
 #[tokio::test]
 async fn too_little_memory() {
     within("memory", async |namespace| {
-        let mut tight = mnist(1);
-        tight["resources"] = json!({ "requests": { "cpu": "10m", "memory": "8Mi" }, "limits": { "memory": "10Mi" } });
+        let mut tight = model(json!({ "uri": store::uri("big.onnx") }));
+        tight["resources"] = json!({ "requests": { "cpu": "10m", "memory": "16Mi" }, "limits": { "memory": "32Mi" } });
         let deployed = namespace.deploy("mnist", tight).await;
         let failing = deployed.until_not_ready("OutOfMemory", &["resources.limits.memory"]).await;
         assert_eq!(failing["status"]["failure"]["exitCode"], 137);

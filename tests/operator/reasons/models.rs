@@ -45,7 +45,7 @@ async fn bytes_of_another_sum() {
 
 #[tokio::test]
 async fn a_damaged_file() {
-    fails("model-invalid", json!({ "uri": store::uri("truncated.onnx") }), "ModelInvalid", &["truncated"], 65).await;
+    fails("model-invalid", json!({ "uri": store::uri("truncated.onnx") }), "ModelInvalid", &["cut short"], 65).await;
 }
 
 #[tokio::test]

@@ -48,16 +48,16 @@ async fn an_object_that_does_not_parse_stops_no_other() {
     within("unreadable", async |namespace| {
         let odd = namespace.deploy("odd", mnist(1)).await;
         odd.until_ready().await;
-        smuggle(&odd, |object| object["spec"]["model"]["version"] = "one".into());
+        smuggle(&odd, |object| object["spec"]["serving"]["threads"] = 5_000_000_000_i64.into());
         odd.until("tells what does not parse", |object| {
             let ready = condition(object, "Ready");
-            ready.status == "False" && ready.reason == "InvalidSpec" && ready.message.contains("version")
+            ready.status == "False" && ready.reason == "InvalidSpec" && ready.message.contains("5000000000")
         })
         .await;
         assert_eq!(odd.predict(), 7, "what serves goes on serving");
         let other = namespace.deploy("mnist", mnist(1)).await;
         other.until_ready().await;
-        smuggle(&odd, |object| object["spec"]["model"]["version"] = 1.into());
+        smuggle(&odd, |object| object["spec"]["serving"]["threads"] = 1.into());
         odd.until_ready().await;
     })
     .await;
