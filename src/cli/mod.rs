@@ -5,19 +5,23 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod bench;
+pub mod cluster;
 pub mod completions;
 pub mod controller;
 pub mod crds;
 pub mod evaluate;
 pub mod explain;
 pub mod inspect;
+pub mod list;
 pub mod local;
 pub mod man;
 pub mod predict;
 pub mod served;
+pub mod status;
 mod stdout;
 pub mod validate;
 pub mod version;
+pub mod wait;
 
 /// One YAML becomes a model served over the network: on a Kubernetes cluster, or on this machine.
 #[derive(Debug, Parser)]
@@ -31,6 +35,9 @@ pub struct Arguments {
 enum Command {
     Controller(controller::Arguments),
     Local(local::Arguments),
+    List(list::Arguments),
+    Status(status::Arguments),
+    Wait(wait::Arguments),
     Validate(validate::Arguments),
     Explain(explain::Arguments),
     Predict(predict::Arguments),
@@ -50,6 +57,9 @@ impl Arguments {
         let outcome = match self.command {
             Command::Controller(arguments) => arguments.run(),
             Command::Local(arguments) => arguments.run(),
+            Command::List(arguments) => arguments.run(),
+            Command::Status(arguments) => arguments.run(),
+            Command::Wait(arguments) => arguments.run(),
             Command::Validate(arguments) => arguments.run(),
             Command::Explain(arguments) => arguments.run(),
             Command::Predict(arguments) => arguments.run(),
