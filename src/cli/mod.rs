@@ -9,13 +9,18 @@ pub mod cluster;
 pub mod completions;
 pub mod controller;
 pub mod crds;
+pub mod diff;
+pub mod doctor;
 pub mod evaluate;
 pub mod explain;
 pub mod inspect;
 pub mod list;
 pub mod local;
+pub mod logs;
 pub mod man;
 pub mod predict;
+pub mod restart;
+pub mod rollback;
 pub mod served;
 pub mod status;
 mod stdout;
@@ -38,6 +43,11 @@ enum Command {
     List(list::Arguments),
     Status(status::Arguments),
     Wait(wait::Arguments),
+    Logs(logs::Arguments),
+    Diff(diff::Arguments),
+    Rollback(rollback::Arguments),
+    Restart(restart::Arguments),
+    Doctor(doctor::Arguments),
     Validate(validate::Arguments),
     Explain(explain::Arguments),
     Predict(predict::Arguments),
@@ -60,6 +70,11 @@ impl Arguments {
             Command::List(arguments) => arguments.run(),
             Command::Status(arguments) => arguments.run(),
             Command::Wait(arguments) => arguments.run(),
+            Command::Logs(arguments) => arguments.run(),
+            Command::Diff(arguments) => arguments.run(),
+            Command::Rollback(arguments) => arguments.run(),
+            Command::Restart(arguments) => arguments.run(),
+            Command::Doctor(arguments) => arguments.run(),
             Command::Validate(arguments) => arguments.run(),
             Command::Explain(arguments) => arguments.run(),
             Command::Predict(arguments) => arguments.run(),

@@ -90,7 +90,7 @@ pub(super) struct Wait {
 impl Wait {
     /// Waits, telling on standard error what it waits for whenever that changes.
     pub(super) async fn on(&self, cluster: &Cluster) -> anyhow::Result<ExitCode> {
-        let mut seen = pin!(follow(cluster, &self.name));
+        let mut seen = pin!(follow::<ModelDeployment>(cluster, &self.name));
         let mut late = pin!(tokio::time::sleep(self.timeout));
         let mut ended = pin!(interrupted());
         let mut last = String::new();

@@ -75,7 +75,11 @@ impl Cluster {
     /// ModelDeployments as they are, with what this program does not know; in all namespaces, or in this one.
     pub(crate) fn untyped(&self, everywhere: bool) -> Api<DynamicObject> {
         let kind = ApiResource::erase::<ModelDeployment>(&());
-        if everywhere { Api::all_with(self.client.clone(), &kind) } else { Api::namespaced_with(self.client.clone(), &self.namespace, &kind) }
+        if everywhere {
+            Api::all_with(self.client.clone(), &kind)
+        } else {
+            Api::namespaced_with(self.client.clone(), &self.namespace, &kind)
+        }
     }
 
     /// Objects of one kind in all namespaces.

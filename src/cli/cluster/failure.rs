@@ -65,7 +65,7 @@ impl ClusterError {
     }
 
     /// What a broken watch means; none where it will be opened again.
-    pub(super) fn of_watch(deed: &str, address: &str, error: watcher::Error) -> Option<Self> {
+    pub(crate) fn of_watch(deed: &str, address: &str, error: watcher::Error) -> Option<Self> {
         match error {
             watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => match error {
                 kube::Error::Api(status) if status.code == 429 || status.code >= 500 => None,

@@ -3,6 +3,7 @@
 
 mod access;
 mod age;
+mod change;
 mod failure;
 mod follow;
 mod object;
@@ -13,9 +14,10 @@ mod table;
 pub use access::Access;
 pub(super) use access::Cluster;
 pub(super) use age::age;
+pub(super) use change::{changes, replacement};
 pub(super) use failure::ClusterError;
 pub(super) use follow::{Seen, follow};
-pub(super) use object::{Readiness, condition, reason_of, workloads_of};
+pub(super) use object::{Readiness, condition, revision_of, workloads_of};
 pub(super) use output::{Document, document};
 pub(super) use signals::interrupted;
 pub(super) use table::Table;

@@ -5,6 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ListParams;
 use modelyard_core::api::{ModelDeployment, Reason};
 use modelyard_core::render::DEPLOYMENT_LABEL;
+use modelyard_core::resolve::resolve;
+use modelyard_core::unresolve::unresolve_deployment;
 
 use super::{Cluster, ClusterError};
 
@@ -74,6 +76,17 @@ pub(crate) async fn workloads_of(cluster: &Cluster, name: &str) -> Result<Vec<De
     let mut found = listed.map_err(|error| cluster.failed("list Deployments", error))?.items;
     found.sort_by(|left, right| right.metadata.creation_timestamp.cmp(&left.metadata.creation_timestamp));
     Ok(found)
+}
+
+/// The revision that a Deployment's settings make as this program names revisions. An operator of another release may have named
+/// it otherwise, so its label is not asked. None where the settings cannot be read.
+pub(crate) fn revision_of(object: &ModelDeployment, workload: &Deployment) -> Option<String> {
+    let name = object.metadata.name.as_deref()?;
+    let mut made = object.clone();
+    let shape = unresolve_deployment(name, workload).ok()?;
+    (made.spec.model, made.spec.models) = (shape.model, shape.models);
+    (made.spec.serving, made.spec.resources) = (shape.serving, shape.resources);
+    resolve(&made).ok().map(|resolved| resolved.revision)
 }
 
 #[cfg(test)]

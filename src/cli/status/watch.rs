@@ -18,7 +18,7 @@ const AGEING: Duration = Duration::from_secs(10);
 
 /// Shows it until Ctrl-C, or until it is deleted.
 pub(super) async fn watch(arguments: &Arguments, cluster: &Cluster, mut object: ModelDeployment) -> anyhow::Result<ExitCode> {
-    let mut objects = pin!(follow(cluster, &arguments.name));
+    let mut objects = pin!(follow::<ModelDeployment>(cluster, &arguments.name));
     let of_it = watcher::Config::default().fields(&selector(&arguments.name));
     let mut events = pin!(watcher(cluster.api::<Event>(), of_it).default_backoff());
     let mut known = Known::default();
