@@ -5,19 +5,28 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod bench;
+pub mod cluster;
 pub mod completions;
 pub mod controller;
 pub mod crds;
+pub mod diff;
+pub mod doctor;
 pub mod evaluate;
 pub mod explain;
 pub mod inspect;
+pub mod list;
 pub mod local;
+pub mod logs;
 pub mod man;
 pub mod predict;
+pub mod restart;
+pub mod rollback;
 pub mod served;
+pub mod status;
 mod stdout;
 pub mod validate;
 pub mod version;
+pub mod wait;
 
 /// One YAML becomes a model served over the network: on a Kubernetes cluster, or on this machine.
 #[derive(Debug, Parser)]
@@ -31,6 +40,14 @@ pub struct Arguments {
 enum Command {
     Controller(controller::Arguments),
     Local(local::Arguments),
+    List(list::Arguments),
+    Status(status::Arguments),
+    Wait(wait::Arguments),
+    Logs(logs::Arguments),
+    Diff(diff::Arguments),
+    Rollback(rollback::Arguments),
+    Restart(restart::Arguments),
+    Doctor(doctor::Arguments),
     Validate(validate::Arguments),
     Explain(explain::Arguments),
     Predict(predict::Arguments),
@@ -50,6 +67,14 @@ impl Arguments {
         let outcome = match self.command {
             Command::Controller(arguments) => arguments.run(),
             Command::Local(arguments) => arguments.run(),
+            Command::List(arguments) => arguments.run(),
+            Command::Status(arguments) => arguments.run(),
+            Command::Wait(arguments) => arguments.run(),
+            Command::Logs(arguments) => arguments.run(),
+            Command::Diff(arguments) => arguments.run(),
+            Command::Rollback(arguments) => arguments.run(),
+            Command::Restart(arguments) => arguments.run(),
+            Command::Doctor(arguments) => arguments.run(),
             Command::Validate(arguments) => arguments.run(),
             Command::Explain(arguments) => arguments.run(),
             Command::Predict(arguments) => arguments.run(),

@@ -11,3 +11,4 @@ pub mod schema;
 pub mod server_config;
 pub mod status;
 pub mod units;
+pub mod unresolve;

@@ -183,7 +183,7 @@ fn serving(spec: &Serving, resources: &Resources) -> Result<ServingConfig, Inval
 }
 
 /// The CPU limit as a number of threads, rounded up; at least one.
-fn threads_allowed(resources: &Resources) -> Result<Option<u32>, Invalid> {
+pub(crate) fn threads_allowed(resources: &Resources) -> Result<Option<u32>, Invalid> {
     let Some(cpu) = resources.limits.as_ref().and_then(|limits| limits.cpu.as_ref()) else { return Ok(None) };
     let cores = units::whole(&cpu.0).map_err(|error| Invalid::new("spec.resources.limits.cpu", error))?;
     Ok(Some(u32::try_from(cores).unwrap_or(u32::MAX).max(1)))
@@ -231,7 +231,7 @@ fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
     }
     let shape = Shape {
         config,
-        resources: &spec.resources,
+        resources: &in_one_spelling(&spec.resources),
         server_image: spec.server_image.as_ref(),
         pod: Some(&spec.pod).filter(|pod| **pod != PodOptions::default()),
         cache: Some(&spec.cache).filter(|cache| **cache != Cache::default()),
@@ -240,6 +240,15 @@ fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
     let shape = serde_json::to_value(shape).map(sorted).unwrap_or_default();
     let sum = Sha256::digest(shape.to_string());
     sum.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `1000m` and `1` are the same amount and shape the same replica; the API server itself writes the one for the other.
+fn in_one_spelling(resources: &Resources) -> Resources {
+    let amount = |amount: &Option<Quantity>| {
+        amount.as_ref().map(|amount| units::canonical(&amount.0).map_or_else(|_| amount.clone(), Quantity))
+    };
+    let compute = |compute: &Compute| Compute { cpu: amount(&compute.cpu), memory: amount(&compute.memory) };
+    Resources { requests: compute(&resources.requests), limits: resources.limits.as_ref().map(compute) }
 }
 
 fn sorted(value: Value) -> Value {
@@ -305,6 +314,9 @@ mod tests {
         let mut more = base.clone();
         more["replicas"] = json!(5);
         assert_eq!(resolved(more).revision, resolved(base.clone()).revision);
+        let respelled =
+            json!({"model": {"uri": "file:mnist.onnx"}, "resources": {"requests": {"cpu": "0.1", "memory": "0.125Gi"}}});
+        assert_eq!(resolved(respelled).revision, "72b2fc6772");
         for changed in [
             with("/model", json!({"uri": "file:other.onnx"})),
             with("/model", json!({"uri": "file:mnist.onnx", "version": 2})),

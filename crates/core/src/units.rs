@@ -87,6 +87,24 @@ pub fn whole(text: &str) -> Result<u64, Unreadable> {
     milli(text).map(|thousandths| thousandths.div_ceil(1_000))
 }
 
+/// A quantity in one spelling, whatever the spelling it had: `1000m` and `1.0` are `1`, `1024Mi` is `1Gi`. The API server spells
+/// those of its own objects anew too, in another way.
+///
+/// # Errors
+/// As [`milli`].
+pub fn canonical(text: &str) -> Result<String, Unreadable> {
+    let thousandths = milli(text)?;
+    Ok(if thousandths % 1_000 == 0 { binary(thousandths / 1_000) } else { format!("{thousandths}m") })
+}
+
+/// A whole number with the largest binary suffix that leaves it whole: `64Mi`, `1000`.
+#[must_use]
+pub fn binary(number: u64) -> String {
+    let suffixes = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    let largest = usize::try_from(number.trailing_zeros() / 10).unwrap_or(0).min(suffixes.len() - 1);
+    if number == 0 { "0".to_owned() } else { format!("{}{}", number >> (10 * largest), suffixes[largest]) }
+}
+
 /// `12.5` as (125, 10).
 fn decimal(text: &str) -> Option<(u128, u128)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -146,7 +164,31 @@ mod tests {
         assert_eq!(whole("1500m").unwrap(), 2);
     }
 
+    #[test]
+    fn one_amount_has_one_spelling() {
+        for (text, spelling) in [
+            ("1000m", "1"),
+            ("1.0", "1"),
+            ("0.1", "100m"),
+            ("128Mi", "128Mi"),
+            ("1024Mi", "1Gi"),
+            ("1536Mi", "1536Mi"),
+            ("1G", "1000000000"),
+            ("500M", "500000000"),
+            ("0", "0"),
+        ] {
+            assert_eq!(canonical(text).unwrap(), spelling, "{text}");
+        }
+        assert!(canonical("x").is_err());
+    }
+
     proptest! {
+        #[test]
+        fn a_spelling_is_the_same_amount(number in 0..u64::MAX / 2_000) {
+            prop_assert_eq!(whole(&binary(number)).unwrap(), number);
+            prop_assert_eq!(milli(&canonical(&format!("{number}m")).unwrap()).unwrap(), number);
+        }
+
         #[test]
         fn no_text_is_fatal(text in "[0-9.]{0,30}[a-zA-Zµ+-]{0,3}[0-9]{0,12}") {
             let _ = (duration(&text), milli(&text), whole(&text));

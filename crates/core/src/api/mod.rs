@@ -4,6 +4,7 @@
 
 #![allow(unreachable_pub, reason = "kube's derive repeats each public type inside a function")]
 
+mod advice;
 mod crd;
 mod deployment;
 mod model;

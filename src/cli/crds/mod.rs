@@ -9,10 +9,17 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use modelyard_core::{api, schema};
 use serde_json::{Value, json};
 
-/// Print the CustomResourceDefinitions
+use super::cluster::Access;
+use super::served::runtime;
+
+mod apply;
+
+/// Print the CustomResourceDefinitions, or apply them to a cluster
 ///
-/// For a cluster: modelyard crds | kubectl apply -f -
+/// Applied by --apply, they are waited for until the API server serves them. Needs the right to write
+/// CustomResourceDefinitions. The Helm chart brings them too.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// How to print them
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -20,7 +27,23 @@ pub struct Arguments {
     /// Write one YAML file for each into this folder instead
     #[arg(long, value_name = "DIR", conflicts_with = "output")]
     dir: Option<PathBuf>,
+    /// Apply them to the cluster instead, and wait until they are established
+    #[arg(long, conflicts_with_all = ["output", "dir"])]
+    apply: bool,
+    /// Take over fields that another manager, such as Helm, has written
+    #[arg(long, requires = "apply")]
+    force_conflicts: bool,
+    #[command(flatten)]
+    access: Access,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  modelyard crds > crds.yaml
+  modelyard crds --apply
+  modelyard crds --apply --context staging
+
+Exit codes: 0 printed or applied; 1 not, with the reason; 2 wrong arguments.";
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 enum Format {
@@ -36,6 +59,9 @@ impl Arguments {
     /// The folder or standard output cannot be written.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let definitions = api::crds();
+        if self.apply {
+            return runtime()?.block_on(apply::apply(&self.access, &definitions, self.force_conflicts));
+        }
         if let Some(dir) = &self.dir {
             fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
             for definition in &definitions {

@@ -1,0 +1,40 @@
+//! What the commands that talk to a cluster share: which cluster and namespace, what an API server's refusal means, how one object
+//! is followed, and how figures and tables look.
+
+mod access;
+mod age;
+mod change;
+mod failure;
+mod follow;
+mod object;
+mod output;
+mod signals;
+mod table;
+
+pub use access::Access;
+pub(super) use access::Cluster;
+pub(super) use age::age;
+pub(super) use change::{changes, replacement};
+pub(super) use failure::ClusterError;
+pub(super) use follow::{Seen, follow};
+pub(super) use object::{Readiness, condition, revision_of, workloads_of};
+pub(super) use output::{Document, document};
+pub(super) use signals::interrupted;
+pub(super) use table::Table;
+
+/// Of writes: who made them, in `managedFields`.
+pub(super) const FIELD_MANAGER: &str = "modelyard-cli";
+
+/// A duration as Kubernetes writes them, for flags: `5m`, `1m30s`.
+pub(super) fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    modelyard_core::units::duration(text).map_err(|error| error.to_string())
+}
+
+/// A name that an object can have, for arguments: anything else would be another address of the API.
+pub(super) fn parse_name(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.bytes().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == b'-') {
+        Ok(text.to_owned())
+    } else {
+        Err("expected the name of a ModelDeployment: lower-case letters, digits and hyphens".to_owned())
+    }
+}
