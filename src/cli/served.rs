@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cluster::{Through, Tunnel};
 use crate::client::{ClientError, ModelName, Protocol, Session, Target};
 
 /// A served model.
@@ -26,6 +27,9 @@ pub struct Served {
     /// How requests travel
     #[arg(long, value_enum, default_value = "binary")]
     pub protocol: Protocol,
+
+    #[command(flatten)]
+    through: Through,
 
     /// Seconds to wait for an answer
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_seconds)]
@@ -57,6 +61,16 @@ impl Served {
             Some(file) => self.url.clone().trusting(file),
             None => Ok(self.url.clone()),
         }
+    }
+
+    /// The same model where it can be reached, with the way to it, which has to be kept: of a cluster, a forwarded port.
+    pub(super) async fn reach(&self) -> anyhow::Result<(Self, Option<Tunnel>)> {
+        let mut reached = self.clone();
+        let tunnel = self.through.open(&self.model).await?;
+        if let Some(tunnel) = &tunnel {
+            (reached.url, reached.ca_file) = (format!("http://{}", tunnel.address).parse()?, None);
+        }
+        Ok((reached, tunnel))
     }
 
     /// A connection to it.

@@ -114,11 +114,12 @@ impl Arguments {
     }
 
     async fn measure(self) -> anyhow::Result<ExitCode> {
-        let mut session = self.served.open().await?;
+        let (served, _way) = self.served.reach().await?;
+        let mut session = served.open().await?;
         let inputs = self.inputs(&session)?;
         session.infer(&inputs).await.context("the first request")?;
         let prepared = self.served.protocol.prepare(&self.served.name(), &inputs)?;
-        let target = self.served.target()?;
+        let target = served.target()?;
         let connection = Connection::new(target.clone(), self.served.protocol.version(), self.served.timeout);
         let limited = self.until_stopped || self.requests.is_some();
         let shared = Shared::new(Load {

@@ -45,6 +45,11 @@ pub(crate) struct Cluster {
 }
 
 impl Access {
+    /// The same from flags of other names.
+    pub(crate) const fn new(namespace: Option<String>, context: Option<String>, kubeconfig: Option<PathBuf>) -> Self {
+        Self { namespace, context, kubeconfig }
+    }
+
     /// Reads the configuration; nothing is sent yet.
     pub(crate) async fn open(&self) -> Result<Cluster, ClusterError> {
         let wrong = |error: &dyn std::error::Error| ClusterError::NoConfig(error.to_string());

@@ -10,6 +10,7 @@ mod object;
 mod output;
 mod signals;
 mod table;
+mod tunnel;
 
 pub use access::Access;
 pub(super) use access::Cluster;
@@ -21,6 +22,8 @@ pub(super) use object::{Readiness, condition, revision_of, workloads_of};
 pub(super) use output::{Document, document};
 pub(super) use signals::interrupted;
 pub(super) use table::Table;
+pub use tunnel::Through;
+pub(super) use tunnel::Tunnel;
 
 /// Of writes: who made them, in `managedFields`.
 pub(super) const FIELD_MANAGER: &str = "modelyard-cli";

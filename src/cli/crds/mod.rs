@@ -16,8 +16,9 @@ mod apply;
 
 /// Print the CustomResourceDefinitions, or apply them to a cluster
 ///
-/// Applied by --apply, they are waited for until the API server serves them. Needs the right to write
-/// CustomResourceDefinitions. The Helm chart brings them too.
+/// With --apply they are applied, and waited for until the API server serves them. That needs the right to write
+/// CustomResourceDefinitions. The Helm chart brings them too, and does not take over those that are there already
+/// (helm install --take-ownership does).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {

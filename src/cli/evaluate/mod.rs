@@ -110,6 +110,7 @@ const EXAMPLES: &str = "\
 Examples:
   modelyard evaluate mnist --data heldout.npz
   modelyard evaluate mnist --data heldout.npz --fail-under accuracy=0.92 --report report.html
+  modelyard evaluate mnist --data heldout.npz --cluster
   modelyard evaluate iris --data iris.csv --labels species -o json
   modelyard evaluate houses --data houses.csv --labels price --task regression --fail-under r2=0.8
 
@@ -137,7 +138,8 @@ impl Arguments {
     }
 
     async fn measure(&self) -> anyhow::Result<Evaluation> {
-        let session = self.served.open().await?;
+        let (served, _way) = self.served.reach().await?;
+        let session = served.open().await?;
         let metadata = Arc::new(session.metadata().clone());
         let dataset = inputs::dataset(&self.data, self.labels.as_deref(), &rows_free(&metadata.inputs))?;
         dataset.bound.notes.iter().for_each(|note| crate::cli::say(format_args!("{note}")));
@@ -149,7 +151,7 @@ impl Arguments {
         crate::cli::say(format_args!("{rows} rows of {}; the truth is {}", self.data.display(), dataset.origin));
         let fixed = metadata.inputs.iter().filter_map(|spec| spec.shape.first()).find(|dim| **dim > 0);
         let plan = send::Plan {
-            served: &self.served,
+            served: &served,
             inputs: &dataset.bound.inputs,
             rows,
             batch: fixed.and_then(|dim| usize::try_from(*dim).ok()).unwrap_or(self.batch_size as usize),

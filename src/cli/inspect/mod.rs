@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::ArgGroup;
+
+use super::cluster::Through;
+use super::served::runtime;
 use crate::client::{ClientError, Target};
 
 mod file;
@@ -13,9 +17,9 @@ mod remote;
 ///
 /// A file is read and loaded by the server's own binary, which is the one that would serve it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, group(ArgGroup::new("remote").args(["url", "cluster"])))]
 pub struct Arguments {
-    /// A .onnx file or a folder with one; with --url, the name of a served model
+    /// A .onnx file or a folder with one; with --url or --cluster, the name of a served model
     #[arg(value_name = "FILE|MODEL")]
     what: String,
 
@@ -28,11 +32,14 @@ pub struct Arguments {
     ca_file: Option<PathBuf>,
 
     /// A version other than the one the server prefers
-    #[arg(long, value_name = "VERSION", requires = "url")]
+    #[arg(long, value_name = "VERSION", requires = "remote")]
     model_version: Option<String>,
 
+    #[command(flatten)]
+    through: Through,
+
     /// modelyard-server's binary [default: beside this one, else on PATH]
-    #[arg(long, value_name = "FILE", env = "MODELYARD_SERVER_BIN", conflicts_with = "url")]
+    #[arg(long, value_name = "FILE", env = "MODELYARD_SERVER_BIN", conflicts_with_all = ["url", "cluster"])]
     server_bin: Option<PathBuf>,
 
     /// How it is printed
@@ -54,6 +61,7 @@ Examples:
   modelyard inspect model.onnx
   modelyard inspect model.onnx -o json
   modelyard inspect --url http://127.0.0.1:8080 mnist
+  modelyard inspect mnist --cluster
 
 Exit codes: 0 shown, and it runs; 1 it will not run or cannot be read, with the reason; 2 wrong arguments.";
 
@@ -70,9 +78,15 @@ impl Arguments {
     /// # Errors
     /// What the user should read.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        // The way there lives on this runtime for as long as the question takes.
+        let runtime = runtime()?;
+        if let Some(way) = runtime.block_on(self.through.open(&self.what))? {
+            let target = format!("http://{}", way.address).parse()?;
+            return runtime.block_on(remote::show(&target, &self));
+        }
         match (&self.url, &self.ca_file) {
-            (Some(target), Some(file)) => remote::show(&target.clone().trusting(file)?, &self),
-            (Some(target), None) => remote::show(target, &self),
+            (Some(target), Some(file)) => runtime.block_on(remote::show(&target.clone().trusting(file)?, &self)),
+            (Some(target), None) => runtime.block_on(remote::show(target, &self)),
             (None, _) => file::show(Path::new(&self.what), &self),
         }
     }

@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 
 use super::file::{Port, line, ports};
 use super::{Arguments, Output, TIMEOUT};
-use crate::cli::served::runtime;
 use crate::client::{self, ClientError, Metadata, ModelName, Protocol, Session, Target, TensorSpec};
 
 /// Asks the server and shows what it says.
-pub(super) fn show(target: &Target, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(super) async fn show(target: &Target, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = ModelName { name: arguments.what.clone(), version: arguments.model_version.clone() };
-    let (metadata, document) = runtime()?.block_on(ask(target, &model))?;
+    let (metadata, document) = ask(target, &model).await?;
     let text = match arguments.output {
         Output::Json => format!("{}\n", serde_json::to_string_pretty(&document)?),
         Output::Table => render(target, &metadata, &document["config"]),

@@ -95,6 +95,7 @@ const EXAMPLES: &str = "\
 Examples:
   modelyard predict mnist --input digits/7-0.png
   modelyard predict mnist --input digits/*.png --top 1
+  modelyard predict mnist --input digits/7-0.png --cluster --namespace models
   modelyard predict iris --input flowers.csv -o json
   echo '[[5.1, 3.5, 1.4, 0.2]]' | modelyard predict iris --input - --protocol tfs
   modelyard predict resnet --random --shape data=1,3,224,224 -o npy > scores.npy
@@ -130,7 +131,8 @@ impl Arguments {
             let request = self.request_to_save().await?;
             return save::save(&self.served, path, &request.inputs);
         }
-        let mut session = self.served.open().await?;
+        let (served, _way) = self.served.reach().await?;
+        let mut session = served.open().await?;
         let request = self.request(Some(&session.metadata().inputs))?;
         let mut answer = session.infer(&request.inputs).await?;
         if let Some(only) = &self.only {
@@ -155,7 +157,8 @@ impl Arguments {
     async fn request_to_save(&self) -> anyhow::Result<Request> {
         match self.request(None) {
             Err(error) if matches!(error.downcast_ref(), Some(InputError::NeedsModel(_))) => {
-                let session = self.served.open().await.with_context(|| error.to_string())?;
+                let (served, _way) = self.served.reach().await?;
+                let session = served.open().await.with_context(|| error.to_string())?;
                 self.request(Some(&session.metadata().inputs))
             }
             outcome => outcome,

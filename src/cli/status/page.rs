@@ -112,7 +112,8 @@ fn try_it(out: &mut String, view: &View<'_>, (name, namespace): (&str, &str)) {
     let model = model.as_deref().unwrap_or(name);
     let url = view.object.status.as_ref().and_then(|status| status.url.as_deref()).unwrap_or_default();
     let _ = writeln!(out, "\ntry it");
-    let _ = writeln!(out, "  here        modelyard predict {model} --random --cluster {name} --namespace {namespace}");
+    let named = if model == name { String::new() } else { format!("={name}") };
+    let _ = writeln!(out, "  here        modelyard predict {model} --random --cluster{named} --namespace {namespace}");
     let _ = writeln!(out, "  in a pod    curl {url}/v2/models/{model}");
 }
 
