@@ -34,13 +34,13 @@ pub(super) fn version(address: &str, info: &Info) -> Finding {
 pub(super) fn definition(found: Option<&CustomResourceDefinition>, ours: &CustomResourceDefinition) -> Finding {
     let name = ours.name_any();
     let Some(found) = found else {
-        return Finding::wrong("kind", format!("{name} is not installed"), "Install the Helm chart, which brings it.");
+        return Finding::wrong("CRD", format!("{name} is not installed"), "Install the Helm chart, which brings it.");
     };
     let conditions = found.status.iter().flat_map(|status| status.conditions.iter().flatten());
     if !conditions.clone().any(|one| one.type_ == "Established" && one.status == "True") {
         let bad = conditions.filter(|one| one.status == "False").find_map(|one| one.message.clone()).unwrap_or_default();
         return Finding::wrong(
-            "kind",
+            "CRD",
             format!("{name} is not established: {bad}"),
             "Mend what it says; then modelyard crds --apply.",
         );
