@@ -13,6 +13,7 @@ use kube::{Api, Client, Resource};
 use modelyard_core::api::ModelDeployment;
 use modelyard_core::render::{DEPLOYMENT_LABEL, MANAGER};
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 
 use super::Settings;
 
@@ -28,6 +29,7 @@ pub(super) struct World {
     pub(super) pods: Store<Pod>,
     pub(super) services: Store<Service>,
     pub(super) budgets: Store<PodDisruptionBudget>,
+    filled: OnceCell<()>,
 }
 
 /// The changes that make a reconcile.
@@ -57,7 +59,7 @@ impl World {
         let (budgets, budget_changes) = watches.of(&ours, |object: &mut PodDisruptionBudget| {
             object.metadata.managed_fields = None;
         });
-        let world = Self { deployments, workloads, pods, services, budgets };
+        let world = Self { deployments, workloads, pods, services, budgets, filled: OnceCell::new() };
         let streams = Streams {
             deployments: deployment_changes,
             workloads: workload_changes,
@@ -74,10 +76,14 @@ impl World {
 
     /// Waits until every store has been filled once: before that, what is missing may only not have come yet.
     pub(super) async fn complete(&self) -> Result<(), reflector::store::WriterDropped> {
-        self.workloads.wait_until_ready().await?;
-        self.pods.wait_until_ready().await?;
-        self.services.wait_until_ready().await?;
-        self.budgets.wait_until_ready().await
+        // One waits, for all: a store wakes only the last of several who wait for it, and the others would wait for ever.
+        let wait = async || {
+            self.workloads.wait_until_ready().await?;
+            self.pods.wait_until_ready().await?;
+            self.services.wait_until_ready().await?;
+            self.budgets.wait_until_ready().await
+        };
+        self.filled.get_or_try_init(wait).await.copied()
     }
 }
 
