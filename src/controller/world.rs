@@ -14,6 +14,7 @@ use kube::{Api, Client, Resource};
 use modelyard_core::api::ModelDeployment;
 use modelyard_core::render::{DEPLOYMENT_LABEL, MANAGER};
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 
 /// A ModelDeployment that may not parse: one such object must not blind the watch to all others.
 pub(super) type Guarded = DeserializeGuard<ModelDeployment>;
@@ -28,6 +29,7 @@ pub(super) struct World {
     pub(super) services: Store<Service>,
     pub(super) budgets: Store<PodDisruptionBudget>,
     pub(super) policies: Store<NetworkPolicy>,
+    filled: OnceCell<()>,
 }
 
 /// The changes that make a reconcile.
@@ -59,7 +61,7 @@ impl World {
             object.metadata.managed_fields = None;
         });
         let (policies, policy_changes) = watches.of(&ours, |object: &mut NetworkPolicy| object.metadata.managed_fields = None);
-        let world = Self { deployments, workloads, pods, services, budgets, policies };
+        let world = Self { deployments, workloads, pods, services, budgets, policies, filled: OnceCell::new() };
         let streams = Streams {
             deployments: deployment_changes,
             workloads: workload_changes,
@@ -86,11 +88,15 @@ impl World {
 
     /// Waits until every store has been filled once: before that, what is missing may only not have come yet.
     pub(super) async fn complete(&self) -> Result<(), reflector::store::WriterDropped> {
-        self.workloads.wait_until_ready().await?;
-        self.pods.wait_until_ready().await?;
-        self.services.wait_until_ready().await?;
-        self.budgets.wait_until_ready().await?;
-        self.policies.wait_until_ready().await
+        // One waits, for all: a store wakes only the last of several who wait for it, and the others would wait for ever.
+        let wait = async || {
+            self.workloads.wait_until_ready().await?;
+            self.pods.wait_until_ready().await?;
+            self.services.wait_until_ready().await?;
+            self.budgets.wait_until_ready().await?;
+            self.policies.wait_until_ready().await
+        };
+        self.filled.get_or_try_init(wait).await.copied()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -115,6 +116,10 @@ async fn a_rollout_goes_on_when_the_operator_is_killed() {
     within("killed", async |namespace| {
         let mnist = namespace.deploy("mnist", spec(1, 3)).await;
         mnist.until_ready().await;
+        // They cost nothing, and must all be looked at by the next operator.
+        let idle =
+            join_all((0..8).map(|number| async move { namespace.deploy(&format!("idle-{number}"), spec(1, 0)).await })).await;
+        join_all(idle.iter().map(|one| one.until_ready())).await;
         let prober = namespace.probe("mnist").await;
         mnist.apply(spec(2, 3)).await;
         let rolling = |object: &Value| {
@@ -133,6 +138,8 @@ async fn a_rollout_goes_on_when_the_operator_is_killed() {
         let answers = prober.until_more(100).await;
         assert_eq!(answers.failures(), Vec::<&String>::new());
         assert_eq!(answers.last(), Some("2"));
+        join_all(idle.iter().map(|one| one.apply(spec(2, 0)))).await;
+        join_all(idle.iter().map(|one| one.until_ready())).await;
         cluster::run("kubectl", &["-n", RELEASE, "rollout", "status", "deployment", RELEASE, "--timeout=60s"], "");
     })
     .await;
