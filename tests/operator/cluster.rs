@@ -42,6 +42,11 @@ fn install() {
 
 /// Runs a program to its end; panics with what it said if it fails.
 pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> String {
+    attempt(program, arguments, input).unwrap_or_else(|said| panic!("{said}"))
+}
+
+/// Runs a program to its end; what it printed, or what it said if it failed.
+pub(crate) fn attempt(program: &str, arguments: &[&str], input: &str) -> Result<String, String> {
     use std::io::Write;
 
     let mut child = Command::new(program)
@@ -57,15 +62,11 @@ pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> String {
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "{program} {}: {}\n{}{}",
-        arguments.join(" "),
-        output.status,
-        text(&output.stdout),
-        text(&output.stderr)
-    );
-    text(&output.stdout)
+    if output.status.success() {
+        return Ok(text(&output.stdout));
+    }
+    let (status, said) = (output.status, text(&output.stdout) + &text(&output.stderr));
+    Err(format!("{program} {}: {status}\n{said}", arguments.join(" ")))
 }
 
 /// What kubectl prints, good or bad.

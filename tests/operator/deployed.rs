@@ -1,5 +1,7 @@
 //! A ModelDeployment as its user has it: applied as JSON, read as JSON.
 
+use std::time::{Duration, Instant};
+
 use futures_util::StreamExt;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
@@ -141,7 +143,17 @@ impl Deployed<'_> {
         let host = format!("{}.{}.svc", self.name, self.namespace.name);
         let path = format!("/v1/models/{}:predict", self.name);
         let call = ["-n", RELEASE, "exec", "-i", "store", "--", "/bin/ask", "post", &host, "80", &path, "-"];
-        let answer: Value = serde_json::from_str(&cluster::run("kubectl", &call, &request)).unwrap();
+        // The node's rules follow the pods' readiness a moment later; more than a moment on a busy machine.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let answer = loop {
+            match cluster::attempt("kubectl", &call, &request) {
+                Err(said) if said.contains("no connection") && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                outcome => break outcome.unwrap_or_else(|said| panic!("{said}")),
+            }
+        };
+        let answer: Value = serde_json::from_str(&answer).unwrap();
         let scores = answer["predictions"][0].as_array().unwrap_or_else(|| panic!("no prediction: {answer}"));
         let score = |index: &usize| scores[*index].as_f64().unwrap();
         (0..scores.len()).max_by(|one, other| score(one).total_cmp(&score(other))).unwrap()
