@@ -18,7 +18,7 @@ async fn twenty_come_and_go_at_once() {
         let all = join_all(names.iter().map(|name| namespace.deploy(name, mnist(1)))).await;
         let ready = join_all(all.iter().map(|one| one.until_ready())).await;
         assert!(ready.iter().all(|one| one["status"]["readyOfWanted"] == "1/1"));
-        assert_eq!(all.last().map(|one| one.predict()), Some(7));
+        assert_eq!(all.last().unwrap().predict().await, 7);
         join_all(all.iter().map(|one| one.delete())).await;
         let ours = || labelled(DEPLOYMENT_LABEL);
         namespace.until("no Deployment", ours(), |there: &[&Deployment]| there.is_empty().then_some(())).await;

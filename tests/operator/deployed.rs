@@ -80,10 +80,6 @@ impl Deployed<'_> {
         self.api().delete(&self.name, &DeleteParams::default()).await.unwrap();
     }
 
-    pub(crate) async fn get(&self) -> Value {
-        serde_json::to_value(self.api().get(&self.name).await.unwrap()).unwrap()
-    }
-
     /// Watches until the object is as it should be.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
@@ -138,7 +134,7 @@ impl Deployed<'_> {
     }
 
     /// Sends the picture of a seven through the Service, and returns the class that it is taken for.
-    pub(crate) fn predict(&self) -> usize {
+    pub(crate) async fn predict(&self) -> usize {
         let request = std::fs::read_to_string(repository("examples/mnist/request.json")).unwrap();
         let host = format!("{}.{}.svc", self.name, self.namespace.name);
         let path = format!("/v1/models/{}:predict", self.name);
@@ -148,7 +144,7 @@ impl Deployed<'_> {
         let answer = loop {
             match cluster::attempt("kubectl", &call, &request) {
                 Err(said) if said.contains("no connection") && Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(200));
+                    tokio::time::sleep(Duration::from_millis(200)).await;
                 }
                 outcome => break outcome.unwrap_or_else(|said| panic!("{said}")),
             }

@@ -27,7 +27,7 @@ async fn what_is_applied_serves_and_predicts() {
         );
         assert_eq!(status["revisions"][0]["role"], "Stable");
         assert_eq!(status["failure"], json!(null));
-        assert_eq!(mnist.predict(), 7);
+        assert_eq!(mnist.predict().await, 7);
         let listed = namespace.kubectl(&["get", "mdep", "mnist"]);
         assert!(listed.contains("Serving") && listed.contains("1/1"), "{listed}");
     })
@@ -70,7 +70,7 @@ async fn kubectl_scale_goes_up_to_zero_and_back() {
             let scale = namespace.kubectl(&["get", "mdep", "mnist", "--subresource=scale", "-o", "jsonpath={.status}"]);
             assert!(scale.contains(&format!("\"replicas\":{replicas}")) && scale.contains(DEPLOYMENT_LABEL), "{scale}");
         }
-        assert_eq!(mnist.predict(), 7);
+        assert_eq!(mnist.predict().await, 7);
     })
     .await;
 }

@@ -79,7 +79,7 @@ async fn what_is_deleted_or_changed_by_hand_comes_back() {
             .until("new replicas", ours, |there: &[&Pod]| (serving(there).difference(&before).count() == 2).then_some(()))
             .await;
         deployed.until_ready().await;
-        assert_eq!(deployed.predict(), 7);
+        assert_eq!(deployed.predict().await, 7);
     })
     .await;
 }

@@ -54,7 +54,7 @@ async fn an_object_that_does_not_parse_stops_no_other() {
             ready.status == "False" && ready.reason == "InvalidSpec" && ready.message.contains("5000000000")
         })
         .await;
-        assert_eq!(odd.predict(), 7, "what serves goes on serving");
+        assert_eq!(odd.predict().await, 7, "what serves goes on serving");
         let other = namespace.deploy("mnist", mnist(1)).await;
         other.until_ready().await;
         smuggle(&odd, |object| object["spec"]["serving"]["threads"] = 1.into());
