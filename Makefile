@@ -52,6 +52,7 @@ bench: ## Measure the server beside a bare one and beside others, in one run
 lint: ## Format, clippy, dependencies, scripts, generated files
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
+	$(CARGO) clippy $(WORKSPACE) --test operator -- -D warnings
 	@tools/prepare cargo-deny shellcheck
 	PATH="$(CACHE)/tools/bin:$$PATH" cargo deny --log-level error check bans licenses sources
 	git ls-files -z | xargs -0 grep -lZ -m1 -E '^#!.*\b(bash|sh)$$' | xargs -0 shellcheck
