@@ -14,7 +14,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help
 help: ## List the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Build, serve the MNIST example on this machine, and print a request to try
@@ -22,12 +22,26 @@ demo: ## Build, serve the MNIST example on this machine, and print a request to 
 	$(CARGO) build --release $(WORKSPACE) --bins
 	@tools/demo "$(TARGET)/release"
 
+.PHONY: demo-cluster
+demo-cluster: cluster-tools ## The operator on a Kubernetes of its own: chart, kubectl apply, Ready, a prediction (root)
+	@echo "building the release binaries (a few minutes the first time)"
+	$(CARGO) build --release $(WORKSPACE) --bins
+	@tools/demo-cluster "$(TARGET)/release"
+
 .PHONY: test
-test: ## Every test, real clients included (installs what they need)
+test: ## Every test, real clients and a real cluster included (installs what they need)
 	@tools/prepare
 	@python3 examples/magika/fetch.py
 	$(CARGO) test $(WORKSPACE) --no-fail-fast
 	tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
+	python3 tests/image/test_image.py
+	$(MAKE) --no-print-directory test-cluster
+
+.PHONY: test-cluster
+test-cluster: ## The chart and the operator on the test cluster, or with KUBECONFIG=FILE on a cluster of yours
+	@tests/cluster/cluster tools
+	charts/test
+	tests/operator/run $(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG))
 
 .PHONY: bench
 bench: ## Measure the server beside a bare one and beside others, in one run
@@ -43,9 +57,11 @@ lint: ## Format, clippy, dependencies, scripts, generated files
 	git ls-files -z | xargs -0 grep -lZ -m1 -E '^#!.*\b(bash|sh)$$' | xargs -0 shellcheck
 
 .PHONY: generate
-generate: ## Write what is made from the code: the CRDs and the manual pages
+generate: ## Write what is made from the code: the CRDs, the chart's copy of them, the chart's page, the manual pages
 	$(CARGO) build $(WORKSPACE) --bins
 	$(TARGET)/debug/modelyard crds --dir crds
+	cp crds/*.yaml charts/modelyard/files/crds/
+	tools/chart-docs
 	rm -rf docs/man && $(TARGET)/debug/modelyard man --output docs/man
 
 .PHONY: image

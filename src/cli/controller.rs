@@ -16,6 +16,12 @@ pub struct Arguments {
     /// Watch only these namespaces, comma-separated (default: all)
     #[arg(long, env = "MODELYARD_WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
+    /// Hold the Lease `modelyard` of this namespace before writing, so that several can run (default: no lease, one operator)
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// What this operator is called in the Lease (default: a name made up at the start)
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    identity: Option<String>,
     /// Where /healthz and /readyz answer
     #[arg(long, env = "MODELYARD_HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
     health_address: SocketAddr,
@@ -38,7 +44,8 @@ pub enum LogFormat {
 
 impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let filter = EnvFilter::try_new(&self.log_level).map_err(|error| anyhow::anyhow!("--log-level '{}': {error}", self.log_level))?;
+        let filter =
+            EnvFilter::try_new(&self.log_level).map_err(|error| anyhow::anyhow!("--log-level '{}': {error}", self.log_level))?;
         let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => lines.init(),
@@ -47,6 +54,8 @@ impl Arguments {
         let settings = Settings {
             server_image: self.server_image,
             namespaces: self.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
+            lease_namespace: self.lease_namespace.filter(|name| !name.is_empty()),
+            identity: self.identity.unwrap_or_else(|| format!("modelyard-{}", std::process::id())),
             health_address: self.health_address,
         };
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run(settings))?;

@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::NamespaceResourceScope;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
 use modelyard_core::api::Reason;
 use modelyard_core::diagnose::refusal;
@@ -53,8 +53,8 @@ impl Target<'_> {
     /// Applies what differs.
     pub(super) async fn apply(&self, objects: Objects<Prepared>, seen: &Seen) -> Result<Objects<Applied>, ApplyError> {
         let applied: Objects<Applied> = objects.clone().at();
-        let Objects { deployment, others, service, disruption_budget, stage: _ } = objects;
-        self.put(&service, find(&self.world.services.state(), &service)).await?;
+        let Objects { deployment, others, service, disruption_budget, network_policy, stage: _ } = objects;
+        self.put(&service, self.mine(&self.world.services, &service.name_any())).await?;
         self.put(&deployment, find(&seen.workloads, &deployment)).await?;
         for other in &others {
             self.scale(other, &seen.workloads).await?;
@@ -63,25 +63,27 @@ impl Target<'_> {
         for workload in seen.workloads.iter().filter(|workload| !kept(&workload.name_any())) {
             self.remove(workload.as_ref()).await?;
         }
-        self.budget(disruption_budget.as_ref(), &service.name_any()).await?;
+        self.maybe(disruption_budget.as_ref(), self.mine(&self.world.budgets, &service.name_any())).await?;
+        self.maybe(network_policy.as_ref(), self.mine(&self.world.policies, &service.name_any())).await?;
         Ok(applied)
     }
 
-    async fn budget(&self, wanted: Option<&PodDisruptionBudget>, name: &str) -> Result<(), ApplyError> {
-        let there = self.world.budgets.state();
-        let there = there.iter().find(|one| self.is_mine(one.as_ref(), name));
+    /// Applies an object that may be wanted or not.
+    async fn maybe<K>(&self, wanted: Option<&K>, there: Option<Arc<K>>) -> Result<(), ApplyError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    {
         match (wanted, there) {
-            (Some(wanted), there) => self.put(wanted, there.cloned()).await,
+            (Some(wanted), there) => self.put(wanted, there).await,
             (None, Some(there)) => self.remove(there.as_ref()).await,
             (None, None) => Ok(()),
         }
     }
 
-    fn is_mine<K: Resource>(&self, object: &K, name: &str) -> bool {
-        let meta = object.meta();
-        meta.namespace.as_deref() == Some(self.namespace)
-            && meta.name.as_deref() == Some(name)
-            && is_owned_by(meta, self.uid)
+    /// The object of that name, if it is this ModelDeployment's.
+    fn mine<K: Resource<DynamicType = ()> + Clone>(&self, store: &Store<K>, name: &str) -> Option<Arc<K>> {
+        let reference = ObjectRef::new(name).within(self.namespace);
+        store.get(&reference).filter(|one| is_owned_by(one.meta(), self.uid))
     }
 
     fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
@@ -121,7 +123,9 @@ impl Target<'_> {
         match api.get_metadata_opt(name).await {
             Ok(Some(found)) if !is_owned_by(&found.metadata, self.uid) => Err(ApplyError::Refused {
                 reason: Reason::NameConflict,
-                message: format!("{shown} exists and is not of this ModelDeployment: rename one of the two, or delete the {shown}"),
+                message: format!(
+                    "{shown} exists and is not of this ModelDeployment: rename one of the two, or delete the {shown}"
+                ),
             }),
             Ok(_) => Ok(()),
             Err(error) => Err(failed(shown.to_owned(), error)),

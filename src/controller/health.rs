@@ -1,10 +1,12 @@
-//! `/healthz`: the process works. `/readyz`: it watches. Told apart, so that a slow start is no reason to be killed.
+//! `/healthz`: the process works. `/readyz`: it watches. Told apart, so that a slow start is no reason to be killed. `/metrics` for
+//! Prometheus.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -16,22 +18,25 @@ use super::ControllerError;
 
 /// What the port tells.
 pub(super) struct Health {
-    ready: Arc<AtomicBool>,
+    scrape: Arc<OnceLock<Scrape>>,
 }
+
+/// Gives the text of a scrape.
+type Scrape = Box<dyn Fn() -> String + Send + Sync>;
 
 impl Health {
     /// Listens, and answers as long as the process lives.
     pub(super) async fn listen(address: SocketAddr) -> Result<Self, ControllerError> {
         let listener = TcpListener::bind(address).await.map_err(|source| ControllerError::Listen { address, source })?;
-        let ready = Arc::new(AtomicBool::new(false));
-        let state = Arc::clone(&ready);
+        let scrape: Arc<OnceLock<Scrape>> = Arc::default();
+        let state = Arc::clone(&scrape);
         tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
                 let state = Arc::clone(&state);
                 tokio::spawn(async move {
                     let answer = service_fn(|request| {
-                        let response = answer(&request, state.load(Ordering::Relaxed));
+                        let response = answer(&request, state.get());
                         async move { Ok::<_, Infallible>(response) }
                     });
                     // A probe that hangs up early is no news.
@@ -39,23 +44,27 @@ impl Health {
                 });
             }
         });
-        Ok(Self { ready })
+        Ok(Self { scrape })
     }
 
-    /// The watches run.
-    pub(super) fn ready(&self) {
-        self.ready.store(true, Ordering::Relaxed);
+    /// The watches run; `scrape` gives the metrics.
+    pub(super) fn ready(&self, scrape: impl Fn() -> String + Send + Sync + 'static) {
+        // Said once.
+        let _ = self.scrape.set(Box::new(scrape));
     }
 }
 
-fn answer(request: &Request<Incoming>, ready: bool) -> Response<Full<Bytes>> {
-    let (status, text) = match request.uri().path() {
-        "/healthz" => (StatusCode::OK, "ok\n"),
-        "/readyz" if ready => (StatusCode::OK, "ok\n"),
-        "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "the watches are being opened\n"),
-        _ => (StatusCode::NOT_FOUND, "this port has /healthz and /readyz\n"),
+fn answer(request: &Request<Incoming>, scrape: Option<&Scrape>) -> Response<Full<Bytes>> {
+    let plain = "text/plain; charset=utf-8";
+    let (status, kind, text) = match (request.uri().path(), scrape) {
+        ("/healthz", _) | ("/readyz", Some(_)) => (StatusCode::OK, plain, "ok\n".to_owned()),
+        ("/readyz", None) => (StatusCode::SERVICE_UNAVAILABLE, plain, "the watches are being opened\n".to_owned()),
+        ("/metrics", Some(scrape)) => (StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", scrape()),
+        ("/metrics", None) => (StatusCode::SERVICE_UNAVAILABLE, plain, "the watches are being opened\n".to_owned()),
+        _ => (StatusCode::NOT_FOUND, plain, "this port has /healthz, /readyz and /metrics\n".to_owned()),
     };
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

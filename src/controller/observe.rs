@@ -37,7 +37,8 @@ pub(super) async fn observe(world: &World, (namespace, name, uid): (&str, &str, 
     let loading = ask(&pods).await;
     let revisions = workloads.iter().map(|workload| {
         let revision = label(&workload.metadata, REVISION_LABEL);
-        let own: Vec<&Pod> = pods.iter().map(Arc::as_ref).filter(|pod| label(&pod.metadata, REVISION_LABEL) == revision).collect();
+        let own: Vec<&Pod> =
+            pods.iter().map(Arc::as_ref).filter(|pod| label(&pod.metadata, REVISION_LABEL) == revision).collect();
         diagnose::revision(workload, &own, |pod| loading.get(pod).cloned(), now)
     });
     Seen { observed: Observed { revisions: revisions.collect() }, workloads: workloads.clone() }

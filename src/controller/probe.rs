@@ -11,7 +11,7 @@ use modelyard_core::render::ADMIN_PORT;
 use tokio::net::TcpStream;
 
 /// An answer is a few hundred bytes from a neighbour; who takes longer has nothing to say.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(300);
 const LONGEST: usize = 64 << 10;
 
 /// What the server at this address says of itself.

@@ -37,8 +37,18 @@ pub(super) enum Failed {
     Status(#[source] Box<kube::Error>),
 }
 
-/// Reconciles one object.
+/// Reconciles one object, if this operator leads.
 pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failed> {
+    if !*context.leads.borrow() {
+        return Ok(Action::await_change());
+    }
+    let begun = std::time::Instant::now();
+    let outcome = carry_out(object, Arc::clone(&context)).await;
+    context.metrics.reconciled(begun.elapsed(), outcome.is_ok());
+    outcome
+}
+
+async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failed> {
     context.world.complete().await.map_err(|_| Failed::NoWatch)?;
     let meta = object.meta();
     let reference = ObjectRef::from_obj(object.as_ref()).to_string();
@@ -60,16 +70,23 @@ pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Re
     let (planned, applied) = match &resolved {
         Ok(resolved) => {
             let plan = plan(resolved, &seen.observed, now);
-            let applied = deployment.apply(resolved, &plan, &mut seen, now).await;
+            let applied = if resolved.paused { Ok(()) } else { deployment.apply(resolved, &plan, &mut seen, now).await };
             (Ok((resolved, plan)), applied)
         }
         Err(invalid) => (Err(invalid), Ok(())),
     };
-    let told = deployment.tell(planned.as_ref().map(|(resolved, plan)| (*resolved, plan)).map_err(|one| *one), &seen.observed, previous);
-    Report { client: &context.client, recorder: &context.recorder, namespace, name, reference: report::reference(object.as_ref()) }
-        .tell(previous, &told)
-        .await
-        .map_err(|error| Failed::Status(Box::new(error)))?;
+    let told =
+        deployment.tell(planned.as_ref().map(|(resolved, plan)| (*resolved, plan)).map_err(|one| *one), &seen.observed, previous);
+    Report {
+        client: &context.client,
+        recorder: &context.recorder,
+        namespace,
+        name,
+        reference: report::reference(object.as_ref()),
+    }
+    .tell(previous, &told)
+    .await
+    .map_err(|error| Failed::Status(Box::new(error)))?;
     match applied {
         Err(ApplyError::Refused { reason, .. }) if reason.class() == Class::User => {}
         Err(error) => return Err(error.into()),
@@ -100,7 +117,8 @@ struct Deployment<'a> {
 impl Deployment<'_> {
     /// Applies the plan. A refusal becomes the failure of the spec's revision as well.
     async fn apply(&self, resolved: &Resolved, plan: &Plan, seen: &mut Seen, now: Timestamp) -> Result<(), ApplyError> {
-        let image = image_of(seen, &resolved.revision).unwrap_or_else(|| self.context.server_image.clone());
+        let image = resolved.server_image.clone().or_else(|| image_of(seen, &resolved.revision));
+        let image = image.unwrap_or_else(|| self.context.server_image.clone());
         let owner = Owner { namespace: self.namespace, uid: self.uid, server_image: &image };
         let target =
             Target { client: &self.context.client, world: &self.context.world, namespace: self.namespace, uid: self.uid };

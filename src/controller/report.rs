@@ -35,7 +35,11 @@ pub(super) struct Report<'a> {
 
 impl Report<'_> {
     /// Writes the status if it is another than `previous`, and an event if the reason of `Ready` is.
-    pub(super) async fn tell(&self, previous: Option<&ModelDeploymentStatus>, now: &ModelDeploymentStatus) -> Result<(), kube::Error> {
+    pub(super) async fn tell(
+        &self,
+        previous: Option<&ModelDeploymentStatus>,
+        now: &ModelDeploymentStatus,
+    ) -> Result<(), kube::Error> {
         if previous == Some(now) {
             return Ok(());
         }

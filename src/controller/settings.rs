@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::client::ClientBuilder;
 use kube::{Api, Client, Config, CustomResourceExt};
 use modelyard_core::api::ModelDeployment;
+
+use super::metrics::Metrics;
 
 /// How long the API server may take to answer one call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -17,6 +20,10 @@ pub struct Settings {
     pub server_image: String,
     /// The only namespaces that are watched; empty: all.
     pub namespaces: Vec<String>,
+    /// The namespace of the Lease by which one of several operators leads; none: this one leads.
+    pub lease_namespace: Option<String>,
+    /// What this operator is called in the Lease.
+    pub identity: String,
     /// Where `/healthz` and `/readyz` answer.
     pub health_address: SocketAddr,
 }
@@ -33,6 +40,9 @@ pub enum ControllerError {
     /// The kind is not installed.
     #[error("the cluster has no {0}: install it with `modelyard crds | kubectl apply --server-side -f -`, or the Helm chart")]
     NoKind(String),
+    /// Another operator may lead now.
+    #[error(transparent)]
+    Lost(#[from] super::lease::Lost),
     /// The address is taken.
     #[error("--health-address: cannot listen on {address}: {source}")]
     Listen {
@@ -45,11 +55,11 @@ pub enum ControllerError {
 
 impl Settings {
     /// A client of the cluster that the environment names.
-    pub(super) async fn client(&self) -> Result<Client, ControllerError> {
+    pub(super) async fn client(&self, metrics: &Metrics) -> Result<Client, ControllerError> {
         let mut config = Config::infer().await.map_err(|error| ControllerError::NoCluster(error.to_string()))?;
         config.read_timeout = Some(CALL_TIMEOUT);
         config.connect_timeout = Some(CALL_TIMEOUT);
-        Ok(Client::try_from(config)?)
+        Ok(ClientBuilder::try_from(config)?.with_layer(&metrics.counting()).build())
     }
 
     /// Refuses to begin where the kind is missing: watching it would fail for ever, and say so in the log alone.

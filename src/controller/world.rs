@@ -1,9 +1,10 @@
 //! The stores: what the cluster holds of ours, as the watches keep it, with what nobody reads left out.
 
+use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
@@ -13,8 +14,6 @@ use kube::{Api, Client, Resource};
 use modelyard_core::api::ModelDeployment;
 use modelyard_core::render::{DEPLOYMENT_LABEL, MANAGER};
 use serde::de::DeserializeOwned;
-
-use super::Settings;
 
 /// A ModelDeployment that may not parse: one such object must not blind the watch to all others.
 pub(super) type Guarded = DeserializeGuard<ModelDeployment>;
@@ -28,6 +27,7 @@ pub(super) struct World {
     pub(super) pods: Store<Pod>,
     pub(super) services: Store<Service>,
     pub(super) budgets: Store<PodDisruptionBudget>,
+    pub(super) policies: Store<NetworkPolicy>,
 }
 
 /// The changes that make a reconcile.
@@ -37,13 +37,14 @@ pub(super) struct Streams {
     pub(super) pods: Changes<Pod>,
     pub(super) services: Changes<Service>,
     pub(super) budgets: Changes<PodDisruptionBudget>,
+    pub(super) policies: Changes<NetworkPolicy>,
 }
 
 impl World {
-    /// Watches. The stores fill as the streams are read.
-    pub(super) fn watch(client: &Client, settings: &Settings) -> (Self, Streams) {
+    /// Watches one namespace, or all. The stores fill as the streams are read.
+    pub(super) fn watch(client: &Client, namespace: Option<&str>) -> (Self, Streams) {
         let ours = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGER}"));
-        let watches = Watches { client, settings };
+        let watches = Watches { client, namespace };
         let (deployments, deployment_changes) = watches.of(&watcher::Config::default(), |object: &mut Guarded| {
             object.meta_mut().managed_fields = None;
         });
@@ -57,13 +58,15 @@ impl World {
         let (budgets, budget_changes) = watches.of(&ours, |object: &mut PodDisruptionBudget| {
             object.metadata.managed_fields = None;
         });
-        let world = Self { deployments, workloads, pods, services, budgets };
+        let (policies, policy_changes) = watches.of(&ours, |object: &mut NetworkPolicy| object.metadata.managed_fields = None);
+        let world = Self { deployments, workloads, pods, services, budgets, policies };
         let streams = Streams {
             deployments: deployment_changes,
             workloads: workload_changes,
             pods: pod_changes,
             services: service_changes,
             budgets: budget_changes,
+            policies: policy_changes,
         };
         (world, streams)
     }
@@ -72,22 +75,32 @@ impl World {
         self.deployments.clone()
     }
 
+    /// The reason of each object's `Ready`, of those that have one.
+    pub(super) fn reasons(&self) -> impl Iterator<Item = &'static str> {
+        self.deployments.state().into_iter().filter_map(|object| {
+            let status = object.0.as_ref().ok()?.status.as_ref()?;
+            let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
+            Some(super::metrics::known(&ready.reason))
+        })
+    }
+
     /// Waits until every store has been filled once: before that, what is missing may only not have come yet.
     pub(super) async fn complete(&self) -> Result<(), reflector::store::WriterDropped> {
         self.workloads.wait_until_ready().await?;
         self.pods.wait_until_ready().await?;
         self.services.wait_until_ready().await?;
-        self.budgets.wait_until_ready().await
+        self.budgets.wait_until_ready().await?;
+        self.policies.wait_until_ready().await
     }
 }
 
 struct Watches<'a> {
     client: &'a Client,
-    settings: &'a Settings,
+    namespace: Option<&'a str>,
 }
 
 impl Watches<'_> {
-    /// A store of one kind and its changes, in all namespaces or in those that are named.
+    /// A store of one kind and its changes.
     fn of<K>(&self, config: &watcher::Config, slim: fn(&mut K)) -> (Store<K>, Changes<K>)
     where
         K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
@@ -99,12 +112,10 @@ impl Watches<'_> {
             + 'static,
     {
         let (reader, writer) = reflector::store();
-        let apis: Vec<Api<K>> = match self.settings.namespaces.as_slice() {
-            [] => vec![Api::all(self.client.clone())],
-            names => names.iter().map(|name| Api::namespaced(self.client.clone(), name)).collect(),
-        };
-        let events = apis.into_iter().map(|api| watcher(api, config.clone()).default_backoff().boxed());
-        let changes = stream::select_all(events).modify(slim).reflect(writer).touched_objects();
+        let client = self.client.clone();
+        let api: Api<K> = self.namespace.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
+        let events = watcher(api, config.clone()).default_backoff();
+        let changes = events.modify(slim).reflect(writer).touched_objects();
         (reader, changes.boxed())
     }
 }

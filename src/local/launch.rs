@@ -46,6 +46,7 @@ impl Launcher {
             command.env_remove(name);
         }
         command
+            .envs(credentials(config))
             .env("MODELYARD_CONFIG", config.to_json())
             .args(["--host", "127.0.0.1", "--port", "0", "--admin-port", "0", "--die-with-parent", "--log-format", "text"])
             .args(["--log-level", &self.log_level])
@@ -70,4 +71,9 @@ fn found() -> Result<PathBuf, LocalError> {
     let in_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
     let found = beside.iter().chain(&in_path).map(|folder| folder.join(&name)).find(|path| path.is_file());
     found.ok_or_else(|| LocalError::NoServer { beside: beside.unwrap_or_default().display().to_string() })
+}
+/// What a Secret holds on a cluster, this process's own environment holds here.
+fn credentials(config: &ServerConfig) -> impl Iterator<Item = (&String, String)> {
+    let header = std::env::var("HTTP_AUTHORIZATION").ok();
+    config.models.iter().filter_map(move |model| Some((model.authorization_env.as_ref()?, header.clone()?)))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use modelyard_core::api::{ModelDeployment, Resources};
+use modelyard_core::api::{Availability, Cache, ModelDeployment, PodOptions, Resources, Rollout, ServiceOptions};
 use modelyard_core::resolve::{Resolved, resolve};
 
 use super::models::Models;
@@ -92,6 +92,31 @@ fn of_clusters(manifest: &Manifest, deployment: &ModelDeployment) -> Vec<String>
     }
     if resources.limits.as_ref().is_some_and(|limits| limits.memory.is_some()) {
         note("spec.resources.limits.memory", "only a cluster bounds memory");
+    }
+    let (spec, rollout) = (&deployment.spec, Rollout::default());
+    for (written, field, why) in [
+        (
+            spec.rollout.progress_deadline != rollout.progress_deadline,
+            "spec.rollout.progressDeadline",
+            "a process that fails is reported at once",
+        ),
+        (
+            spec.rollout.revision_history_limit != rollout.revision_history_limit,
+            "spec.rollout.revisionHistoryLimit",
+            "no old revision is kept",
+        ),
+        (spec.server_image.is_some(), "spec.serverImage", "processes have no image"),
+        (spec.pod != PodOptions::default(), "spec.pod", "only a cluster has pods"),
+        (spec.service != ServiceOptions::default(), "spec.service", "only a cluster has Services"),
+        (spec.availability != Availability::default(), "spec.availability", "nobody drains this machine"),
+        (spec.cache != Cache::default(), "spec.cache", "artefacts are kept in the user's cache folder"),
+        (spec.network_policy.is_some(), "spec.networkPolicy", "the port listens on this machine alone"),
+        (!manifest.resolved.secrets.is_empty(), "secretRef", "the credentials are those of the variable HTTP_AUTHORIZATION"),
+        (spec.paused, "spec.paused", "an edit takes effect at once"),
+    ] {
+        if written {
+            note(field, why);
+        }
     }
     notes
 }

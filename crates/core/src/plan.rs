@@ -10,6 +10,8 @@
 //! What grows waits for what shrinks: a plan asks for more only where the replicas that exist leave room.
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::api::{Failure, Reason};
 use crate::resolve::Resolved;
@@ -18,7 +20,7 @@ use crate::resolve::Resolved;
 pub const UNSCHEDULABLE_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
 /// Whether a new revision may take room beside the old one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Capacity {
     /// Surge, and replace once a new replica has found no place for [`UNSCHEDULABLE_PATIENCE`].
     #[default]

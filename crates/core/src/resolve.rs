@@ -2,11 +2,15 @@
 //! here; what comes out can be planned and launched without another check.
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::api::{Artefact, Compute, ModelDeployment, Reason, Resources, Serving};
+use crate::api::{
+    Artefact, Cache, CacheEmptyDir, Compute, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions, PodOptions, Reason,
+    Resources, ServiceOptions, Serving,
+};
 use crate::plan::Capacity;
 use crate::server_config::{BatchingConfig, ModelConfig, QueueConfig, ServerConfig, ServingConfig};
 use crate::units;
@@ -36,6 +40,22 @@ pub struct Resolved {
     pub config: ServerConfig,
     /// CPU and memory of each replica.
     pub resources: Resources,
+    /// The image of the servers, where the spec names one.
+    pub server_image: Option<String>,
+    /// Where replicas run, and what is added to their pods.
+    pub pod: PodOptions,
+    /// The Service.
+    pub service: ServiceOptions,
+    /// The least replicas that stay, where the spec says.
+    pub min_available: Option<IntOrString>,
+    /// Where artefacts are kept.
+    pub cache: Cache,
+    /// Who may call, where that is restricted.
+    pub network_policy: Option<NetworkPolicyOptions>,
+    /// Variables of the server's environment that come from the key HTTP_AUTHORIZATION of a Secret: `(variable, Secret)`.
+    pub secrets: Vec<(String, String)>,
+    /// Nothing is to be changed.
+    pub paused: bool,
 }
 
 /// A spec that cannot be served: the user's to mend.
@@ -69,8 +89,10 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
     let name = name.ok_or_else(|| Invalid::new("metadata.name", "expected a name, found none"))?;
     let spec = &object.spec;
     let models = match (&spec.model, spec.models.as_slice()) {
-        (Some(model), []) => vec![config_of(model.name.as_deref().unwrap_or(&name), &model.artefact)],
-        (None, models @ [_, ..]) => models.iter().map(|model| config_of(&model.name, &model.artefact)).collect(),
+        (Some(model), []) => vec![config_of(0, model.name.as_deref().unwrap_or(&name), &model.artefact)],
+        (None, models @ [_, ..]) => {
+            models.iter().enumerate().map(|(at, model)| config_of(at, &model.name, &model.artefact)).collect()
+        }
         (Some(_), _) => return Err(Invalid::new("spec", "expected one of model and models, found both")),
         (None, _) => return Err(Invalid::new("spec", "expected one of model and models, found neither")),
     };
@@ -82,23 +104,45 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
         let field = if spec.model.is_some() { wrong.field.replacen("models[0]", "model", 1) } else { wrong.field };
         Invalid::new(format!("spec.{field}"), wrong.message)
     })?;
+    let deadline = std::time::Duration::from(spec.rollout.progress_deadline).as_secs();
     Ok(Resolved {
-        revision: revision(&config, &spec.resources),
+        revision: revision(&config, spec),
         version: spec.model.as_ref().map(|model| model.artefact.version),
         name,
         namespace: object.metadata.namespace.clone(),
         generation: object.metadata.generation,
         replicas,
-        capacity: Capacity::Auto,
-        progress_deadline_seconds: 600,
-        history: 3,
+        capacity: spec.rollout.capacity,
+        progress_deadline_seconds: i32::try_from(deadline).unwrap_or(i32::MAX),
+        history: usize::try_from(spec.rollout.revision_history_limit).unwrap_or(0),
         config,
         resources: spec.resources.clone(),
+        server_image: spec.server_image.clone(),
+        pod: spec.pod.clone(),
+        service: spec.service.clone(),
+        min_available: spec.availability.min_available.clone(),
+        cache: spec.cache.clone(),
+        network_policy: spec.network_policy.clone(),
+        secrets: secrets(spec),
+        paused: spec.paused,
     })
 }
 
-fn config_of(name: &str, artefact: &Artefact) -> ModelConfig {
+/// The variable that holds the header for the store of the model at an index.
+pub(crate) fn authorization_env(at: usize) -> String {
+    format!("MODELYARD_AUTHORIZATION_{at}")
+}
+
+/// The variables that the server's environment needs from Secrets: `(variable, Secret)`.
+fn secrets(spec: &ModelDeploymentSpec) -> Vec<(String, String)> {
+    let artefacts = spec.model.iter().map(|model| &model.artefact).chain(spec.models.iter().map(|model| &model.artefact));
+    let named = artefacts.enumerate().filter_map(|(at, artefact)| Some((at, artefact.secret_ref.as_ref()?)));
+    named.map(|(at, secret)| (authorization_env(at), secret.name.clone())).collect()
+}
+
+fn config_of(at: usize, name: &str, artefact: &Artefact) -> ModelConfig {
     ModelConfig {
+        authorization_env: artefact.secret_ref.as_ref().map(|_| authorization_env(at)),
         name: name.to_owned(),
         uri: artefact.uri.clone(),
         sha256: artefact.sha256.as_ref().map(|sum| sum.to_ascii_lowercase()),
@@ -165,29 +209,50 @@ fn check(resources: &Resources) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Names what shapes a replica: its whole server configuration (`drainDelay` too, or a change of it would reach nobody) and its
-/// resources. The number of replicas does not shape one.
+/// Names what shapes a replica: its whole server configuration (`drainDelay` too, or a change of it would reach nobody), its
+/// resources, its image if the spec names one, and what the spec says of its pod and cache. The number of replicas does not shape one.
 ///
 /// The name is the beginning of the SHA-256 of that as JSON with sorted keys, so it does not depend on the order of fields; a
 /// field that a later release adds must stay out of the JSON while it has its default, or that release would restart every model.
-fn revision(config: &ServerConfig, resources: &Resources) -> String {
+pub(crate) fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
     #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
     struct Shape<'a> {
         config: &'a ServerConfig,
         resources: &'a Resources,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        server_image: Option<&'a String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pod: Option<&'a PodOptions>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache: Option<&'a Cache>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        secrets: Vec<(String, String)>,
     }
-    let resources = &in_one_spelling(resources);
-    let shape = serde_json::to_value(Shape { config, resources }).map(sorted).unwrap_or_default();
+    let cache = Cache {
+        empty_dir: spec.cache.empty_dir.as_ref().map(|dir| CacheEmptyDir { size_limit: in_one_spelling(&dir.size_limit) }),
+        ..spec.cache.clone()
+    };
+    let shape = Shape {
+        config,
+        resources: &each_in_one_spelling(&spec.resources),
+        server_image: spec.server_image.as_ref(),
+        pod: Some(&spec.pod).filter(|pod| **pod != PodOptions::default()),
+        cache: Some(&cache).filter(|cache| **cache != Cache::default()),
+        secrets: secrets(spec),
+    };
+    let shape = serde_json::to_value(shape).map(sorted).unwrap_or_default();
     let sum = Sha256::digest(shape.to_string());
     sum.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `1000m` and `1` are the same amount and shape the same replica; the API server itself writes the one for the other.
-fn in_one_spelling(resources: &Resources) -> Resources {
-    let amount = |amount: &Option<Quantity>| {
-        amount.as_ref().map(|amount| units::canonical(&amount.0).map_or_else(|_| amount.clone(), Quantity))
-    };
-    let compute = |compute: &Compute| Compute { cpu: amount(&compute.cpu), memory: amount(&compute.memory) };
+fn in_one_spelling(amount: &Option<Quantity>) -> Option<Quantity> {
+    amount.as_ref().map(|amount| units::canonical(&amount.0).map_or_else(|_| amount.clone(), Quantity))
+}
+
+fn each_in_one_spelling(resources: &Resources) -> Resources {
+    let compute = |compute: &Compute| Compute { cpu: in_one_spelling(&compute.cpu), memory: in_one_spelling(&compute.memory) };
     Resources { requests: compute(&resources.requests), limits: resources.limits.as_ref().map(compute) }
 }
 

@@ -33,6 +33,9 @@ pub struct ModelConfig {
     /// Class names, by index of the last dimension of a classifier's scores.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
+    /// The variable of the server's environment that holds the `Authorization` header for the model's store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_env: Option<String>,
 }
 
 /// Limits and scheduling of one server.

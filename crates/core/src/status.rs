@@ -126,6 +126,10 @@ fn up_to_date(situation: &Situation<'_>) -> Verdict {
         );
     }
     let (reason, message) = trouble(new);
+    if resolved.paused && new.is_none_or(|one| one.wanted != resolved.replicas) {
+        let name = &resolved.revision;
+        return verdict(false, Reason::Paused, format!("paused: revision {name} waits until spec.paused is false"));
+    }
     if reason.class() == Class::UnderWay && !alone {
         let (name, wanted) = (&resolved.revision, resolved.replicas);
         return verdict(false, Reason::RollingOut, format!("revision {name} has {ready} of {wanted} replicas ready; {message}"));

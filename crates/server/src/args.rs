@@ -219,7 +219,8 @@ fn by_hand(models: &[String]) -> Result<ServerConfig, InvalidArguments> {
         };
         let has_scheme = ["file:", "http://", "https://"].iter().any(|scheme| uri.starts_with(scheme)) || uri.contains("://");
         let uri = if has_scheme { uri.to_owned() } else { format!("file:{uri}") };
-        configs.push(ModelConfig { name: name.to_owned(), uri, sha256: None, version: 1, classes: Vec::new() });
+        let name = name.to_owned();
+        configs.push(ModelConfig { name, uri, sha256: None, version: 1, classes: Vec::new(), authorization_env: None });
     }
     let config = ServerConfig { models: configs, serving: ServingConfig::default() };
     config.check().map_err(|invalid| named(&config, invalid))?;

@@ -102,7 +102,9 @@ impl Loader {
     async fn bring(&self, entry: &Arc<Entry>, step: &(impl Fn(State) + Sync)) -> Result<Arc<Model>, NotLoaded> {
         let progress = Arc::new(Progress::default());
         step(State::Downloading(Arc::clone(&progress)));
-        let source = Source { uri: entry.config.uri.clone(), sha256: entry.config.sha256.clone() };
+        let config = &entry.config;
+        let (uri, sha256) = (config.uri.clone(), config.sha256.clone());
+        let source = Source { uri, sha256, authorization_env: config.authorization_env.clone() };
         let artifact = store::fetch(&source, &self.store, &progress).await?;
         step(State::Loading);
         let path = artifact.model;

@@ -103,7 +103,14 @@ fn model(options: Options) -> (Arc<Model>, Arc<Gate>) {
     let spec = |name: &str| TensorSpec { name: name.to_owned(), datatype: DataType::Int64, shape: vec![-1, -1] };
     let signature = Signature { inputs: vec![spec("x")], outputs: vec![spec("y")], batched: true };
     let engine = Doubler { signature, facts: Facts::default(), gate: Arc::clone(&gate) };
-    let config = ModelConfig { name: "m".into(), uri: "file:x".into(), sha256: None, version: 1, classes: vec![] };
+    let config = ModelConfig {
+        name: "m".into(),
+        uri: "file:x".into(),
+        sha256: None,
+        version: 1,
+        classes: vec![],
+        authorization_env: None,
+    };
     let scheduling = Scheduling {
         threads: options.threads,
         queue_length: options.queue_length,

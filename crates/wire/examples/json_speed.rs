@@ -27,7 +27,9 @@ fn list(separator: &str, text: impl Fn(f64) -> String) -> String {
 
 /// Images of a pen's strokes: of each 28 pixels 20 are 0, the others one of 255 levels.
 fn pixels() -> String {
-    let pixel = |(at, value): (usize, f64)| if at % 28 < 20 { "0".to_owned() } else { format!("{}", ((value * 255.0).ceil() / 255.0) as f32) };
+    let pixel = |(at, value): (usize, f64)| {
+        if at % 28 < 20 { "0".to_owned() } else { format!("{}", ((value * 255.0).ceil() / 255.0) as f32) }
+    };
     format!("[{}]", values().enumerate().take(SHAPE.iter().product()).map(pixel).collect::<Vec<_>>().join(","))
 }
 

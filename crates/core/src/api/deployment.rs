@@ -3,7 +3,10 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Model, ModelDeploymentStatus, NamedModel, Resources, Serving};
+use super::{
+    Availability, Cache, Model, ModelDeploymentStatus, NamedModel, NetworkPolicyOptions, PodOptions, Resources, Rollout,
+    ServiceOptions, Serving,
+};
 
 /// What to serve and how. Write exactly one of `model` and `models`.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, KubeSchema)]
@@ -70,6 +73,35 @@ pub struct ModelDeploymentSpec {
     /// CPU and memory of each replica.
     #[serde(default)]
     pub resources: Resources,
+    /// How a change of what is served is carried out.
+    #[serde(default)]
+    pub rollout: Rollout,
+    /// The image of the servers, in place of the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub server_image: Option<String>,
+    /// Where replicas run, and what is added to their pods.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pod: PodOptions,
+    /// The Service in front of the replicas.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub service: ServiceOptions,
+    /// How many replicas stay while machines are emptied.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub availability: Availability,
+    /// Where artefacts are kept between a download and their use.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cache: Cache,
+    /// Who may call the replicas. Without it, all that the cluster lets through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_policy: Option<NetworkPolicyOptions>,
+    /// Watch and report, change nothing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub paused: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 const fn one() -> i32 {

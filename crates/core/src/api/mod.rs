@@ -8,17 +8,25 @@ mod advice;
 mod crd;
 mod deployment;
 mod model;
+mod network;
+mod pod;
 mod reason;
 mod resources;
+mod rollout;
 mod serving;
 mod status;
 mod units;
 
 pub use crd::crds;
 pub use deployment::{ModelDeployment, ModelDeploymentSpec};
-pub use model::{Artefact, Model, NamedModel};
+pub use model::{Artefact, Model, NamedModel, SecretReference};
+pub use network::{
+    Availability, Cache, CacheClaim, CacheEmptyDir, NetworkPolicyOptions, ServiceOptions, ServiceType, TrafficDistribution,
+};
+pub use pod::PodOptions;
 pub use reason::{Class, Reason};
 pub use resources::{Compute, Resources};
+pub use rollout::{Rollout, Strategy};
 pub use serving::{Batching, Queue, Serving};
 pub use status::{Failure, ModelDeploymentStatus, RevisionStatus, Role};
 

@@ -53,6 +53,19 @@ pub struct Artefact {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 65536), extend("x-kubernetes-list-type" = "atomic"))]
     pub classes: Vec<String>,
+    /// The Secret that holds the store's credentials, of the same namespace. Of `http:` and `https:` stores its key HTTP_AUTHORIZATION is
+    /// sent as the Authorization header, to the host of the uri only. Only replicas read it; the operator does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretReference>,
+}
+
+/// A Secret of the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretReference {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
 }
 
 const fn first_version() -> i64 {

@@ -23,3 +23,8 @@ pub(super) fn quantity(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn optional_quantity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "x-kubernetes-int-or-string": true, "maxLength": 32, "pattern": QUANTITY, "nullable": true, "example": "2" })
 }
+
+/// A number of pods, or a percentage of them.
+pub(super) fn number_or_percentage(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "x-kubernetes-int-or-string": true, "maxLength": 8, "pattern": r"^([0-9]{1,7}|[0-9]{1,3}%)$", "nullable": true, "example": "50%" })
+}

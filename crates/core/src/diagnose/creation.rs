@@ -39,7 +39,13 @@ pub fn refusal(said: &str) -> Reason {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if has(&["exceeded quota", "must specify limits", "must specify requests", "failed quota"]) {
         Reason::QuotaExceeded
-    } else if has(&["violates PodSecurity", "admission webhook", "denied request", "denied the request", "ValidatingAdmissionPolicy"]) {
+    } else if has(&[
+        "violates PodSecurity",
+        "admission webhook",
+        "denied request",
+        "denied the request",
+        "ValidatingAdmissionPolicy",
+    ]) {
         Reason::AdmissionDenied
     } else {
         Reason::Forbidden

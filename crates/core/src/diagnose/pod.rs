@@ -83,6 +83,10 @@ fn unscheduled(pod: &Pod, unplaced: &PodCondition, now: Timestamp) -> PodState {
     if unplaced.reason.as_deref() == Some("SchedulingGated") {
         return PodState::UnderWay(Reason::Scheduling, format!("pod {} is held back by a scheduling gate", name(pod)));
     }
+    if said.contains("persistentvolumeclaim") && said.contains("not found") {
+        let message = format!("pod {}: {said}; create the claim that cache.persistentVolumeClaim names", name(pod));
+        return PodState::Failed(of_pod(pod, Reason::ClaimNotFound, message, since));
+    }
     let message = format!("pod {} fits on no node: {said}; lower resources.requests, or add a node", name(pod));
     PodState::Unschedulable(since, of_pod(pod, Reason::Unschedulable, message, since))
 }
@@ -105,6 +109,10 @@ fn waits(pod: &Pod, container: &ContainerStatus, waiting: &ContainerStateWaiting
         }),
         "CreateContainerConfigError" if said.contains("secret") && said.contains("not found") => {
             PodState::Failed(of_pod(pod, Reason::SecretNotFound, format!("pod {}: {said}; create it", name(pod)), now))
+        }
+        "CreateContainerConfigError" if said.contains("in Secret") => {
+            let message = format!("pod {}: {said}; add the key to the Secret", name(pod));
+            PodState::Failed(of_pod(pod, Reason::SecretNotFound, message, now))
         }
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
             let message = format!("pod {}: its container cannot be made: {said}", name(pod));

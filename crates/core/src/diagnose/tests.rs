@@ -37,7 +37,9 @@ fn waiting(reason: &str, message: &str) -> Value {
 fn told(state: PodState) -> (Reason, String) {
     match state {
         PodState::UnderWay(reason, message) => (reason, message),
-        PodState::Unschedulable(_, failure) | PodState::Failed(failure) | PodState::Gone(failure) => (failure.reason, failure.message),
+        PodState::Unschedulable(_, failure) | PodState::Failed(failure) | PodState::Gone(failure) => {
+            (failure.reason, failure.message)
+        }
         PodState::Ready => (Reason::Serving, String::new()),
         PodState::Leaving => (Reason::Draining, String::new()),
     }
@@ -47,11 +49,18 @@ fn told(state: PodState) -> (Reason, String) {
 fn every_state_of_a_pod_has_its_reason() {
     let unplaced = json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
         "message": "0/1 nodes are available: 1 Insufficient memory.", "lastTransitionTime": EARLIER}]});
+    let claimless = json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": "0/1 nodes are available: persistentvolumeclaim \"models\" not found."}]});
     let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."});
     let words = |reason: &str| json!({"reason": reason, "message": "it is so"}).to_string();
     let crash = || waiting("CrashLoopBackOff", "back-off 10s restarting failed container");
     for (pod, reason, message) in [
-        (pod(unplaced), Reason::Unschedulable, "fits on no node: 0/1 nodes are available: 1 Insufficient memory.; lower resources"),
+        (
+            pod(unplaced),
+            Reason::Unschedulable,
+            "fits on no node: 0/1 nodes are available: 1 Insufficient memory.; lower resources",
+        ),
+        (pod(claimless), Reason::ClaimNotFound, "create the claim"),
         (pod(evicted), Reason::Evicted, "was sent away (Evicted): The node was low"),
         (pod(json!({"phase": "Pending"})), Reason::Scheduling, "pod m-1 waits for its machine"),
         (container(waiting("ContainerCreating", ""), json!({})), Reason::PullingImage, "gets its image modelyard-server:1"),
@@ -70,12 +79,12 @@ fn every_state_of_a_pod_has_its_reason() {
         (container(crash(), terminated(137, "OOMKilled", "")), Reason::OutOfMemory, "resources.limits.memory"),
         (container(crash(), terminated(101, "Error", "oops")), Reason::CrashLooping, "ended with exit code 101: oops"),
         (container(terminated(65, "Error", &words("ModelUnsupported")), json!({})), Reason::ModelUnsupported, "it is so"),
-        (container(json!({"running": {"startedAt": EARLIER}}), json!({})), Reason::NotResponding, "does not answer on its admin port"),
         (
-            container(json!({"running": {"startedAt": "2026-01-01T00:09:55Z"}}), json!({})),
-            Reason::Loading,
-            "pod m-1 starts",
+            container(json!({"running": {"startedAt": EARLIER}}), json!({})),
+            Reason::NotResponding,
+            "does not answer on its admin port",
         ),
+        (container(json!({"running": {"startedAt": "2026-01-01T00:09:55Z"}}), json!({})), Reason::Loading, "pod m-1 starts"),
     ] {
         let (found, said) = told(pod_state(&pod, None, now()));
         assert_eq!(found, reason, "{said}");
@@ -86,7 +95,9 @@ fn every_state_of_a_pod_has_its_reason() {
 #[test]
 fn a_server_that_loads_says_how_far_it_is() {
     let running = container(json!({"running": {"startedAt": EARLIER}}), json!({}));
-    let loading: Loading = serde_json::from_value(json!({"state": "Downloading", "bytes": 2_500_000, "totalBytes": 10_000_000, "models": []})).unwrap();
+    let loading: Loading =
+        serde_json::from_value(json!({"state": "Downloading", "bytes": 2_500_000, "totalBytes": 10_000_000, "models": []}))
+            .unwrap();
     let (reason, said) = told(pod_state(&running, Some(&loading), now()));
     assert_eq!((reason, said.as_str()), (Reason::Downloading, "pod m-1 has fetched 2.5 MB of 10.0 MB of its model"));
 }
@@ -141,7 +152,10 @@ fn pods_that_cannot_be_made_say_who_refused() {
 fn a_deadline_is_the_reason_where_nothing_else_is() {
     let late = || json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "lastTransitionTime": EARLIER}]);
     let slow = container(json!({"running": {"startedAt": "2026-01-01T00:09:59Z"}}), json!({}));
-    assert_eq!(revision(&deployment(1, late()), &[&slow], |_| None, now()).failure.unwrap().reason, Reason::ProgressDeadlineExceeded);
+    assert_eq!(
+        revision(&deployment(1, late()), &[&slow], |_| None, now()).failure.unwrap().reason,
+        Reason::ProgressDeadlineExceeded
+    );
     let crash = container(waiting("CrashLoopBackOff", ""), terminated(137, "OOMKilled", ""));
     assert_eq!(revision(&deployment(1, late()), &[&crash], |_| None, now()).failure.unwrap().reason, Reason::OutOfMemory);
 }

@@ -19,6 +19,7 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>, replicas: u32) -> De
     matched.extend([revision.clone()]);
     let mut pod_labels = labels(resolved);
     pod_labels.extend([revision.clone()]);
+    pod_labels.extend(resolved.pod.labels.clone());
     let mut own = metadata(resolved, owner, deployment_name(&resolved.name, &resolved.revision));
     own.labels.get_or_insert_default().extend([revision]);
     own.annotations = resolved.version.map(|version| [(VERSION_ANNOTATION.to_owned(), version.to_string())].into());
@@ -41,7 +42,7 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>, replicas: u32) -> De
             template: k8s_openapi::api::core::v1::PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(pod_labels),
-                    annotations: Some(pod::annotations()),
+                    annotations: Some(pod::annotations(resolved)),
                     ..ObjectMeta::default()
                 }),
                 spec: Some(pod::render(resolved, owner)),

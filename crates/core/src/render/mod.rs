@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
@@ -15,6 +16,7 @@ use crate::resolve::Resolved;
 mod deployment;
 mod disruption;
 mod pod;
+mod policy;
 mod service;
 
 pub use deployment::deployment_name;
@@ -47,6 +49,8 @@ pub struct Objects<Stage> {
     pub service: Service,
     /// How many may be away at once, where that can be promised.
     pub disruption_budget: Option<PodDisruptionBudget>,
+    /// Who may call, where that is restricted.
+    pub network_policy: Option<NetworkPolicy>,
     /// Which of the two.
     pub stage: PhantomData<Stage>,
 }
@@ -75,8 +79,8 @@ impl<Stage> Objects<Stage> {
     /// The same objects at another stage.
     #[must_use]
     pub fn at<Next>(self) -> Objects<Next> {
-        let Self { deployment, others, service, disruption_budget, stage: _ } = self;
-        Objects { deployment, others, service, disruption_budget, stage: PhantomData }
+        let Self { deployment, others, service, disruption_budget, network_policy, stage: _ } = self;
+        Objects { deployment, others, service, disruption_budget, network_policy, stage: PhantomData }
     }
 }
 
@@ -91,14 +95,14 @@ pub fn render(resolved: &Resolved, plan: &Plan, owner: Owner<'_>, history: usize
         kept += usize::from(one.replicas == 0);
         one.replicas > 0 || kept <= history
     });
-    let others = others
-        .map(|one| Scaled { name: deployment_name(&resolved.name, &one.revision), replicas: one.replicas })
-        .collect();
+    let others =
+        others.map(|one| Scaled { name: deployment_name(&resolved.name, &one.revision), replicas: one.replicas }).collect();
     Objects {
         deployment: deployment::render(resolved, owner, replicas),
         others,
         service: service::render(resolved, owner),
         disruption_budget: disruption::render(resolved, owner),
+        network_policy: policy::render(resolved, owner),
         stage: PhantomData,
     }
 }

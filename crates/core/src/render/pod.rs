@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction, PodSecurityContext, PodSpec, Probe,
-    ResourceRequirements, SeccompProfile, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
+    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
+    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile,
+    SecretKeySelector, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -29,9 +30,15 @@ const CACHE: &str = "/var/cache/modelyard";
 const LAST_SECONDS: u64 = 5;
 
 /// The annotations of every replica.
-pub(super) fn annotations() -> BTreeMap<String, String> {
+pub(super) fn annotations(resolved: &Resolved) -> BTreeMap<String, String> {
     // A cache is no reason to keep a machine.
-    [("cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes".to_owned(), "cache".to_owned())].into()
+    let own = ("cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes".to_owned(), "cache".to_owned());
+    [own].into_iter().chain(resolved.pod.annotations.clone()).collect()
+}
+
+/// Nothing where there is nothing: what the API server leaves out is left out here.
+fn some<T: Default + PartialEq>(values: T) -> Option<T> {
+    (values != T::default()).then_some(values)
 }
 
 pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> PodSpec {
@@ -50,13 +57,31 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> PodSpec {
             ..PodSecurityContext::default()
         }),
         containers: vec![container(resolved, owner)],
-        volumes: Some(vec![Volume {
-            name: "cache".to_owned(),
-            empty_dir: Some(EmptyDirVolumeSource::default()),
-            ..Volume::default()
-        }]),
-        topology_spread_constraints: Some(["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map(|key| spread(resolved, key)).into()),
+        volumes: Some(vec![cache(resolved)]),
+        topology_spread_constraints: Some(match resolved.pod.topology_spread_constraints.as_slice() {
+            [] => ["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map(|key| spread(resolved, key)).into(),
+            chosen => chosen.to_vec(),
+        }),
+        node_selector: some(resolved.pod.node_selector.clone()),
+        tolerations: some(resolved.pod.tolerations.clone()),
+        affinity: resolved.pod.affinity.clone(),
+        priority_class_name: resolved.pod.priority_class_name.clone(),
+        runtime_class_name: resolved.pod.runtime_class_name.clone(),
+        service_account_name: resolved.pod.service_account_name.clone(),
+        image_pull_secrets: some(resolved.pod.image_pull_secrets.clone()),
         ..PodSpec::default()
+    }
+}
+
+fn cache(resolved: &Resolved) -> Volume {
+    let claim = resolved.cache.persistent_volume_claim.as_ref();
+    let size_limit = resolved.cache.empty_dir.as_ref().and_then(|dir| dir.size_limit.clone());
+    Volume {
+        name: "cache".to_owned(),
+        empty_dir: claim.is_none().then_some(EmptyDirVolumeSource { size_limit, medium: None }),
+        persistent_volume_claim: claim
+            .map(|claim| PersistentVolumeClaimVolumeSource { claim_name: claim.claim_name.clone(), read_only: None }),
+        ..Volume::default()
     }
 }
 
@@ -72,11 +97,17 @@ fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
         name: CONTAINER.to_owned(),
         image: Some(owner.server_image.to_owned()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
-        env: Some(vec![
-            variable("MODELYARD_CONFIG", resolved.config.to_json()),
-            variable("MODELYARD_CACHE_DIR", CACHE.to_owned()),
-            variable("MODELYARD_LOG_FORMAT", "json".to_owned()),
-        ]),
+        env: Some(
+            [
+                variable("MODELYARD_CONFIG", resolved.config.to_json()),
+                variable("MODELYARD_CACHE_DIR", CACHE.to_owned()),
+                variable("MODELYARD_LOG_FORMAT", "json".to_owned()),
+            ]
+            .into_iter()
+            .chain(resolved.secrets.iter().map(|(name, secret)| from_secret(name, secret)))
+            .chain(resolved.pod.env.clone())
+            .collect(),
+        ),
         ports: Some(vec![port("http", PORT), port("admin", ADMIN_PORT)]),
         // A server that drains is not ready at once; one that is merely slow stays.
         readiness_probe: Some(probe("/readyz", 2, 1)),
@@ -99,6 +130,13 @@ fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
         }]),
         ..Container::default()
     }
+}
+
+/// A variable that the kubelet fills in; nobody else reads the Secret.
+fn from_secret(name: &str, secret: &str) -> EnvVar {
+    let key = SecretKeySelector { name: secret.to_owned(), key: "HTTP_AUTHORIZATION".to_owned(), optional: None };
+    let value_from = Some(EnvVarSource { secret_key_ref: Some(key), ..EnvVarSource::default() });
+    EnvVar { name: name.to_owned(), value: None, value_from }
 }
 
 fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {

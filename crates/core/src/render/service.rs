@@ -19,12 +19,17 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> Service {
         app_protocol: protocol.map(str::to_owned),
         ..ServicePort::default()
     };
+    let options = &resolved.service;
+    let mut own = metadata(resolved, owner, resolved.name.clone());
+    own.labels.get_or_insert_default().extend(options.labels.clone());
+    own.annotations = (!options.annotations.is_empty()).then(|| options.annotations.clone());
     Service {
-        metadata: metadata(resolved, owner, resolved.name.clone()),
+        metadata: own,
         spec: Some(ServiceSpec {
             selector: Some(selector(resolved)),
             ports: Some(PORTS.map(port).into()),
-            type_: Some("ClusterIP".to_owned()),
+            type_: Some(options.kind.as_str().to_owned()),
+            traffic_distribution: options.traffic_distribution.map(|which| which.as_str().to_owned()),
             ..ServiceSpec::default()
         }),
         status: None,

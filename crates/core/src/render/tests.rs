@@ -28,11 +28,46 @@ fn spec() -> Value {
 
 #[test]
 fn each_object() {
-    let Objects { deployment, others, service, disruption_budget, stage: _ } = rendered(&resolved(spec()), &Observed::default());
-    assert_eq!(others, []);
+    let Objects { deployment, others, service, disruption_budget, network_policy, stage: _ } =
+        rendered(&resolved(spec()), &Observed::default());
+    assert_eq!((others, network_policy), (vec![], None));
     insta::assert_yaml_snapshot!("deployment", deployment);
     insta::assert_yaml_snapshot!("service", service);
     insta::assert_yaml_snapshot!("disruption-budget", disruption_budget);
+}
+
+#[test]
+fn every_option_reaches_its_object() {
+    let mut spec = spec();
+    for (field, value) in [
+        ("rollout", json!({"progressDeadline": "90s"})),
+        ("serverImage", json!("registry.example/own:2")),
+        (
+            "pod",
+            json!({
+                "labels": {"team": "vision"}, "annotations": {"note": "x"}, "nodeSelector": {"disk": "ssd"},
+                "tolerations": [{"key": "gpu", "operator": "Exists"}], "priorityClassName": "high", "runtimeClassName": "gvisor",
+                "serviceAccountName": "reader", "imagePullSecrets": [{"name": "pull"}],
+                "env": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"}],
+                "topologySpreadConstraints": [{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}]
+            }),
+        ),
+        (
+            "service",
+            json!({"type": "LoadBalancer", "labels": {"a": "b"}, "annotations": {"c": "d"}, "trafficDistribution": "PreferSameZone"}),
+        ),
+        ("availability", json!({"minAvailable": "50%"})),
+        ("cache", json!({"persistentVolumeClaim": {"claimName": "models"}})),
+        ("networkPolicy", json!({"from": [{"podSelector": {"matchLabels": {"app": "shop"}}}]})),
+    ] {
+        spec[field] = value;
+    }
+    spec["model"]["secretRef"] = json!({"name": "store"});
+    let objects = rendered(&resolved(spec), &Observed::default());
+    insta::assert_yaml_snapshot!("deployment-with-options", objects.deployment);
+    insta::assert_yaml_snapshot!("service-with-options", objects.service);
+    insta::assert_yaml_snapshot!("disruption-budget-with-options", objects.disruption_budget);
+    insta::assert_yaml_snapshot!("network-policy", objects.network_policy);
 }
 
 #[test]

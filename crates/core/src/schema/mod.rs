@@ -178,7 +178,10 @@ mod tests {
                     let example = field["example"].as_str();
                     assert!(example.is_none_or(|text| compiled.unwrap().is_match(text)), "{path}: the example does not match");
                 }
-                if field["type"] == "array" && field["items"]["type"] == "object" {
+                // Kubernetes' own types have lists without a key, and treat them as one value themselves.
+                let foreign =
+                    ["ModelDeployment.spec.pod.", "ModelDeployment.spec.networkPolicy."].iter().any(|own| path.starts_with(own));
+                if field["type"] == "array" && field["items"]["type"] == "object" && !foreign {
                     assert_eq!(field["x-kubernetes-list-type"], "map", "{path}");
                 }
                 for rule in field["x-kubernetes-validations"].as_array().into_iter().flatten() {

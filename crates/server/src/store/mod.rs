@@ -62,6 +62,8 @@ pub struct Source {
     pub uri: String,
     /// The SHA-256 that the artefact must have, in hexadecimal.
     pub sha256: Option<String>,
+    /// The variable of the environment that holds the `Authorization` header for an `http(s):` store, where one is needed.
+    pub authorization_env: Option<String>,
 }
 
 /// Where fetched models are kept, and the bounds of fetching them. Processes may share a cache directory.
@@ -105,7 +107,7 @@ pub async fn fetch(source: &Source, store: &Store, progress: &Progress) -> Resul
     let scheme = source.uri.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme.to_ascii_lowercase().as_str() {
         "file" => local::fetch(&source.uri, expected, store, progress).await,
-        "http" | "https" => remote::fetch(&source.uri, expected, store, progress).await,
+        "http" | "https" => remote::fetch(source, expected, store, progress).await,
         _ => Err(StoreError::Invalid(format!("expected a uri with file:, http: or https:, found '{}'", source.uri))),
     }
 }

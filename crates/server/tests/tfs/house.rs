@@ -49,7 +49,8 @@ fn specs(all: &[Spec]) -> Vec<TensorSpec> {
 }
 
 fn config(name: &str, version: i64) -> ModelConfig {
-    ModelConfig { name: name.to_owned(), uri: "file:x.onnx".to_owned(), sha256: None, version, classes: vec![] }
+    let (name, uri) = (name.to_owned(), "file:x.onnx".to_owned());
+    ModelConfig { name, uri, sha256: None, version, classes: vec![], authorization_env: None }
 }
 
 fn same(inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
 use parking_lot::Mutex;
 
 use super::cache::{self, Known};
 use super::lock::{self, Waited};
 use super::partial::Partial;
-use super::{Artifact, Progress, Store, StoreError, archive, blocking, digest};
+use super::{Artifact, Progress, Source, Store, StoreError, archive, blocking, digest};
 
 mod address;
 mod ask;
@@ -22,12 +23,16 @@ use download::{Done, Download};
 pub(super) use validator::Validator;
 
 pub(super) async fn fetch(
-    uri: &str,
+    source: &Source,
     expected: Option<String>,
     store: &Store,
     progress: &Progress,
 ) -> Result<Artifact, StoreError> {
-    let address = Address::parse(uri).map_err(StoreError::Invalid)?;
+    let uri = &source.uri;
+    let mut address = Address::parse(uri).map_err(StoreError::Invalid)?;
+    if let Some(variable) = &source.authorization_env {
+        address.authorization = Some(authorization(variable)?);
+    }
     let url = digest::of_bytes(uri.as_bytes());
     let before = known(store, &url).await?;
     if let Some(artifact) = cached(store, expected.as_ref(), progress).await? {
@@ -74,6 +79,17 @@ pub(super) async fn fetch(
             Err(error)
         }
     }
+}
+
+/// The header that a variable of the environment holds.
+fn authorization(variable: &str) -> Result<HeaderValue, StoreError> {
+    let text = std::env::var(variable).map_err(|_| {
+        StoreError::Unauthorized(format!("the variable {variable}, which holds the Authorization header, is not set"))
+    })?;
+    let mut header = HeaderValue::from_str(text.trim())
+        .map_err(|_| StoreError::Unauthorized(format!("the variable {variable} holds bytes that no header can have")))?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 /// The artefact of the expected sum, if it is in the cache: then no server needs to be asked.
