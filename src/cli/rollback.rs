@@ -12,7 +12,7 @@ use modelyard_core::render::REVISION_LABEL;
 use modelyard_core::resolve::resolve;
 use modelyard_core::schema::Path;
 use modelyard_core::units;
-use modelyard_core::unresolve::{Shape, unresolve_deployment};
+use modelyard_core::unresolve::{Shape, unresolve};
 use serde_json::Value;
 
 use super::cluster::{Access, FIELD_MANAGER, changes, parse_name, replacement, revision_of, workloads_of};
@@ -20,7 +20,8 @@ use super::served::runtime;
 
 /// Go back to an earlier revision
 ///
-/// Sets the model, serving and resources of the spec to those of the revision; the number of replicas stays. The revision before
+/// Sets what shapes the pods (model, serving, resources, serverImage, pod, cache) to what it was in that revision; the rest stays, the
+/// number of replicas too. The revision before
 /// the current one is kept with its pods gone, so going back needs no file. It changes the cluster, not your files: applying a file
 /// again goes forward again.
 #[derive(Debug, clap::Args)]
@@ -70,7 +71,7 @@ impl Arguments {
         let own = workloads.iter().find(|one| spec_revision.is_some() && revision_of(&before, one) == spec_revision);
         let current = own.map(label).or(spec_revision.as_deref());
         let target = choose(&workloads, &before, current, self.to.as_deref())?;
-        let shape = unresolve_deployment(&self.name, target)?;
+        let shape = unresolve(&self.name, target)?;
         set(&mut object, &shape)?;
         let after = typed(&object)?;
         let spec = |object: &ModelDeployment| serde_json::to_value(&object.spec);
@@ -135,7 +136,7 @@ fn set(object: &mut DynamicObject, shape: &Shape) -> anyhow::Result<()> {
     let Some(spec) = object.data.get_mut("spec").and_then(Value::as_object_mut) else {
         bail!("the ModelDeployment there has no spec");
     };
-    for field in ["model", "models", "serving", "resources"] {
+    for field in Shape::FIELDS {
         match new.get_mut(field).map(Value::take) {
             Some(mut value) => {
                 spec.get(field).into_iter().for_each(|old| keep_spelling(old, &mut value));
@@ -214,9 +215,13 @@ mod tests {
         let mut object: DynamicObject = serde_json::from_value(json!({"metadata": {"name": "m"}, "spec": {
             "models": [{"name": "a", "uri": "file:a", "version": 1}], "replicas": 7, "new": true, "serving": {}, "resources": {}}}))
         .unwrap();
-        let config =
-            modelyard_core::server_config::ServerConfig::from_json(r#"{"models":[{"name":"m","uri":"file:m"}]}"#).unwrap();
-        let shape = modelyard_core::unresolve::unresolve("m", &config, &modelyard_core::api::Resources::default(), true);
+        let pod = json!({"containers": [{"name": "server", "image": "i",
+            "env": [{"name": "MODELYARD_CONFIG", "value": r#"{"models":[{"name":"m","uri":"file:m"}]}"#}]}]});
+        let earlier: Deployment = serde_json::from_value(json!({
+            "metadata": {"annotations": {"modelyard.dev/model-version": "1"}},
+            "spec": {"selector": {}, "template": {"spec": pod}}}))
+        .unwrap();
+        let shape = unresolve("m", &earlier).unwrap();
         set(&mut object, &shape).unwrap();
         let spec = &object.data["spec"];
         assert_eq!((&spec["replicas"], &spec["new"], &spec["models"]), (&json!(7), &json!(true), &Value::Null));

@@ -8,8 +8,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::api::{
-    Artefact, Cache, Compute, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions, PodOptions, Reason, Resources,
-    ServiceOptions, Serving,
+    Artefact, Cache, CacheEmptyDir, Compute, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions, PodOptions, Reason,
+    Resources, ServiceOptions, Serving,
 };
 use crate::plan::Capacity;
 use crate::server_config::{BatchingConfig, ModelConfig, QueueConfig, ServerConfig, ServingConfig};
@@ -129,7 +129,7 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
 }
 
 /// The variable that holds the header for the store of the model at an index.
-fn authorization_env(at: usize) -> String {
+pub(crate) fn authorization_env(at: usize) -> String {
     format!("MODELYARD_AUTHORIZATION_{at}")
 }
 
@@ -214,7 +214,7 @@ fn check(resources: &Resources) -> Result<(), Invalid> {
 ///
 /// The name is the beginning of the SHA-256 of that as JSON with sorted keys, so it does not depend on the order of fields; a
 /// field that a later release adds must stay out of the JSON while it has its default, or that release would restart every model.
-fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
+pub(crate) fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Shape<'a> {
@@ -229,12 +229,16 @@ fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         secrets: Vec<(String, String)>,
     }
+    let cache = Cache {
+        empty_dir: spec.cache.empty_dir.as_ref().map(|dir| CacheEmptyDir { size_limit: in_one_spelling(&dir.size_limit) }),
+        ..spec.cache.clone()
+    };
     let shape = Shape {
         config,
-        resources: &in_one_spelling(&spec.resources),
+        resources: &each_in_one_spelling(&spec.resources),
         server_image: spec.server_image.as_ref(),
         pod: Some(&spec.pod).filter(|pod| **pod != PodOptions::default()),
-        cache: Some(&spec.cache).filter(|cache| **cache != Cache::default()),
+        cache: Some(&cache).filter(|cache| **cache != Cache::default()),
         secrets: secrets(spec),
     };
     let shape = serde_json::to_value(shape).map(sorted).unwrap_or_default();
@@ -243,11 +247,12 @@ fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
 }
 
 /// `1000m` and `1` are the same amount and shape the same replica; the API server itself writes the one for the other.
-fn in_one_spelling(resources: &Resources) -> Resources {
-    let amount = |amount: &Option<Quantity>| {
-        amount.as_ref().map(|amount| units::canonical(&amount.0).map_or_else(|_| amount.clone(), Quantity))
-    };
-    let compute = |compute: &Compute| Compute { cpu: amount(&compute.cpu), memory: amount(&compute.memory) };
+fn in_one_spelling(amount: &Option<Quantity>) -> Option<Quantity> {
+    amount.as_ref().map(|amount| units::canonical(&amount.0).map_or_else(|_| amount.clone(), Quantity))
+}
+
+fn each_in_one_spelling(resources: &Resources) -> Resources {
+    let compute = |compute: &Compute| Compute { cpu: in_one_spelling(&compute.cpu), memory: in_one_spelling(&compute.memory) };
     Resources { requests: compute(&resources.requests), limits: resources.limits.as_ref().map(compute) }
 }
 

@@ -101,7 +101,7 @@ fn serving(situation: &Situation<'_>) -> Verdict {
     let ready: u32 = seen.iter().map(|one| one.ready).sum();
     let verdict = |holds, reason, message: String| Verdict::new("Serving", holds, reason, message);
     if ready > 0 {
-        return verdict(true, Reason::Serving, format!("{} answer", count(ready)));
+        return verdict(true, Reason::Serving, format!("{} {}", count(ready), if ready == 1 { "answers" } else { "answer" }));
     }
     match situation.wanted {
         Err(invalid) => verdict(false, Invalid::REASON, invalid.to_string()),

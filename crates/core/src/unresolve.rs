@@ -4,19 +4,29 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Serialize;
 
-use crate::api::{Artefact, Batching, Compute, Model, NamedModel, Queue, Resources, SecretReference, Serving};
-use crate::render::{CONTAINER, VERSION_ANNOTATION};
-use crate::resolve::threads_allowed;
+use crate::api::{
+    Artefact, Availability, Batching, Cache, CacheClaim, CacheEmptyDir, Compute, Model, ModelDeploymentSpec, NamedModel,
+    PodOptions, Queue, Resources, Rollout, SecretReference, ServiceOptions, Serving,
+};
+use crate::render::{CONTAINER, REVISION_LABEL, VERSION_ANNOTATION};
+use crate::resolve::{revision, threads_allowed};
 use crate::server_config::{ModelConfig, ServerConfig, ServingConfig};
 use crate::units;
 
-/// The fields of a spec that shape a revision and are the model's. `serverImage`, `pod` and `cache` shape one as well and belong to where
-/// it runs: who goes back keeps them as they are now.
+/// Annotations of a pod template that are not the spec's: the operator's, and that of a restart.
+const NOT_OF_THE_SPEC: [&str; 2] =
+    ["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes", "kubectl.kubernetes.io/restartedAt"];
+/// Beginnings of labels, and of variables, that are the operator's.
+const OWN_LABELS: [&str; 2] = ["modelyard.dev/", "app.kubernetes.io/"];
+const OWN_VARIABLES: [&str; 4] = ["MODELYARD_CONFIG", "MODELYARD_CACHE_DIR", "MODELYARD_LOG_FORMAT", "MODELYARD_AUTHORIZATION_"];
+
+/// The fields of a spec that shape a revision; the others are not the revision's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Shape {
     /// The one model.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,6 +38,44 @@ pub struct Shape {
     pub serving: Serving,
     /// CPU and memory of each replica.
     pub resources: Resources,
+    /// The image of the servers, where the spec named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_image: Option<String>,
+    /// Where replicas run, and what is added to their pods.
+    pub pod: PodOptions,
+    /// Where artefacts are kept.
+    pub cache: Cache,
+}
+
+impl Shape {
+    /// The names of the fields in a spec.
+    pub const FIELDS: [&str; 7] = ["model", "models", "serving", "resources", "serverImage", "pod", "cache"];
+
+    /// Gives a spec this shape; what does not shape a revision stays.
+    pub fn give(self, spec: &mut ModelDeploymentSpec) {
+        (spec.model, spec.models, spec.serving, spec.resources) = (self.model, self.models, self.serving, self.resources);
+        (spec.server_image, spec.pod, spec.cache) = (self.server_image, self.pod, self.cache);
+    }
+
+    /// A spec of this shape alone.
+    fn spec(&self) -> ModelDeploymentSpec {
+        let Self { model, models, serving, resources, server_image, pod, cache } = self.clone();
+        ModelDeploymentSpec {
+            model,
+            models,
+            serving,
+            replicas: 1,
+            resources,
+            rollout: Rollout::default(),
+            server_image,
+            pod,
+            service: ServiceOptions::default(),
+            availability: Availability::default(),
+            cache,
+            network_policy: None,
+            paused: false,
+        }
+    }
 }
 
 /// A Deployment that does not tell what it runs.
@@ -44,11 +92,15 @@ pub struct Unknown {
 ///
 /// # Errors
 /// It is not one of ours, or its configuration cannot be read.
-pub fn unresolve_deployment(name: &str, deployment: &Deployment) -> Result<Shape, Unknown> {
-    let unknown = |message: String| Unknown { deployment: deployment.metadata.name.clone().unwrap_or_default(), message };
-    let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    let container = pod.and_then(|pod| pod.containers.iter().find(|container| container.name == CONTAINER));
-    let container = container.ok_or_else(|| unknown(format!("it has no container {CONTAINER}")))?;
+pub fn unresolve(name: &str, deployment: &Deployment) -> Result<Shape, Unknown> {
+    let metadata = &deployment.metadata;
+    let unknown = |message: String| Unknown { deployment: metadata.name.clone().unwrap_or_default(), message };
+    let template = deployment.spec.as_ref().map(|spec| &spec.template);
+    let found = template.and_then(|template| {
+        let pod = template.spec.as_ref()?;
+        Some((template, pod, pod.containers.iter().find(|container| container.name == CONTAINER)?))
+    });
+    let (template, pod, container) = found.ok_or_else(|| unknown(format!("it has no container {CONTAINER}")))?;
     let variable = container.env.iter().flatten().find(|variable| variable.name == "MODELYARD_CONFIG");
     let json = variable.and_then(|variable| variable.value.as_deref());
     let json = json.ok_or_else(|| unknown("it has no MODELYARD_CONFIG".to_owned()))?;
@@ -58,39 +110,92 @@ pub fn unresolve_deployment(name: &str, deployment: &Deployment) -> Result<Shape
         requests: amounts.and_then(|amounts| amounts.requests.as_ref()).map(compute).unwrap_or_default(),
         limits: amounts.and_then(|amounts| amounts.limits.as_ref()).map(compute),
     };
-    let versioned = deployment.metadata.annotations.as_ref().is_some_and(|notes| notes.contains_key(VERSION_ANNOTATION));
-    let mut shape = unresolve(name, &config, &resources, versioned);
-    let artefacts = shape.model.iter_mut().map(|model| &mut model.artefact);
-    let artefacts = artefacts.chain(shape.models.iter_mut().map(|model| &mut model.artefact));
-    for (artefact, model) in artefacts.zip(&config.models) {
-        artefact.secret_ref = model.authorization_env.as_deref().and_then(|variable| secret(container, variable));
-    }
-    Ok(shape)
+    let single = metadata.annotations.as_ref().is_some_and(|notes| notes.contains_key(VERSION_ANNOTATION));
+    let (model, models) = models(name, &config, container, single);
+    let serving = serving(&config.serving, &resources);
+    let shape = Shape {
+        model,
+        models,
+        serving,
+        resources,
+        server_image: None,
+        pod: pod_options(template, pod, container),
+        cache: cache(pod),
+    };
+    let label = metadata.labels.as_ref().and_then(|labels| labels.get(REVISION_LABEL)).map_or("", String::as_str);
+    Ok(settled(shape, container, &config, label))
 }
 
-/// The Secret that a variable of the container comes from.
-fn secret(container: &Container, variable: &str) -> Option<SecretReference> {
-    let variable = container.env.iter().flatten().find(|one| one.name == variable)?;
-    let key = variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
-    Some(SecretReference { name: key.name.clone() })
+/// What a pod does not tell is whether its image and its spread are the operator's or the spec's: the revision's name does.
+fn settled(shape: Shape, container: &Container, config: &ServerConfig, label: &str) -> Shape {
+    let with = |image: &Option<String>, spread: bool| {
+        let mut shape = shape.clone();
+        shape.server_image.clone_from(image);
+        if !spread {
+            shape.pod.topology_spread_constraints.clear();
+        }
+        shape
+    };
+    let guesses = [(&None, false), (&container.image, false), (&None, true), (&container.image, true)];
+    let mut guesses = guesses.map(|(image, spread)| with(image, spread)).into_iter();
+    let named = guesses.find(|guess| revision(config, &guess.spec()) == label);
+    named.unwrap_or_else(|| with(&None, false))
 }
 
-/// The fields from which `resolve` makes this configuration. `single`: they said `model`, not a list of one.
-#[must_use]
-pub fn unresolve(name: &str, config: &ServerConfig, resources: &Resources, single: bool) -> Shape {
-    let (model, models) = match config.models.as_slice() {
+/// The models, as `model` if the spec said that, else as `models`.
+fn models(name: &str, config: &ServerConfig, container: &Container, single: bool) -> (Option<Model>, Vec<NamedModel>) {
+    match config.models.as_slice() {
         [one] if single => {
             let named = (one.name != name).then(|| one.name.clone());
-            (Some(Model { name: named, artefact: artefact(one) }), Vec::new())
+            (Some(Model { name: named, artefact: artefact(one, container) }), Vec::new())
         }
-        several => (None, several.iter().map(|one| NamedModel { name: one.name.clone(), artefact: artefact(one) }).collect()),
-    };
-    Shape { model, models, serving: serving(&config.serving, resources), resources: resources.clone() }
+        several => {
+            let several = several.iter().map(|one| NamedModel { name: one.name.clone(), artefact: artefact(one, container) });
+            (None, several.collect())
+        }
+    }
 }
 
-fn artefact(config: &ModelConfig) -> Artefact {
-    let ModelConfig { name: _, uri, sha256, version, classes, authorization_env: _ } = config.clone();
-    Artefact { uri, sha256, version, classes, secret_ref: None }
+fn artefact(config: &ModelConfig, container: &Container) -> Artefact {
+    let ModelConfig { name: _, uri, sha256, version, classes, authorization_env } = config.clone();
+    let secret = authorization_env.and_then(|wanted| {
+        let variable = container.env.iter().flatten().find(|variable| variable.name == wanted)?;
+        Some(SecretReference { name: variable.value_from.as_ref()?.secret_key_ref.as_ref()?.name.clone() })
+    });
+    Artefact { uri, sha256, version, classes, secret_ref: secret }
+}
+
+fn pod_options(template: &PodTemplateSpec, pod: &PodSpec, container: &Container) -> PodOptions {
+    let metadata = template.metadata.clone().unwrap_or_default();
+    let mut labels = metadata.labels.unwrap_or_default();
+    labels.retain(|key, _| !OWN_LABELS.iter().any(|own| key.starts_with(own)));
+    let mut annotations = metadata.annotations.unwrap_or_default();
+    annotations.retain(|key, _| !NOT_OF_THE_SPEC.contains(&key.as_str()));
+    let mut env = container.env.clone().unwrap_or_default();
+    env.retain(|variable| !OWN_VARIABLES.iter().any(|own| variable.name.starts_with(own)));
+    PodOptions {
+        labels,
+        annotations,
+        node_selector: pod.node_selector.clone().unwrap_or_default(),
+        tolerations: pod.tolerations.clone().unwrap_or_default(),
+        affinity: pod.affinity.clone(),
+        topology_spread_constraints: pod.topology_spread_constraints.clone().unwrap_or_default(),
+        priority_class_name: pod.priority_class_name.clone(),
+        runtime_class_name: pod.runtime_class_name.clone(),
+        service_account_name: pod.service_account_name.clone(),
+        image_pull_secrets: pod.image_pull_secrets.clone().unwrap_or_default(),
+        env,
+    }
+}
+
+fn cache(pod: &PodSpec) -> Cache {
+    let volume = pod.volumes.iter().flatten().find(|volume| volume.name == "cache");
+    let claim = volume.and_then(|volume| volume.persistent_volume_claim.as_ref());
+    let limit = volume.and_then(|volume| volume.empty_dir.as_ref()?.size_limit.clone());
+    Cache {
+        empty_dir: limit.map(|limit| CacheEmptyDir { size_limit: Some(limit) }),
+        persistent_volume_claim: claim.map(|claim| CacheClaim { claim_name: claim.claim_name.clone() }),
+    }
 }
 
 fn serving(config: &ServingConfig, resources: &Resources) -> Serving {
@@ -115,100 +220,4 @@ fn compute(amounts: &BTreeMap<String, Quantity>) -> Compute {
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-    use proptest::prelude::*;
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::plan::{Observed, plan};
-    use crate::render::{Owner, render};
-    use crate::resolve::{Resolved, resolve};
-
-    fn resolved(spec: Value) -> Resolved {
-        let mut object = json!({"apiVersion": crate::api::API_VERSION, "kind": "ModelDeployment", "metadata": {"name": "mnist"}, "spec": spec});
-        crate::schema::schemas()[0].complete(&mut object);
-        assert_eq!(crate::schema::schemas()[0].violations(&object), [], "{object}");
-        resolve(&serde_json::from_value(object).unwrap()).unwrap()
-    }
-
-    fn deployment(resolved: &Resolved) -> Deployment {
-        let plan = plan(resolved, &Observed::default(), Timestamp::UNIX_EPOCH);
-        render(resolved, &plan, Owner { namespace: "n", uid: "u", server_image: "i" }, 3).deployment
-    }
-
-    /// A spec as people write them: some fields, not all.
-    fn specs() -> impl Strategy<Value = Value> {
-        let model =
-            ("[a-z]{1,5}", 1..9_i64, proptest::option::of("[0-9a-fA-F]{64}"), proptest::collection::vec("[a-z]{0,3}", 0..3));
-        let artefact = model.prop_map(|(uri, version, sum, classes)| {
-            let mut value = json!({"uri": format!("https://{uri}/m.onnx"), "version": version, "classes": classes});
-            sum.into_iter().for_each(|sum| value["sha256"] = json!(sum));
-            if version > 5 {
-                value["secretRef"] = json!({"name": "store"});
-            }
-            value
-        });
-        let amount = prop_oneof![Just("1"), Just("1000m"), Just("2.5"), Just("1500m"), Just("3")];
-        let bytes = prop_oneof![Just("1Gi"), Just("1024Mi"), Just("1500M"), Just("2e9")];
-        let limits = proptest::option::of((amount, bytes));
-        let serving =
-            (1..100_000_u64, 1..9_999_999_999_u64, 1..1_000_000, proptest::option::of(1..9), proptest::option::of(2..99));
-        (proptest::collection::vec(artefact, 1..4), any::<bool>(), limits, serving).prop_map(
-            |(artefacts, single, limits, serving)| {
-                let (millis, bytes, queue, threads, batch) = serving;
-                let mut spec = json!({"serving": {
-                    "requestTimeout": format!("{}ms", millis + 5), "maxRequestBytes": bytes.to_string(),
-                    "queue": {"maxLength": queue}, "drainDelay": format!("{millis}us"),
-                }});
-                threads.into_iter().for_each(|threads| spec["serving"]["threads"] = json!(threads));
-                batch.into_iter().for_each(|size| spec["serving"]["batching"] = json!({"maxSize": size}));
-                limits
-                    .into_iter()
-                    .for_each(|(cpu, memory)| spec["resources"] = json!({"limits": {"cpu": cpu, "memory": memory}}));
-                if single {
-                    spec["model"] = artefacts[0].clone();
-                } else {
-                    let named = artefacts.into_iter().enumerate().map(|(index, mut one)| {
-                        one["name"] = json!(format!("m{index}"));
-                        one
-                    });
-                    spec["models"] = named.collect();
-                }
-                spec
-            },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn what_comes_back_names_the_same_revision(spec in specs()) {
-            let before = resolved(spec);
-            let shape = unresolve_deployment("mnist", &deployment(&before)).unwrap();
-            let after = resolved(serde_json::to_value(&shape).unwrap());
-            prop_assert_eq!(&after.config, &before.config);
-            prop_assert_eq!((&after.revision, after.version), (&before.revision, before.version));
-        }
-    }
-
-    #[test]
-    fn quantities_that_the_api_server_respells_name_the_same_revision() {
-        let before = resolved(json!({"model": {"uri": "file:m"}, "resources": {"limits": {"cpu": "1000m", "memory": "1024Mi"}}}));
-        let mut stored = deployment(&before);
-        let container = &mut stored.spec.as_mut().unwrap().template.spec.as_mut().unwrap().containers[0];
-        let limits = container.resources.as_mut().unwrap().limits.as_mut().unwrap();
-        *limits = [("cpu", "1"), ("memory", "1Gi")].map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned()))).into();
-        let shape = unresolve_deployment("mnist", &stored).unwrap();
-        assert_eq!(resolved(serde_json::to_value(shape).unwrap()).revision, before.revision);
-    }
-
-    #[test]
-    fn what_is_not_ours_says_what_is_missing() {
-        let mut other = deployment(&resolved(json!({"model": {"uri": "file:m"}})));
-        let container = &mut other.spec.as_mut().unwrap().template.spec.as_mut().unwrap().containers[0];
-        container.env = None;
-        assert!(unresolve_deployment("mnist", &other).unwrap_err().to_string().ends_with("it has no MODELYARD_CONFIG"));
-        other.spec = None;
-        assert!(unresolve_deployment("mnist", &other).unwrap_err().to_string().ends_with("it has no container server"));
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use kube::api::ListParams;
 use modelyard_core::api::{ModelDeployment, Reason};
 use modelyard_core::render::DEPLOYMENT_LABEL;
 use modelyard_core::resolve::resolve;
-use modelyard_core::unresolve::unresolve_deployment;
+use modelyard_core::unresolve::unresolve;
 
 use super::{Cluster, ClusterError};
 
@@ -83,9 +83,7 @@ pub(crate) async fn workloads_of(cluster: &Cluster, name: &str) -> Result<Vec<De
 pub(crate) fn revision_of(object: &ModelDeployment, workload: &Deployment) -> Option<String> {
     let name = object.metadata.name.as_deref()?;
     let mut made = object.clone();
-    let shape = unresolve_deployment(name, workload).ok()?;
-    (made.spec.model, made.spec.models) = (shape.model, shape.models);
-    (made.spec.serving, made.spec.resources) = (shape.serving, shape.resources);
+    unresolve(name, workload).ok()?.give(&mut made.spec);
     resolve(&made).ok().map(|resolved| resolved.revision)
 }
 

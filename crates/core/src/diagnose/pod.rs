@@ -73,6 +73,12 @@ pub fn pod_state(pod: &Pod, loading: Option<&Loading>, now: Timestamp) -> PodSta
     if let Some(terminated) = state.and_then(|state| state.terminated.as_ref()) {
         return PodState::Failed(exited(pod, terminated, now));
     }
+    // It ended before and starts again: why it ended stays told until it serves, or says that it gets on.
+    if let Some(before) = last(container)
+        && loading.is_none_or(|loading| loading.state != "Downloading")
+    {
+        return PodState::Failed(exited(pod, before, now));
+    }
     let since = state.and_then(|state| state.running.as_ref()?.started_at.as_ref()).map_or(now, |time| time.0);
     starts(pod, loading, since, now)
 }

@@ -84,6 +84,14 @@ fn every_state_of_a_pod_has_its_reason() {
             Reason::NotResponding,
             "does not answer on its admin port",
         ),
+        (
+            container(
+                json!({"running": {"startedAt": "2026-01-01T00:09:55Z"}}),
+                terminated(66, "Error", &words("ModelNotFound")),
+            ),
+            Reason::ModelNotFound,
+            "pod m-1: it is so",
+        ),
         (container(json!({"running": {"startedAt": "2026-01-01T00:09:55Z"}}), json!({})), Reason::Loading, "pod m-1 starts"),
     ] {
         let (found, said) = told(pod_state(&pod, None, now()));
