@@ -11,7 +11,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
 use modelyard_core::api::Reason;
 use modelyard_core::diagnose::refusal;
-use modelyard_core::render::{Applied, MANAGER, Objects, Prepared, Scaled, is_owned_by};
+use modelyard_core::render::{MANAGER, Objects, Scaled, is_owned_by};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -51,11 +51,10 @@ pub(super) struct Target<'a> {
 
 impl Target<'_> {
     /// Applies what differs.
-    pub(super) async fn apply(&self, objects: Objects<Prepared>, seen: &Seen) -> Result<Objects<Applied>, ApplyError> {
-        let applied: Objects<Applied> = objects.clone().at();
-        let Objects { deployment, others, service, disruption_budget, network_policy, stage: _ } = objects;
+    pub(super) async fn apply(&self, objects: Objects, seen: &Seen) -> Result<(), ApplyError> {
+        let Objects { deployment, others, service, disruption_budget, network_policy } = objects;
         self.put(&service, self.mine(&self.world.services, &service.name_any())).await?;
-        self.put(&deployment, find(&seen.workloads, &deployment)).await?;
+        self.put(&deployment, self.mine(&self.world.workloads, &deployment.name_any())).await?;
         for other in &others {
             self.scale(other, &seen.workloads).await?;
         }
@@ -64,8 +63,7 @@ impl Target<'_> {
             self.remove(workload.as_ref()).await?;
         }
         self.maybe(disruption_budget.as_ref(), self.mine(&self.world.budgets, &service.name_any())).await?;
-        self.maybe(network_policy.as_ref(), self.mine(&self.world.policies, &service.name_any())).await?;
-        Ok(applied)
+        self.maybe(network_policy.as_ref(), self.mine(&self.world.policies, &service.name_any())).await
     }
 
     /// Applies an object that may be wanted or not.
@@ -168,12 +166,6 @@ impl Target<'_> {
             Err(error) => Err(failed(shown, error)),
         }
     }
-}
-
-/// The object of the same name and namespace in a store.
-fn find<K: Resource>(store: &[Arc<K>], wanted: &K) -> Option<Arc<K>> {
-    let (wanted, same) = (wanted.meta(), |one: &Arc<K>| one.meta().name.clone());
-    store.iter().find(|one| same(one) == wanted.name && one.meta().namespace == wanted.namespace).cloned()
 }
 
 fn failed(object: String, error: kube::Error) -> ApplyError {

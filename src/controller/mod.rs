@@ -85,11 +85,14 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
     }
     tracing::info!(server_image = settings.server_image, namespaces = ?settings.namespaces, "watching");
     health.ready(move || metrics.text(contexts.iter().map(|context| &context.world), *leads.borrow()));
-    let reconciling = join_all(reconciling);
-    let ended = tokio::spawn(reconciling);
+    let mut ended = tokio::spawn(join_all(reconciling));
     tokio::select! {
         () = signalled() => {}
-        lost = &mut election => return Ok(lost.unwrap_or(Ok(()))?),
+        // Whoever supervises this process starts it again; one that goes on without them would look well and do nothing.
+        lost = &mut election => return Err(lost.map_or(ControllerError::Broken("election"), |outcome| {
+            outcome.err().map_or(ControllerError::Broken("election"), ControllerError::Lost)
+        })),
+        _ = &mut ended => return Err(ControllerError::Broken("reconciling")),
     }
     // What is being reconciled is finished before another may begin.
     stop.send_replace(true);

@@ -41,7 +41,8 @@ pub(super) async fn observe(world: &World, (namespace, name, uid): (&str, &str, 
             pods.iter().map(Arc::as_ref).filter(|pod| label(&pod.metadata, REVISION_LABEL) == revision).collect();
         diagnose::revision(workload, &own, |pod| loading.get(pod).cloned(), now)
     });
-    Seen { observed: Observed { revisions: revisions.collect() }, workloads: workloads.clone() }
+    let observed = Observed { revisions: revisions.collect() };
+    Seen { workloads, observed }
 }
 
 fn is_of(metadata: &ObjectMeta, namespace: &str, name: &str) -> bool {

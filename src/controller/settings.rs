@@ -43,6 +43,9 @@ pub enum ControllerError {
     /// The kind is not installed.
     #[error("the cluster has no {0}: install it with `modelyard crds | kubectl apply --server-side -f -`, or the Helm chart")]
     NoKind(String),
+    /// A part of the operator ended that never should.
+    #[error("{0} broke off; ending, to be started again. Please report it with the log")]
+    Broken(&'static str),
     /// Another operator may lead now.
     #[error(transparent)]
     Lost(#[from] super::lease::Lost),

@@ -1,7 +1,6 @@
 //! From a plan to the objects of a cluster, as they are applied: one file per kind. Nothing is decided here.
 
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
@@ -31,16 +30,10 @@ pub const REVISION_LABEL: &str = "modelyard.dev/revision";
 /// The annotation of a revision's Deployment that tells the model's version, where it serves one model.
 pub const VERSION_ANNOTATION: &str = "modelyard.dev/model-version";
 
-/// Objects that are to be applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prepared {}
-/// Objects as the cluster answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applied {}
-
-/// Every object of one ModelDeployment.
+/// Every object of one ModelDeployment. Who applies them takes all fields apart, so that a kind that is added and not applied does not
+/// compile.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Objects<Stage> {
+pub struct Objects {
     /// The Deployment of the spec's own revision.
     pub deployment: Deployment,
     /// What the Deployments of other revisions are scaled to; those that are not named are removed.
@@ -51,8 +44,6 @@ pub struct Objects<Stage> {
     pub disruption_budget: Option<PodDisruptionBudget>,
     /// Who may call, where that is restricted.
     pub network_policy: Option<NetworkPolicy>,
-    /// Which of the two.
-    pub stage: PhantomData<Stage>,
 }
 
 /// A Deployment whose template stays as it is.
@@ -75,18 +66,9 @@ pub struct Owner<'a> {
     pub server_image: &'a str,
 }
 
-impl<Stage> Objects<Stage> {
-    /// The same objects at another stage.
-    #[must_use]
-    pub fn at<Next>(self) -> Objects<Next> {
-        let Self { deployment, others, service, disruption_budget, network_policy, stage: _ } = self;
-        Objects { deployment, others, service, disruption_budget, network_policy, stage: PhantomData }
-    }
-}
-
 /// Renders a plan. Retired revisions beyond `history` are left out, the oldest first.
 #[must_use]
-pub fn render(resolved: &Resolved, plan: &Plan, owner: Owner<'_>, history: usize) -> Objects<Prepared> {
+pub fn render(resolved: &Resolved, plan: &Plan, owner: Owner<'_>, history: usize) -> Objects {
     let replicas = plan.revision(&resolved.revision).map_or(0, |one| one.replicas);
     let mut kept = 0;
     let others = plan.revisions.iter().filter(|one| one.revision != resolved.revision);
@@ -103,7 +85,6 @@ pub fn render(resolved: &Resolved, plan: &Plan, owner: Owner<'_>, history: usize
         service: service::render(resolved, owner),
         disruption_budget: disruption::render(resolved, owner),
         network_policy: policy::render(resolved, owner),
-        stage: PhantomData,
     }
 }
 

@@ -11,7 +11,7 @@ fn resolved(spec: Value) -> Resolved {
     crate::resolve::resolve(&serde_json::from_value(object).unwrap()).unwrap()
 }
 
-fn rendered(resolved: &Resolved, observed: &Observed) -> Objects<Prepared> {
+fn rendered(resolved: &Resolved, observed: &Observed) -> Objects {
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     let owner = Owner { namespace: "shop", uid: "6f1b", server_image: "modelyard-server:1" };
     render(resolved, &plan(resolved, observed, now), owner, 3)
@@ -28,7 +28,7 @@ fn spec() -> Value {
 
 #[test]
 fn each_object() {
-    let Objects { deployment, others, service, disruption_budget, network_policy, stage: _ } =
+    let Objects { deployment, others, service, disruption_budget, network_policy } =
         rendered(&resolved(spec()), &Observed::default());
     assert_eq!((others, network_policy), (vec![], None));
     insta::assert_yaml_snapshot!("deployment", deployment);
