@@ -58,11 +58,12 @@ lint: ## Format, clippy, dependencies, scripts, generated files
 	git ls-files -z | xargs -0 grep -lZ -m1 -E '^#!.*\b(bash|sh)$$' | xargs -0 shellcheck
 
 .PHONY: generate
-generate: ## Write what is made from the code: the CRDs, the chart's copy of them, the chart's page, the manual pages
+generate: ## Write what is made from the code: the CRDs, the chart's copy and page, the reference, the reasons, the manual pages
 	$(CARGO) build $(WORKSPACE) --bins
 	$(TARGET)/debug/modelyard crds --dir crds
 	cp crds/*.yaml charts/modelyard/files/crds/
 	tools/chart-docs
+	rm -rf docs/reasons && $(TARGET)/debug/modelyard docs --output docs
 	rm -rf docs/man && $(TARGET)/debug/modelyard man --output docs/man
 
 .PHONY: image
