@@ -13,6 +13,7 @@ mod store;
 mod watch;
 
 mod crowd;
+mod examples;
 mod first;
 mod ownership;
 mod quiet;
