@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use modelyard_core::diagnose::{self, Loading};
+use modelyard_core::diagnose::{self, Loading, is_replica};
 use modelyard_core::plan::Observed;
-use modelyard_core::render::{DEPLOYMENT_LABEL, REVISION_LABEL, is_owned_by};
+use modelyard_core::render::{DEPLOYMENT_LABEL, is_owned_by};
 
 use super::probe;
 use super::world::World;
@@ -33,12 +33,12 @@ pub(super) async fn observe(world: &World, (namespace, name, uid): (&str, &str, 
         .state_filter(|one| is_of(&one.metadata, namespace, name) && is_owned_by(&one.metadata, uid))
         .into_iter()
         .collect();
-    let pods: Vec<_> = world.pods.state_filter(|one| is_of(&one.metadata, namespace, name)).into_iter().collect();
+    // One that only has the labels is somebody else's.
+    let is_ours = |pod: &Pod| is_of(&pod.metadata, namespace, name) && workloads.iter().any(|one| is_replica(pod, one));
+    let pods: Vec<_> = world.pods.state_filter(is_ours).into_iter().collect();
     let loading = ask(&pods).await;
     let revisions = workloads.iter().map(|workload| {
-        let revision = label(&workload.metadata, REVISION_LABEL);
-        let own: Vec<&Pod> =
-            pods.iter().map(Arc::as_ref).filter(|pod| label(&pod.metadata, REVISION_LABEL) == revision).collect();
+        let own: Vec<&Pod> = pods.iter().map(Arc::as_ref).filter(|pod| is_replica(pod, workload)).collect();
         diagnose::revision(workload, &own, |pod| loading.get(pod).cloned(), now)
     });
     let observed = Observed { revisions: revisions.collect() };
