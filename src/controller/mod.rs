@@ -15,6 +15,7 @@ use tokio_stream::wrappers::WatchStream;
 mod apply;
 mod backoff;
 mod covers;
+mod events;
 mod health;
 mod lease;
 mod metrics;
@@ -44,7 +45,8 @@ struct Context {
     client: kube::Client,
     world: World,
     server_image: String,
-    recorder: kube::runtime::events::Recorder,
+    events: Arc<events::Events>,
+    untaken: report::Untaken,
     backoff: backoff::Backoff,
     leads: watch::Receiver<bool>,
     metrics: metrics::Metrics,
@@ -62,7 +64,7 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
     let (stop, stopping) = watch::channel(false);
     let (release, releasing) = watch::channel(false);
     let (leads, mut election) = elect(&client, &settings, releasing);
-    let recorder = report::recorder(&client);
+    let events = Arc::new(events::Events::new(&client));
     // One set of watches for all namespaces, or for each that is named: a re-list of one must not empty the others' stores.
     let scopes: Vec<Option<&str>> = match settings.namespaces.as_slice() {
         [] => vec![None],
@@ -72,7 +74,8 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
     for scope in scopes {
         let (world, streams) = World::watch(&client, scope);
         let context = Arc::new(Context {
-            recorder: recorder.clone(),
+            events: Arc::clone(&events),
+            untaken: report::Untaken::default(),
             client: client.clone(),
             world,
             server_image: settings.server_image.clone(),

@@ -10,13 +10,13 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use modelyard_core::api::{Class, Failure, ModelDeploymentStatus, Reason};
 use modelyard_core::plan::{Observed, Plan, RevisionObserved, plan};
-use modelyard_core::render::{CONTAINER, DEPLOYMENT_LABEL, Owner, REVISION_LABEL, render};
+use modelyard_core::render::{CONTAINER, DEPLOYMENT_LABEL, Owner, REVISION_LABEL, SERVER_IMAGE_ANNOTATION, render};
 use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
 
 use super::apply::{ApplyError, Target};
 use super::observe::{Seen, observe};
-use super::report::Report;
+use super::report::{Report, Told};
 use super::world::Guarded;
 use super::{Context, report};
 
@@ -67,13 +67,23 @@ async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     if meta.deletion_timestamp.is_some() {
         // The garbage collector takes what it owned.
         context.backoff.forget(&reference);
+        context.untaken.forget(uid);
         return Ok(Action::await_change());
     }
     let now = Timestamp::now();
     let mut seen = observe(&context.world, (namespace, name, uid), now).await;
+    let kept;
     let (previous, resolved) = match &object.0 {
-        Ok(object) => (object.status.as_ref(), resolve(object)),
-        Err(unreadable) => (None, Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() })),
+        Ok(object) => {
+            context.untaken.forget(uid);
+            (object.status.as_ref(), resolve(object))
+        }
+        Err(unreadable) => {
+            let identity = (namespace.as_str(), name.as_str(), uid.as_str());
+            let known = report::status_of_unreadable(&context.client, &context.untaken, identity).await;
+            kept = known.map_err(|error| Failed::Status(Box::new(error)))?;
+            (kept.as_ref(), Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() }))
+        }
     };
     let deployment = Deployment { context: &context, namespace, name, uid, meta };
     let (planned, applied) = match &resolved {
@@ -84,19 +94,26 @@ async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         }
         Err(invalid) => (Err(invalid), Ok(())),
     };
-    let told =
+    if matches!(applied, Err(ApplyError::Ending)) {
+        tracing::debug!(namespace, name, "the namespace is being deleted");
+        return Ok(Action::await_change());
+    }
+    let status =
         deployment.tell(planned.as_ref().map(|(resolved, plan)| (*resolved, plan)).map_err(|one| *one), &seen.observed, previous);
-    Report {
+    let told = Report {
         client: &context.client,
-        recorder: &context.recorder,
+        events: &context.events,
         namespace,
         name,
         reference: report::reference(object.as_ref()),
         readable: object.0.is_ok(),
     }
-    .tell(previous, &told)
+    .tell(previous, &status)
     .await
     .map_err(|error| Failed::Status(Box::new(error)))?;
+    if told == Told::Untakeable {
+        context.untaken.keep(uid, status, &context.world.reader());
+    }
     match applied {
         // What is not ours is not watched: that it went has to be asked for.
         Err(ApplyError::Refused { reason: Reason::NameConflict, .. }) => return Ok(Action::requeue(FOREIGN)),
@@ -169,11 +186,15 @@ impl Deployment<'_> {
     }
 }
 
-/// The image that a revision was made with: a new release of the operator does not change it.
+/// The image that a revision was made with: a new release of the operator does not change it, and neither does a hand on the Deployment.
 fn image_of(seen: &Seen, revision: &str) -> Option<String> {
     let workload = seen.workloads.iter().find(|one| {
         one.metadata.labels.as_ref().and_then(|labels| labels.get(REVISION_LABEL)).map(String::as_str) == Some(revision)
     })?;
+    if let Some(image) = workload.metadata.annotations.as_ref().and_then(|notes| notes.get(SERVER_IMAGE_ANNOTATION)) {
+        return Some(image.clone());
+    }
+    // Made before the image was noted.
     let pod = workload.spec.as_ref()?.template.spec.as_ref()?;
     pod.containers.iter().find(|container| container.name == CONTAINER)?.image.clone()
 }

@@ -13,6 +13,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
 use modelyard_core::api::ModelDeployment;
 use modelyard_core::render::{DEPLOYMENT_LABEL, MANAGER};
+use modelyard_core::resolve::Invalid;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
@@ -77,10 +78,11 @@ impl World {
         self.deployments.clone()
     }
 
-    /// The reason of each object's `Ready`, of those that have one.
+    /// The reason of each object's `Ready`, of those that have one. What does not parse is invalid, whatever its status says.
     pub(super) fn reasons(&self) -> impl Iterator<Item = &'static str> {
         self.deployments.state().into_iter().filter_map(|object| {
-            let status = object.0.as_ref().ok()?.status.as_ref()?;
+            let Ok(object) = &object.0 else { return Some(Invalid::REASON.as_str()) };
+            let status = object.status.as_ref()?;
             let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
             Some(super::metrics::known(&ready.reason))
         })
