@@ -12,9 +12,12 @@ mod record;
 mod store;
 mod watch;
 
+mod admission;
 mod crowd;
+mod fields;
 mod first;
 mod ownership;
+mod policies;
 mod quiet;
 mod reasons;
 mod rollout;
