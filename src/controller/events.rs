@@ -127,6 +127,8 @@ pub(super) fn is_terminating(said: &Status) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use http::{Request, Response};
     use kube::client::Body;
     use serde_json::Value;
@@ -134,12 +136,15 @@ mod tests {
 
     use super::*;
 
+    /// Method and body of each request.
+    type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+
     /// Events against an API server that takes everything, and what it was asked.
-    fn recorded() -> (Events, std::sync::Arc<Mutex<Vec<(String, Value)>>>) {
-        let asked = std::sync::Arc::new(Mutex::new(Vec::new()));
-        let kept = std::sync::Arc::clone(&asked);
+    fn recorded() -> (Events, Asked) {
+        let asked = Asked::default();
+        let kept = Arc::clone(&asked);
         let service = service_fn(move |request: Request<Body>| {
-            let asked = std::sync::Arc::clone(&kept);
+            let asked = Arc::clone(&kept);
             async move {
                 let method = request.method().to_string();
                 let body = request.into_body().collect_bytes().await.unwrap();
@@ -186,6 +191,21 @@ mod tests {
                 ("PATCH", None, &json!(3)),
             ]
         );
+    }
+
+    #[test]
+    fn a_namespace_that_is_being_deleted_is_told_from_a_right_that_is_missing() {
+        for (causes, terminating) in [
+            (
+                json!([{ "reason": "NamespaceTerminating", "message": "namespace shop is being terminated", "field": "metadata.namespace" }]),
+                true,
+            ),
+            (json!([]), false),
+            (json!([{ "reason": "FieldValueInvalid", "message": "no", "field": "spec" }]), false),
+        ] {
+            let said = json!({ "status": "Failure", "message": "forbidden", "reason": "Forbidden", "code": 403, "details": { "causes": causes } });
+            assert_eq!(is_terminating(&serde_json::from_value(said.clone()).unwrap()), terminating, "{said}");
+        }
     }
 
     #[tokio::test]

@@ -21,8 +21,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tower::{Layer, Service};
 
-use super::world::World;
-
 /// Seconds; a reconcile that talks to servers that start takes one more.
 const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
@@ -79,11 +77,11 @@ impl Metrics {
     }
 
     /// The text of a scrape, in OpenMetrics' format.
-    pub(super) fn text<'a>(&self, worlds: impl Iterator<Item = &'a World>, leads: bool) -> String {
+    pub(super) fn text(&self, reasons: impl Iterator<Item = &'static str>, leads: bool) -> String {
         self.leader.set(i64::from(leads));
         let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
         if leads {
-            worlds.flat_map(World::reasons).for_each(|reason| *counts.entry(reason).or_default() += 1);
+            reasons.for_each(|reason| *counts.entry(reason).or_default() += 1);
         }
         self.objects.clear();
         for (reason, count) in counts {

@@ -52,6 +52,13 @@ struct Context {
     metrics: metrics::Metrics,
 }
 
+impl Context {
+    /// The reason of each object.
+    fn reasons(&self) -> impl Iterator<Item = &'static str> {
+        self.world.reasons(|uid| self.untaken.of(uid))
+    }
+}
+
 /// Runs until a signal.
 ///
 /// # Errors
@@ -87,7 +94,7 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
         contexts.push(context);
     }
     tracing::info!(server_image = settings.server_image, namespaces = ?settings.namespaces, "watching");
-    health.ready(move || metrics.text(contexts.iter().map(|context| &context.world), *leads.borrow()));
+    health.ready(move || metrics.text(contexts.iter().flat_map(|context| context.reasons()), *leads.borrow()));
     let mut ended = tokio::spawn(join_all(reconciling));
     tokio::select! {
         () = signalled() => {}

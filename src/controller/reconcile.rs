@@ -72,16 +72,14 @@ async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     }
     let now = Timestamp::now();
     let mut seen = observe(&context.world, (namespace, name, uid), now).await;
-    let kept;
+    let mut kept = context.untaken.of(uid);
     let (previous, resolved) = match &object.0 {
-        Ok(object) => {
-            context.untaken.forget(uid);
-            (object.status.as_ref(), resolve(object))
-        }
+        Ok(object) => (kept.as_ref().or(object.status.as_ref()), resolve(object)),
         Err(unreadable) => {
-            let identity = (namespace.as_str(), name.as_str(), uid.as_str());
-            let known = report::status_of_unreadable(&context.client, &context.untaken, identity).await;
-            kept = known.map_err(|error| Failed::Status(Box::new(error)))?;
+            if kept.is_none() {
+                let known = report::status_of_unreadable(&context.client, namespace, name).await;
+                kept = known.map_err(|error| Failed::Status(Box::new(error)))?;
+            }
             (kept.as_ref(), Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() }))
         }
     };
@@ -111,8 +109,10 @@ async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     .tell(previous, &status)
     .await
     .map_err(|error| Failed::Status(Box::new(error)))?;
-    if told == Told::Untakeable {
-        context.untaken.keep(uid, status, &context.world.reader());
+    match told {
+        Told::Unchanged => {}
+        Told::Written => context.untaken.forget(uid),
+        Told::Untakeable => context.untaken.keep(uid, status, &context.world.reader()),
     }
     match applied {
         // What is not ours is not watched: that it went has to be asked for.

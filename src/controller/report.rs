@@ -34,6 +34,8 @@ pub(super) struct Report<'a> {
 /// What became of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
+    /// It is what was told before.
+    Unchanged,
     /// The object has it.
     Written,
     /// The API server cannot take it: it checks the spec's rules with it, and a rule cannot be evaluated on what has another type.
@@ -58,7 +60,8 @@ impl Untaken {
         self.0.lock().remove(uid);
     }
 
-    fn of(&self, uid: &str) -> Option<ModelDeploymentStatus> {
+    /// What could not be taken last.
+    pub(super) fn of(&self, uid: &str) -> Option<ModelDeploymentStatus> {
         self.0.lock().get(uid).cloned()
     }
 }
@@ -71,12 +74,9 @@ fn raw(client: &Client, namespace: &str) -> Api<DynamicObject> {
 /// The status of an object that does not parse: only the spec may be what does not.
 pub(super) async fn status_of_unreadable(
     client: &Client,
-    untaken: &Untaken,
-    (namespace, name, uid): (&str, &str, &str),
+    namespace: &str,
+    name: &str,
 ) -> Result<Option<ModelDeploymentStatus>, kube::Error> {
-    if let Some(known) = untaken.of(uid) {
-        return Ok(Some(known));
-    }
     let object = raw(client, namespace).get_opt(name).await?;
     Ok(object.and_then(|object| ModelDeploymentStatus::deserialize(object.data.get("status")?).ok()))
 }
@@ -89,7 +89,7 @@ impl Report<'_> {
         now: &ModelDeploymentStatus,
     ) -> Result<Told, kube::Error> {
         if previous == Some(now) {
-            return Ok(Told::Written);
+            return Ok(Told::Unchanged);
         }
         let api: Api<ModelDeployment> = Api::namespaced(self.client.clone(), self.namespace);
         let body = json!({ "apiVersion": API_VERSION, "kind": ModelDeployment::kind(&()), "status": now });
@@ -105,7 +105,7 @@ impl Report<'_> {
             Ok(()) => Told::Written,
             // Deleted meanwhile: nobody is left to tell.
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Told::Written),
-            Err(kube::Error::Api(status)) if !self.readable && status.is_invalid() => {
+            Err(kube::Error::Api(status)) if status.is_invalid() => {
                 tracing::warn!(
                     namespace = self.namespace,
                     name = self.name,

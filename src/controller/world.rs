@@ -11,7 +11,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
-use modelyard_core::api::ModelDeployment;
+use modelyard_core::api::{ModelDeployment, ModelDeploymentStatus};
 use modelyard_core::render::{DEPLOYMENT_LABEL, MANAGER};
 use modelyard_core::resolve::Invalid;
 use serde::de::DeserializeOwned;
@@ -78,11 +78,13 @@ impl World {
         self.deployments.clone()
     }
 
-    /// The reason of each object's `Ready`, of those that have one. What does not parse is invalid, whatever its status says.
-    pub(super) fn reasons(&self) -> impl Iterator<Item = &'static str> {
-        self.deployments.state().into_iter().filter_map(|object| {
+    /// The reason of each object's `Ready`, of those that have one. What does not parse is invalid, whatever its status says; `untaken` is the status of one
+    /// whose own could not be written, by its identity.
+    pub(super) fn reasons(&self, untaken: impl Fn(&str) -> Option<ModelDeploymentStatus>) -> impl Iterator<Item = &'static str> {
+        self.deployments.state().into_iter().filter_map(move |object| {
             let Ok(object) = &object.0 else { return Some(Invalid::REASON.as_str()) };
-            let status = object.status.as_ref()?;
+            let kept = object.metadata.uid.as_deref().and_then(&untaken);
+            let status = kept.as_ref().or(object.status.as_ref())?;
             let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
             Some(super::metrics::known(&ready.reason))
         })
