@@ -25,7 +25,12 @@ const PURGES: usize = 20;
 pub struct Loader {
     store: Store,
     scheduling: Scheduling,
+    /// How long preparing a model that is on disk may take.
+    patience: Duration,
 }
+
+/// How long preparing a model that is on disk may take, unless it is said: a large network takes seconds.
+pub const LOAD_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Why a model did not become ready.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +43,11 @@ enum NotLoaded {
     Sample(#[from] SampleError),
     #[error("{0}")]
     Scheduling(String),
+    #[error(
+        "the engine was not done with the model within {0:?}: expected one that it can prepare in less; try a simpler export, or \
+         give it longer with --load-timeout"
+    )]
+    Slow(Duration),
     #[error("no thread to load on: {0}")]
     Thread(std::io::Error),
     #[error("the loader stopped before it was done")]
@@ -49,7 +59,7 @@ impl NotLoaded {
     fn reason(&self) -> &'static str {
         match self {
             Self::Store(error) => error.reason(),
-            Self::Engine(LoadError::Unsupported(_)) | Self::Scheduling(_) => "ModelUnsupported",
+            Self::Engine(LoadError::Unsupported(_)) | Self::Scheduling(_) | Self::Slow(_) => "ModelUnsupported",
             Self::Engine(LoadError::Invalid(_)) | Self::Sample(_) => "ModelInvalid",
             Self::Engine(LoadError::Read { .. }) => "ModelNotFound",
             Self::Thread(_) | Self::Stopped(_) => "NotResponding",
@@ -58,9 +68,15 @@ impl NotLoaded {
 }
 
 impl Loader {
-    /// A loader that fetches through `store`.
+    /// A loader that fetches through `store`, and gives up on a model that the engine is not done with after [`LOAD_TIMEOUT`].
     pub const fn new(store: Store, scheduling: Scheduling) -> Self {
-        Self { store, scheduling }
+        Self { store, scheduling, patience: LOAD_TIMEOUT }
+    }
+
+    /// The same, with another patience.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Brings one model to ready, or to failed. A failure is the model's alone; a model that answers goes on until its successor
@@ -108,10 +124,15 @@ impl Loader {
         let artifact = store::fetch(&source, &self.store, &progress).await?;
         step(State::Loading);
         let path = artifact.model;
-        let engine = blocking(move || Ok(engine::load(&path).map(|engine| (engine, path))?)).await?;
+        let began = Instant::now();
+        let engine = blocking(self.patience, move || Ok(engine::load(&path).map(|engine| (engine, path))?)).await?;
         step(State::Warming);
         let (config, scheduling) = (entry.config.clone(), self.scheduling.clone());
-        blocking(move || into_model(&config, engine, &scheduling)).await
+        let left = self.patience.saturating_sub(began.elapsed());
+        blocking(left, move || into_model(&config, engine, &scheduling)).await.map_err(|error| match error {
+            NotLoaded::Slow(_) => NotLoaded::Slow(self.patience),
+            other => other,
+        })
     }
 
     /// Takes a model out: new requests are refused, those in flight finish, its memory is returned.
@@ -147,12 +168,17 @@ impl Loader {
 
 /// Runs what may block on a thread of its own, which ends with it: the allocator gives back more of what an ended thread
 /// has left behind than of what a pooled one may want again (measured: 68 MB instead of 95 after 100 MB were unloaded).
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, NotLoaded> + Send + 'static) -> Result<T, NotLoaded> {
+///
+/// An engine cannot be stopped while it plans. One that is not done in time goes on in its thread, and what comes of it is dropped.
+async fn blocking<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> Result<T, NotLoaded> + Send + 'static,
+) -> Result<T, NotLoaded> {
     let (sender, outcome) = oneshot::channel();
     // The outcome of a load that nobody waits for any more has no use.
     let run = move || drop(sender.send(work()));
     std::thread::Builder::new().name("loader".to_owned()).spawn(run).map_err(NotLoaded::Thread)?;
-    outcome.await?
+    tokio::time::timeout(patience, outcome).await.map_err(|_| NotLoaded::Slow(patience))??
 }
 
 /// Has the allocator give freed memory back to the system. It does so by itself, [`PURGE_DELAY`] after, but only when something
@@ -220,4 +246,19 @@ fn with_sources(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_model_that_the_engine_is_never_done_with_fails_in_time() {
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let never = move || Ok(held.recv().is_ok());
+        let error = blocking(Duration::from_millis(5), never).await.unwrap_err();
+        assert_eq!((error.reason(), error.to_string().contains("--load-timeout")), ("ModelUnsupported", true));
+        drop(hold);
+        assert!(blocking(LOAD_TIMEOUT, || Ok(true)).await.unwrap());
+    }
 }
