@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn parameters_are_honoured_or_refused() {
-        let asked = Options { binary: true, timeout: Some(Duration::from_micros(1500)) };
+        let asked = Options { binary: true, timeout: Some(Duration::from_micros(1500)), priority: 2 };
         assert_eq!(options(r#"{"binary_data_output":true,"timeout":1500,"priority":2,"own":"x","triton_a":1}"#), Ok(asked));
         assert_eq!(options(r#"{"timeout":0,"sequence_id":0,"sequence_start":false,"priority":0}"#), Ok(Options::default()));
         assert_eq!(options(r#"{"sequence_id":"","sequence_end":false}"#), Ok(Options::default()));
