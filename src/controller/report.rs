@@ -8,7 +8,7 @@ use modelyard_core::api::{API_VERSION, Class, ModelDeployment, ModelDeploymentSt
 use modelyard_core::render::MANAGER;
 use serde_json::json;
 
-use super::world::Guarded;
+use super::kept::Guarded;
 
 /// Characters of an event's note at most, as the API has it.
 const LONGEST_NOTE: usize = 1000;
@@ -63,9 +63,10 @@ impl Report<'_> {
             Err(error) => return Err(error),
         }
         let (before, after) = (previous.and_then(verdict), verdict(now));
-        let Some((reason, message)) = after.filter(|(reason, _)| before.is_none_or(|(before, _)| before != *reason)) else {
-            return Ok(());
-        };
+        // That a new object begins to start is no event.
+        let is_news =
+            |reason: &str| before.map_or_else(|| class(reason) != Some(Class::UnderWay), |(before, _)| before != reason);
+        let Some((reason, message)) = after.filter(|(reason, _)| is_news(reason)) else { return Ok(()) };
         let event = Event {
             type_: kind_of(reason),
             reason: reason.to_owned(),
@@ -82,16 +83,19 @@ impl Report<'_> {
 }
 
 /// Reason and message of `Ready`.
-fn verdict(status: &ModelDeploymentStatus) -> Option<(&str, &str)> {
+pub(super) fn verdict(status: &ModelDeploymentStatus) -> Option<(&str, &str)> {
     let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
     Some((&ready.reason, &ready.message))
 }
 
 /// A warning where somebody has to act.
 fn kind_of(reason: &str) -> EventType {
-    let known = Reason::ALL.iter().find(|one| one.as_str() == reason);
-    match known.map(|one| one.class()) {
+    match class(reason) {
         Some(Class::User | Class::World) => EventType::Warning,
         _ => EventType::Normal,
     }
+}
+
+fn class(reason: &str) -> Option<Class> {
+    Reason::ALL.iter().find(|one| one.as_str() == reason).map(|one| one.class())
 }
