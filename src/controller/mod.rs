@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use kube::runtime::controller::{self, Action};
 use kube::runtime::{Controller, reflector::ObjectRef};
+use modelyard_telemetry::logs::Levels;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, WatchStream};
 
@@ -29,6 +30,7 @@ mod report;
 mod settings;
 mod shelf;
 mod slim;
+mod traces;
 mod world;
 
 pub use settings::{ControllerError, Settings};
@@ -58,6 +60,7 @@ struct Context {
     backoff: backoff::Backoff,
     leads: watch::Receiver<bool>,
     metrics: metrics::Metrics,
+    traces: traces::Traces,
 }
 
 impl Context {
@@ -69,15 +72,16 @@ impl Context {
     }
 }
 
-/// Runs until a signal.
+/// Runs until a signal. `levels` are those of the log.
 ///
 /// # Errors
-/// When there is no cluster to talk to, it lacks our kind, or the health port is taken.
-pub async fn run(settings: Settings) -> Result<(), ControllerError> {
+/// When there is no cluster to talk to, it lacks our kind, the health port is taken, or the collector's settings are wrong.
+pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerError> {
     let metrics = metrics::Metrics::new();
+    let traces = traces::Traces::from_environment().map_err(ControllerError::Traces)?;
     let client = settings.client(&metrics).await?;
     settings.check_kind(&client).await?;
-    let health = health::Health::listen(settings.health_address).await?;
+    let health = health::Health::listen(settings.health_address, Arc::new(levels)).await?;
     let (stop, stopping) = watch::channel(false);
     let (release, releasing) = watch::channel(false);
     let (leads, mut election) = elect(&client, &settings, releasing);
@@ -102,6 +106,7 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
             backoff: backoff::Backoff::default(),
             leads: leads.clone(),
             metrics: metrics.clone(),
+            traces: traces.clone(),
         });
         reconciling.push(reconcile_all(Arc::clone(&context), streams, woken, stopping.clone()));
         contexts.push(context);
@@ -127,6 +132,7 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
     if let Ok(Err(lost)) = election.await {
         tracing::warn!(%lost, "the lease was lost at the end");
     }
+    traces.finish().await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -44,6 +44,8 @@ pub(super) struct Probes {
     permits: Arc<Semaphore>,
     known: Arc<Known>,
     wake: mpsc::Sender<ObjectRef<Kept>>,
+    /// How long an answer is good.
+    fresh: Duration,
 }
 
 /// By ModelDeployment, by pod.
@@ -61,7 +63,7 @@ impl Probes {
     /// Nobody was asked yet. Who reads the channel reconciles what it names.
     pub(super) fn new() -> (Self, mpsc::Receiver<ObjectRef<Kept>>) {
         let (wake, woken) = mpsc::channel(AT_ONCE);
-        (Self { permits: Arc::new(Semaphore::new(AT_ONCE)), known: Arc::default(), wake }, woken)
+        (Self { permits: Arc::new(Semaphore::new(AT_ONCE)), known: Arc::default(), wake, fresh: FRESH }, woken)
     }
 
     /// What `servers` of the ModelDeployment have said. Those whose answer is old are asked anew; of others nothing is known any more.
@@ -79,7 +81,7 @@ impl Probes {
                 Some((_, said)) => drop(heard.said.insert(server.pod.clone(), said.clone())),
                 None => heard.waiting = true,
             }
-            let old = answer.last.as_ref().is_none_or(|(at, _)| at.elapsed() >= FRESH);
+            let old = answer.last.as_ref().is_none_or(|(at, _)| at.elapsed() >= self.fresh);
             if old
                 && !answer.asking
                 && let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned()
@@ -150,28 +152,30 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_told_and_the_same_one_wakes_nobody() {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.9", probe::port())).await.unwrap();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let _ = stream.read(&mut [0; 1024]).await;
+        let own = std::process::id();
+        let address = format!("127.{}.{}.9", 1 + own % 200, own / 200 % 200);
+        let listener = tokio::net::TcpListener::bind((address.as_str(), probe::port())).await.unwrap();
+        let answering = tokio::spawn(async move {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let read = stream.read(&mut [0; 1024]).await.unwrap();
+                assert!(read > 0);
                 let body = r#"{"state":"Downloading","bytes":5,"totalBytes":9}"#;
                 let head = format!("HTTP/1.1 503 Service Unavailable\r\ncontent-length: {}\r\n\r\n", body.len());
-                let _ = stream.write_all((head + body).as_bytes()).await;
+                stream.write_all((head + body).as_bytes()).await.unwrap();
             }
         });
         let (probes, mut woken) = Probes::new();
-        let servers = || vec![server("a", "127.0.0.9")];
+        let probes = Probes { fresh: Duration::ZERO, ..probes };
+        let servers = || vec![server("a", &address)];
         assert!(probes.hear(&owner(), servers()).waiting);
-        woken.recv().await.unwrap();
+        assert_eq!(woken.recv().await, Some(owner()));
         let heard = probes.hear(&owner(), servers());
         assert_eq!(heard.said["a"].as_ref().map(|loading| loading.bytes), Some(5));
-        let answered = |probes: &Probes| probes.known.lock()["n/m"]["a"].last.as_ref().unwrap().0;
-        let before = answered(&probes);
-        tokio::time::sleep(FRESH).await;
-        assert!(!probes.hear(&owner(), servers()).waiting, "the last answer is told until another comes");
-        while answered(&probes) == before {
-            tokio::task::yield_now().await;
-        }
+        assert!(!heard.waiting, "the last answer is told until another comes");
+        answering.await.unwrap();
+        let all = u32::try_from(AT_ONCE).unwrap();
+        let _nobody_asks_any_more = probes.permits.acquire_many(all).await.unwrap();
         assert!(woken.try_recv().is_err());
     }
 }

@@ -20,6 +20,7 @@ use super::metrics::known;
 use super::observe::{Seen, observe};
 use super::report::{Report, verdict};
 use super::shelf::owner_key;
+use super::traces::Reconciling;
 use super::{Context, report};
 
 /// An API server that keeps a reconcile this long is asked again later.
@@ -70,9 +71,10 @@ pub(super) async fn reconcile(object: Arc<Kept>, context: Arc<Context>) -> Resul
     if !context.world.is_complete().await {
         return Err(Failed::NoWatch);
     }
-    let begun = std::time::Instant::now();
-    let outcome = tokio::time::timeout(PATIENCE, carry_out(&object, &context)).await.unwrap_or(Err(Failed::Slow));
+    let (begun, trace) = (std::time::Instant::now(), context.traces.begin(&ObjectRef::from_obj(object.as_ref())));
+    let outcome = tokio::time::timeout(PATIENCE, carry_out(&object, &context, &trace)).await.unwrap_or(Err(Failed::Slow));
     let (well, reason) = outcome.as_ref().map_or_else(|failed| (false, failed.label()), |done| (true, done.reason));
+    trace.end(well, reason);
     context.metrics.reconciled(begun.elapsed(), waited, well, reason);
     outcome.map(|done| done.next)
 }
@@ -92,7 +94,7 @@ impl Done {
     }
 }
 
-async fn carry_out(object: &Kept, context: &Context) -> Result<Done, Failed> {
+async fn carry_out(object: &Kept, context: &Context, trace: &Reconciling) -> Result<Done, Failed> {
     let owner = ObjectRef::from_obj(object);
     let (object, key, reference) = (object.read(), owner_key(&owner), owner.to_string());
     let meta = object.meta();
@@ -109,9 +111,12 @@ async fn carry_out(object: &Kept, context: &Context) -> Result<Done, Failed> {
         Ok(object) => (object.status.as_ref(), resolve(object)),
         Err(unreadable) => (None, Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() })),
     };
+    let step = trace.step("observe");
     let mut seen = observe((&context.world, &context.probes), (&owner, uid), previous, now);
+    drop(step);
     let contested = previous.and_then(verdict).is_some_and(|(reason, _)| reason == Reason::NameConflict.as_str());
     let deployment = Deployment { context, namespace, name, uid, meta, key: &key, contested };
+    let step = trace.step("apply");
     let (planned, applied) = match &resolved {
         Ok(resolved) => {
             let plan = plan(resolved, &seen.observed, now);
@@ -120,6 +125,7 @@ async fn carry_out(object: &Kept, context: &Context) -> Result<Done, Failed> {
         }
         Err(invalid) => (Err(invalid), Ok(())),
     };
+    drop(step);
     let told =
         deployment.tell(planned.as_ref().map(|(resolved, plan)| (*resolved, plan)).map_err(|one| *one), &seen.observed, previous);
     let reason = verdict(&told).map_or("Unknown", |(reason, _)| known(reason));
@@ -134,6 +140,7 @@ async fn carry_out(object: &Kept, context: &Context) -> Result<Done, Failed> {
     // What a server has to say may be all the difference; it comes in a moment.
     let held = if seen.waiting { Some(STARTING) } else { context.pace.wait(&owner, previous, &told) };
     if held.is_none() {
+        let _step = trace.step("report");
         report.tell(previous, &told).await.map_err(|error| Failed::Status(Box::new(error)))?;
     }
     match applied {

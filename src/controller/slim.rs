@@ -25,9 +25,8 @@ pub(super) fn workload(object: &mut Deployment) {
 pub(super) fn pod(object: &mut Pod) {
     object.spec = None;
     object.metadata.annotations = None;
-    object.metadata.owner_references = None;
     if let Some(labels) = &mut object.metadata.labels {
-        labels.retain(|name, _| name == DEPLOYMENT_LABEL || name == REVISION_LABEL);
+        labels.retain(|name, _| [DEPLOYMENT_LABEL, REVISION_LABEL, "pod-template-hash"].contains(&name.as_str()));
     }
     let Some(status) = &mut object.status else { return };
     status.host_ip = None;

@@ -14,6 +14,7 @@ mod watch;
 
 mod crowd;
 mod first;
+mod levels;
 mod ownership;
 mod quiet;
 mod reasons;
