@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::covers::covers;
+use super::events::is_terminating;
 use super::observe::Seen;
 use super::shelf::Shelf;
 use super::world::World;
@@ -31,6 +32,9 @@ pub(super) enum ApplyError {
         /// What was refused, and what to do.
         message: String,
     },
+    /// The namespace is being deleted: there is nothing left to do.
+    #[error("the namespace is being deleted")]
+    Ending,
     /// The call failed.
     #[error("cannot apply {object}: {source}")]
     Call {
@@ -196,6 +200,7 @@ impl Target<'_> {
 
 fn failed(object: String, error: kube::Error) -> ApplyError {
     match error {
+        kube::Error::Api(status) if is_terminating(&status) => ApplyError::Ending,
         kube::Error::Api(status) if status.is_forbidden() => {
             let said = &status.message;
             let reason = refusal(said);

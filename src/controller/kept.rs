@@ -9,6 +9,7 @@ use kube::Resource;
 use kube::core::NamespaceResourceScope;
 use kube::core::error_boundary::{DeserializeGuard, InvalidObject};
 use modelyard_core::api::{ModelDeployment, ModelDeploymentSpec, ModelDeploymentStatus};
+use modelyard_core::resolve::Invalid;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -46,7 +47,13 @@ impl Kept {
         })
     }
 
-    /// The reason of its condition `Ready`, if it has one.
+    /// Its status alone, where that parses.
+    pub(super) fn status(&self) -> Option<ModelDeploymentStatus> {
+        let mut whole: Value = serde_json::from_str(&self.text).ok()?;
+        serde_json::from_value(whole["status"].take()).ok()?
+    }
+
+    /// The reason of its condition `Ready`, if it has one. What does not parse is invalid, whatever its status says.
     pub(super) const fn reason(&self) -> Option<&'static str> {
         self.reason
     }
@@ -67,8 +74,10 @@ impl<'de> Deserialize<'de> for Kept {
             deletion_timestamp: whole.deletion_timestamp,
             ..ObjectMeta::default()
         };
+        let readable = ModelDeploymentSpec::deserialize(&spec).is_ok();
         let ready = status["conditions"].as_array().into_iter().flatten().find(|one| one["type"] == "Ready");
-        let reason = ready.and_then(|one| one["reason"].as_str()).map(known);
+        let told = ready.and_then(|one| one["reason"].as_str()).map(known);
+        let reason = if readable { told } else { Some(Invalid::REASON.as_str()) };
         Ok(Self { meta, reason, text: json!({ "spec": spec, "status": status }).to_string().into() })
     }
 }
@@ -128,7 +137,9 @@ mod tests {
 
     #[test]
     fn one_that_does_not_parse_says_why_and_keeps_its_name() {
-        let unreadable = kept(json!({"model": {"uri": "file:///m.onnx"}, "replicas": "three"})).read().0.unwrap_err();
+        let kept = kept(json!({"model": {"uri": "file:///m.onnx"}, "replicas": "three"}));
+        assert_eq!((kept.reason(), kept.status().unwrap().ready_replicas), (Some("InvalidSpec"), 1));
+        let unreadable = kept.read().0.unwrap_err();
         assert!(unreadable.error.starts_with("invalid type: string \"three\""), "{}", unreadable.error);
         assert_eq!(unreadable.metadata.name.as_deref(), Some("m"));
     }

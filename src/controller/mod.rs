@@ -16,6 +16,7 @@ use tokio_stream::wrappers::{ReceiverStream, WatchStream};
 mod apply;
 mod backoff;
 mod covers;
+mod events;
 mod health;
 mod kept;
 mod lease;
@@ -56,7 +57,8 @@ struct Context {
     queue: queue::Queue,
     pace: pace::Pace,
     server_image: String,
-    recorder: kube::runtime::events::Recorder,
+    events: Arc<events::Events>,
+    untaken: report::Untaken,
     backoff: backoff::Backoff,
     leads: watch::Receiver<bool>,
     metrics: metrics::Metrics,
@@ -85,7 +87,7 @@ pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerErr
     let (stop, stopping) = watch::channel(false);
     let (release, releasing) = watch::channel(false);
     let (leads, mut election) = elect(&client, &settings, releasing);
-    let recorder = report::recorder(&client);
+    let events = Arc::new(events::Events::new(&client));
     // One set of watches for all namespaces, or for each that is named: a re-list of one must not empty the others' stores.
     let scopes: Vec<Option<&str>> = match settings.namespaces.as_slice() {
         [] => vec![None],
@@ -96,7 +98,8 @@ pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerErr
         let (world, streams) = World::watch(&client, scope);
         let (probes, woken) = probes::Probes::new();
         let context = Arc::new(Context {
-            recorder: recorder.clone(),
+            events: Arc::clone(&events),
+            untaken: report::Untaken::default(),
             client: client.clone(),
             world,
             probes,

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use modelyard_core::api::ModelDeploymentStatus;
-use modelyard_core::diagnose::{self, Started};
+use modelyard_core::diagnose::{self, Started, is_replica};
 use modelyard_core::plan::Observed;
-use modelyard_core::render::{REVISION_LABEL, is_owned_by};
+use modelyard_core::render::is_owned_by;
 
 use super::kept::Kept;
 use super::probes::{Probes, Server};
@@ -40,16 +39,17 @@ pub(super) fn observe(
     let key = owner_key(owner);
     let workloads: Vec<_> =
         world.workloads.of(&key).into_iter().filter(|one| is_owned_by(&one.metadata, uid)).map(Arc::new).collect();
-    let pods = world.pods.of(&key);
+    // One that only has the labels is somebody else's.
+    let mut pods = world.pods.of(&key);
+    pods.retain(|pod| workloads.iter().any(|one| is_replica(pod, one)));
     let started = diagnose::newest_start(&pods, previous);
     let servers = starting(&pods).take(ASKED).chain(started.as_ref().and_then(|started| server(started.pod)));
     let heard = probes.hear(owner, servers.collect());
     let revisions = workloads.iter().map(|workload| {
-        let revision = label(&workload.metadata, REVISION_LABEL);
-        let own: Vec<&Pod> = pods.iter().filter(|pod| label(&pod.metadata, REVISION_LABEL) == revision).collect();
+        let own: Vec<&Pod> = pods.iter().filter(|pod| is_replica(pod, workload)).collect();
         let mut seen = diagnose::revision(workload, &own, |pod| heard.said.get(pod).cloned().flatten(), now);
         if let Some(started @ Started { pod, .. }) = started
-            && label(&pod.metadata, REVISION_LABEL) == revision
+            && is_replica(pod, workload)
         {
             let said = pod.metadata.name.as_ref().and_then(|name| heard.said.get(name)).and_then(Option::as_ref);
             (seen.cold_start, seen.digest) = (Some(diagnose::cold_start(started, said)), said.and_then(diagnose::digest));
@@ -58,10 +58,6 @@ pub(super) fn observe(
     });
     let observed = Observed { revisions: revisions.collect() };
     Seen { workloads, observed, waiting: heard.waiting }
-}
-
-fn label<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
-    metadata.labels.as_ref()?.get(key).map(String::as_str)
 }
 
 /// The servers that run and are not ready.

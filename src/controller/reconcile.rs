@@ -10,7 +10,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use modelyard_core::api::{Class, Failure, ModelDeploymentStatus, Reason};
 use modelyard_core::plan::{Observed, Plan, RevisionObserved, plan};
-use modelyard_core::render::{CONTAINER, DEPLOYMENT_LABEL, Owner, REVISION_LABEL, render};
+use modelyard_core::render::{CONTAINER, DEPLOYMENT_LABEL, Owner, REVISION_LABEL, SERVER_IMAGE_ANNOTATION, render};
 use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
 
@@ -18,7 +18,7 @@ use super::apply::{ApplyError, Target};
 use super::kept::Kept;
 use super::metrics::known;
 use super::observe::{Seen, observe};
-use super::report::{Report, verdict};
+use super::report::{Report, Told, verdict};
 use super::shelf::owner_key;
 use super::traces::Reconciling;
 use super::{Context, report};
@@ -56,7 +56,7 @@ impl Failed {
             Self::NoWatch => "NoWatch",
             Self::Slow => "Slow",
             Self::Apply(ApplyError::Refused { reason, .. }) => reason.as_str(),
-            Self::Apply(ApplyError::Call { .. }) => "ApplyFailed",
+            Self::Apply(ApplyError::Ending | ApplyError::Call { .. }) => "ApplyFailed",
             Self::Status(_) => "StatusFailed",
         }
     }
@@ -94,9 +94,9 @@ impl Done {
     }
 }
 
-async fn carry_out(object: &Kept, context: &Context, trace: &Reconciling) -> Result<Done, Failed> {
-    let owner = ObjectRef::from_obj(object);
-    let (object, key, reference) = (object.read(), owner_key(&owner), owner.to_string());
+async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Result<Done, Failed> {
+    let owner = ObjectRef::from_obj(kept);
+    let (object, key, reference) = (kept.read(), owner_key(&owner), owner.to_string());
     let meta = object.meta();
     let (Some(namespace), Some(name), Some(uid)) = (&meta.namespace, &meta.name, &meta.uid) else {
         return Ok(Done::leaving());
@@ -104,12 +104,21 @@ async fn carry_out(object: &Kept, context: &Context, trace: &Reconciling) -> Res
     if meta.deletion_timestamp.is_some() {
         // The garbage collector takes what it owned.
         context.forget(&owner);
+        context.untaken.forget(uid);
         return Ok(Done::leaving());
     }
     let now = Timestamp::now();
+    let status;
     let (previous, resolved) = match &object.0 {
-        Ok(object) => (object.status.as_ref(), resolve(object)),
-        Err(unreadable) => (None, Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() })),
+        Ok(object) => {
+            context.untaken.forget(uid);
+            (object.status.as_ref(), resolve(object))
+        }
+        Err(unreadable) => {
+            // Only the spec may be what does not parse.
+            status = context.untaken.of(uid).or_else(|| kept.status());
+            (status.as_ref(), Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() }))
+        }
     };
     let step = trace.step("observe");
     let mut seen = observe((&context.world, &context.probes), (&owner, uid), previous, now);
@@ -126,12 +135,16 @@ async fn carry_out(object: &Kept, context: &Context, trace: &Reconciling) -> Res
         Err(invalid) => (Err(invalid), Ok(())),
     };
     drop(step);
+    if matches!(applied, Err(ApplyError::Ending)) {
+        tracing::debug!(namespace, name, "the namespace is being deleted");
+        return Ok(Done::leaving());
+    }
     let told =
         deployment.tell(planned.as_ref().map(|(resolved, plan)| (*resolved, plan)).map_err(|one| *one), &seen.observed, previous);
     let reason = verdict(&told).map_or("Unknown", |(reason, _)| known(reason));
     let report = Report {
         client: &context.client,
-        recorder: &context.recorder,
+        events: &context.events,
         namespace,
         name,
         reference: report::reference(&object),
@@ -141,7 +154,10 @@ async fn carry_out(object: &Kept, context: &Context, trace: &Reconciling) -> Res
     let held = if seen.waiting { Some(STARTING) } else { context.pace.wait(&owner, previous, &told) };
     if held.is_none() {
         let _step = trace.step("report");
-        report.tell(previous, &told).await.map_err(|error| Failed::Status(Box::new(error)))?;
+        let outcome = report.tell(previous, &told).await.map_err(|error| Failed::Status(Box::new(error)))?;
+        if outcome == Told::Untakeable {
+            context.untaken.keep(uid, told, &context.world.reader());
+        }
     }
     match applied {
         // What is not ours is not watched: that it went has to be asked for.
@@ -225,11 +241,15 @@ impl Deployment<'_> {
     }
 }
 
-/// The image that a revision was made with: a new release of the operator does not change it.
+/// The image that a revision was made with: a new release of the operator does not change it, and neither does a hand on the Deployment.
 fn image_of(seen: &Seen, revision: &str) -> Option<String> {
     let workload = seen.workloads.iter().find(|one| {
         one.metadata.labels.as_ref().and_then(|labels| labels.get(REVISION_LABEL)).map(String::as_str) == Some(revision)
     })?;
+    if let Some(image) = workload.metadata.annotations.as_ref().and_then(|notes| notes.get(SERVER_IMAGE_ANNOTATION)) {
+        return Some(image.clone());
+    }
+    // Made before the image was noted.
     let pod = workload.spec.as_ref()?.template.spec.as_ref()?;
     pod.containers.iter().find(|container| container.name == CONTAINER)?.image.clone()
 }

@@ -63,7 +63,7 @@ impl World {
         self.deployments.clone()
     }
 
-    /// The reason of each object's `Ready`, of those that have one.
+    /// The reason of each object's `Ready`, of those that have one. What does not parse is invalid, whatever its status says.
     pub(super) fn reasons(&self) -> impl Iterator<Item = &'static str> {
         self.deployments.state().into_iter().filter_map(|object| object.reason())
     }

@@ -91,8 +91,13 @@ impl Verdict {
 }
 
 fn conditions(situation: &Situation<'_>) -> [Verdict; 3] {
-    let serving = serving(situation);
-    let up_to_date = up_to_date(situation);
+    let mut serving = serving(situation);
+    let mut up_to_date = up_to_date(situation);
+    if serving.holds && up_to_date.holds && situation.wanted.is_ok_and(|(resolved, _)| resolved.paused) {
+        for verdict in [&mut serving, &mut up_to_date] {
+            verdict.message.push_str("; paused: nothing is changed until spec.paused is false");
+        }
+    }
     let ready = match (serving.holds, up_to_date.holds) {
         (true, true) => Verdict::new("Ready", true, serving.reason, serving.message.clone()),
         // The new revision's trouble says more than the silence that it causes.
@@ -132,6 +137,9 @@ fn up_to_date(situation: &Situation<'_>) -> Verdict {
     let ready = new.map_or(0, |one| one.ready);
     let alone = seen.iter().filter(|one| one.revision != resolved.revision).all(|one| one.running == 0);
     let carries = plan.revision(&resolved.revision).is_some_and(|one| one.weight == 100);
+    if let Some(refused) = new.and_then(refused) {
+        return verdict(false, refused.reason, refused.message.clone());
+    }
     if ready >= resolved.replicas && alone && carries {
         let reason = if resolved.replicas == 0 { Reason::ScaledToZero } else { Reason::Serving };
         return verdict(
@@ -169,6 +177,11 @@ fn trouble(revision: Option<&RevisionObserved>) -> (Reason, String) {
         return (Reason::RollingOut, format!("{} ready", count(revision.ready)));
     }
     waiting()
+}
+
+/// What the API server refused to have of a revision, which all its replicas may serve without: a NetworkPolicy that is not there, say.
+fn refused(revision: &RevisionObserved) -> Option<&Failure> {
+    revision.failure.as_ref().filter(|failure| failure.pod.is_none() && failure.reason != Reason::ProgressDeadlineExceeded)
 }
 
 fn newest_failing(seen: &[RevisionObserved]) -> Option<&RevisionObserved> {

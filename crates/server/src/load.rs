@@ -58,6 +58,14 @@ impl NotLoaded {
             Self::Thread(_) | Self::Stopped(_) => "NotResponding",
         }
     }
+
+    /// The error with its causes. The store names the uri itself; the engine knows only the file that it was kept in.
+    fn message(&self, uri: &str) -> String {
+        match self {
+            Self::Store(_) => with_sources(self),
+            _ => format!("{}: {}", store::shown(uri), with_sources(self)),
+        }
+    }
 }
 
 impl Loader {
@@ -89,7 +97,7 @@ impl Loader {
                 Ok(())
             }
             Err(error) => {
-                let failure = Failure { reason: error.reason(), message: with_sources(&error) };
+                let failure = Failure { reason: error.reason(), message: error.message(uri) };
                 tracing::error!(model = name, uri, reason = failure.reason, message = failure.message, "model did not load");
                 step(State::Failed(failure.clone()));
                 Err(failure)

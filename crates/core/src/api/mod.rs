@@ -7,6 +7,7 @@
 mod advice;
 mod crd;
 mod deployment;
+mod labels;
 mod model;
 mod network;
 mod pod;
