@@ -12,7 +12,7 @@ use crate::engine::{self, Engine, LoadError};
 use crate::fault::{Code, Fault};
 use crate::infer::{Model, Scheduling};
 use crate::protocol::Service;
-use crate::registry::{Entry, Failure, State};
+use crate::registry::{Entry, Failure, Phases, State};
 use crate::store::{self, Progress, Source, Store, StoreError};
 
 /// mimalloc's own delay before freed memory goes back to the system (`purge_delay`, 1 s), and some for the last threads to let go.
@@ -31,6 +31,9 @@ pub struct Loader {
 
 /// How long preparing a model that is on disk may take, unless it is said: a large network takes seconds.
 pub const LOAD_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// A model, the SHA-256 of its bytes, and what bringing it took.
+type Brought = (Arc<Model>, String, Phases);
 
 /// Why a model did not become ready.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +68,14 @@ impl NotLoaded {
             Self::Thread(_) | Self::Stopped(_) => "NotResponding",
         }
     }
+
+    /// The error with its causes. The store names the uri itself; the engine knows only the file that it was kept in.
+    fn message(&self, uri: &str) -> String {
+        match self {
+            Self::Store(_) => with_sources(self),
+            _ => format!("{}: {}", store::shown(uri), with_sources(self)),
+        }
+    }
 }
 
 impl Loader {
@@ -94,16 +105,15 @@ impl Loader {
                 service.refresh();
             }
         };
-        let began = Instant::now();
         let outcome = match self.bring(entry, &step).await {
-            Ok(model) => {
-                let seconds = began.elapsed().as_secs_f64();
-                tracing::info!(model = name, uri, seconds, rows = ?model.policy.rows, reason = model.policy.reason, "model is ready");
-                entry.enter(State::Ready(model));
+            Ok((model, digest, phases)) => {
+                let (seconds, policy) = (phases.sum().as_secs_f64(), &model.policy);
+                tracing::info!(model = name, uri, digest, seconds, rows = ?policy.rows, reason = policy.reason, "model is ready");
+                entry.enter_ready(model, digest, phases);
                 Ok(())
             }
             Err(error) => {
-                let failure = Failure { reason: error.reason(), message: with_sources(&error) };
+                let failure = Failure { reason: error.reason(), message: error.message(uri) };
                 tracing::error!(model = name, uri, reason = failure.reason, message = failure.message, "model did not load");
                 step(State::Failed(failure.clone()));
                 Err(failure)
@@ -115,24 +125,29 @@ impl Loader {
         outcome
     }
 
-    async fn bring(&self, entry: &Arc<Entry>, step: &(impl Fn(State) + Sync)) -> Result<Arc<Model>, NotLoaded> {
+    async fn bring(&self, entry: &Arc<Entry>, step: &(impl Fn(State) + Sync)) -> Result<Brought, NotLoaded> {
+        let mut since = Instant::now();
+        let mut took = || std::mem::replace(&mut since, Instant::now()).elapsed();
         let progress = Arc::new(Progress::default());
         step(State::Downloading(Arc::clone(&progress)));
         let config = &entry.config;
         let (uri, sha256) = (config.uri.clone(), config.sha256.clone());
         let source = Source { uri, sha256, authorization_env: config.authorization_env.clone() };
         let artifact = store::fetch(&source, &self.store, &progress).await?;
+        let downloading = took();
         step(State::Loading);
         let path = artifact.model;
         let began = Instant::now();
         let engine = blocking(self.patience, move || Ok(engine::load(&path).map(|engine| (engine, path))?)).await?;
+        let loading = took();
         step(State::Warming);
         let (config, scheduling) = (entry.config.clone(), self.scheduling.clone());
         let left = self.patience.saturating_sub(began.elapsed());
-        blocking(left, move || into_model(&config, engine, &scheduling)).await.map_err(|error| match error {
+        let model = blocking(left, move || into_model(&config, engine, &scheduling)).await.map_err(|error| match error {
             NotLoaded::Slow(_) => NotLoaded::Slow(self.patience),
             other => other,
-        })
+        })?;
+        Ok((model, artifact.digest, Phases { downloading, loading, warming: took() }))
     }
 
     /// Takes a model out: new requests are refused, those in flight finish, its memory is returned.

@@ -113,6 +113,12 @@ pub async fn fetch(source: &Source, store: &Store, progress: &Progress) -> Resul
     }
 }
 
+/// A uri as messages show it: without its credentials and its query.
+#[must_use]
+pub fn shown(uri: &str) -> String {
+    remote::shown(uri).unwrap_or_else(|| uri.to_owned())
+}
+
 /// The model's file of a path that may be a folder, as a `file:` model would find it.
 ///
 /// # Errors

@@ -81,6 +81,11 @@ pub(super) async fn fetch(
     }
 }
 
+/// A URL as messages show it; none where it is no URL of this kind.
+pub(super) fn shown(uri: &str) -> Option<String> {
+    Some(Address::parse(uri).ok()?.shown())
+}
+
 /// The header that a variable of the environment holds.
 fn authorization(variable: &str) -> Result<HeaderValue, StoreError> {
     let text = std::env::var(variable).map_err(|_| {
