@@ -15,6 +15,7 @@ use tokio_stream::wrappers::WatchStream;
 mod apply;
 mod backoff;
 mod covers;
+mod fence;
 mod health;
 mod lease;
 mod metrics;
@@ -56,12 +57,16 @@ struct Context {
 /// When there is no cluster to talk to, it lacks our kind, or the health port is taken.
 pub async fn run(settings: Settings) -> Result<(), ControllerError> {
     let metrics = metrics::Metrics::new();
-    let client = settings.client(&metrics).await?;
-    settings.check_kind(&client).await?;
+    let fence = fence::Fence::default();
+    let client = settings.client(&metrics, &fence).await?;
     let health = health::Health::listen(settings.health_address).await?;
+    tokio::select! {
+        () = signalled() => return Ok(()),
+        found = settings.until_kind(&client) => found?,
+    }
     let (stop, stopping) = watch::channel(false);
     let (release, releasing) = watch::channel(false);
-    let (leads, mut election) = elect(&client, &settings, releasing);
+    let (leads, mut election) = elect(&client, &settings, fence, releasing);
     let recorder = report::recorder(&client);
     // One set of watches for all namespaces, or for each that is named: a re-list of one must not empty the others' stores.
     let scopes: Vec<Option<&str>> = match settings.namespaces.as_slice() {
@@ -89,9 +94,7 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
     tokio::select! {
         () = signalled() => {}
         // Whoever supervises this process starts it again; one that goes on without them would look well and do nothing.
-        lost = &mut election => return Err(lost.map_or(ControllerError::Broken("election"), |outcome| {
-            outcome.err().map_or(ControllerError::Broken("election"), ControllerError::Lost)
-        })),
+        _ = &mut election => return Err(ControllerError::Broken("election")),
         _ = &mut ended => return Err(ControllerError::Broken("reconciling")),
     }
     // What is being reconciled is finished before another may begin.
@@ -101,8 +104,8 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
         tracing::warn!("reconciles are cut short");
     }
     release.send_replace(true);
-    if let Ok(Err(lost)) = election.await {
-        tracing::warn!(%lost, "the lease was lost at the end");
+    if election.await.is_err() {
+        tracing::warn!("the election broke off at the end; the lease expires");
     }
     tracing::info!("stopped");
     Ok(())
@@ -128,21 +131,26 @@ fn reconcile_all(context: Arc<Context>, streams: Streams, stopping: watch::Recei
     })
 }
 
-type Election = tokio::task::JoinHandle<Result<(), lease::Lost>>;
+type Election = tokio::task::JoinHandle<()>;
 
 /// Leads at once where the operator runs alone, outside of a cluster; else by the Lease of its namespace.
-fn elect(client: &kube::Client, settings: &Settings, releasing: watch::Receiver<bool>) -> (watch::Receiver<bool>, Election) {
+fn elect(
+    client: &kube::Client,
+    settings: &Settings,
+    fence: fence::Fence,
+    releasing: watch::Receiver<bool>,
+) -> (watch::Receiver<bool>, Election) {
     let Some(namespace) = &settings.lease_namespace else {
         tracing::warn!("no POD_NAMESPACE: no lease is held, so run only one operator");
+        fence.open_always();
         let (sender, leads) = watch::channel(true);
         let election = tokio::spawn(async move {
             until(releasing).await;
             drop(sender);
-            Ok(())
         });
         return (leads, election);
     };
-    let candidate = lease::Candidate::new(client, namespace, settings.identity.clone());
+    let candidate = lease::Candidate::new(client, namespace, settings.identity.clone(), fence);
     let leads = candidate.leads();
     (leads, tokio::spawn(candidate.run(until(releasing))))
 }

@@ -46,13 +46,19 @@ pub(super) enum Failed {
     Status(#[source] Box<kube::Error>),
 }
 
-/// Reconciles one object, if this operator leads.
+/// Reconciles one object, if this operator leads and as long as it does.
 pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failed> {
     if !*context.leads.borrow() {
         return Ok(Action::await_change());
     }
     let begun = std::time::Instant::now();
-    let outcome = tokio::time::timeout(PATIENCE, carry_out(object, Arc::clone(&context))).await.unwrap_or(Err(Failed::Slow));
+    let mut leads = context.leads.clone();
+    let outcome = tokio::select! {
+        biased;
+        // Who leads next looks at every object.
+        _ = leads.wait_for(|leads| !leads) => return Ok(Action::await_change()),
+        outcome = tokio::time::timeout(PATIENCE, carry_out(object, Arc::clone(&context))) => outcome.unwrap_or(Err(Failed::Slow)),
+    };
     context.metrics.reconciled(begun.elapsed(), outcome.is_ok());
     outcome
 }

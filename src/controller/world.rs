@@ -16,6 +16,8 @@ use modelyard_core::render::{DEPLOYMENT_LABEL, MANAGER};
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
+use super::backoff::Reconnect;
+
 /// A ModelDeployment that may not parse: one such object must not blind the watch to all others.
 pub(super) type Guarded = DeserializeGuard<ModelDeployment>;
 
@@ -120,7 +122,7 @@ impl Watches<'_> {
         let (reader, writer) = reflector::store();
         let client = self.client.clone();
         let api: Api<K> = self.namespace.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
-        let events = watcher(api, config.clone()).default_backoff();
+        let events = watcher(api, config.clone()).backoff(Reconnect::default());
         let changes = events.modify(slim).reflect(writer).touched_objects();
         (reader, changes.boxed())
     }

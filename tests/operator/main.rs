@@ -13,6 +13,7 @@ mod store;
 mod watch;
 
 mod crowd;
+mod faults;
 mod first;
 mod ownership;
 mod quiet;

@@ -277,7 +277,7 @@ sweep() {
     [[ ${owner%% *} == "$(readlink /proc/self/ns/pid)" ]] || continue # of another container that shares the cache
     [[ $(owner_of "$(cut -d' ' -f2 <<<"$owner")") != "$owner" ]] || continue
     say "taking down $(basename "$state"), whose owner is gone"
-    (called "$(basename "$state")" && down)
+    (called "$(basename "$state")" && down && rm -rf "$FAKE")
   done
 }
 
