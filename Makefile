@@ -42,6 +42,12 @@ test-cluster: ## The chart and the operator on the test cluster, or with KUBECON
 	@tests/cluster/cluster tools
 	charts/test
 	tests/operator/run $(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG))
+	$(if $(KUBECONFIG),,tests/faults/run --short)
+
+.PHONY: test-faults
+test-faults: cluster-tools ## What is lost when something breaks, under load: all of it, at full length; prints docs/reliability.md's table
+	@tools/prepare faketime
+	tests/faults/run
 
 .PHONY: bench
 bench: ## Measure the server beside a bare one and beside others, in one run
