@@ -61,8 +61,7 @@ impl Events {
     pub(super) async fn tell(&self, happening: Happening, regarding: &ObjectReference) {
         if let Err(error) = self.publish(happening, regarding).await {
             let (namespace, name) = (regarding.namespace.as_deref(), regarding.name.as_deref());
-            // A namespace that is on its way out, or gone.
-            let ending = matches!(&error, kube::Error::Api(status) if status.is_not_found() || is_terminating(status));
+            let ending = matches!(&error, kube::Error::Api(status) if is_terminating(status));
             if ending {
                 tracing::debug!(%error, namespace, name, "no event is written any more");
             } else {
@@ -120,9 +119,11 @@ impl Events {
     }
 }
 
-/// Whether nothing can be made since the namespace is on its way out.
+/// Whether nothing can be made since the namespace is on its way out, or gone.
 pub(super) fn is_terminating(said: &Status) -> bool {
-    said.details.iter().flat_map(|details| &details.causes).any(|cause| cause.reason == "NamespaceTerminating")
+    let Some(details) = &said.details else { return false };
+    let gone = said.is_not_found() && details.kind == "namespaces";
+    gone || details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 #[cfg(test)]
@@ -205,6 +206,11 @@ mod tests {
         ] {
             let said = json!({ "status": "Failure", "message": "forbidden", "reason": "Forbidden", "code": 403, "details": { "causes": causes } });
             assert_eq!(is_terminating(&serde_json::from_value(said.clone()).unwrap()), terminating, "{said}");
+        }
+        for (kind, gone) in [("namespaces", true), ("services", false)] {
+            let said =
+                json!({ "status": "Failure", "reason": "NotFound", "code": 404, "details": { "name": "shop", "kind": kind } });
+            assert_eq!(is_terminating(&serde_json::from_value(said.clone()).unwrap()), gone, "{said}");
         }
     }
 

@@ -9,11 +9,11 @@ use kube::{Api, Client, Resource, ResourceExt};
 use modelyard_core::api::{API_VERSION, Class, ModelDeployment, ModelDeploymentStatus, Reason};
 use modelyard_core::render::MANAGER;
 use parking_lot::Mutex;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::events::{Events, Happening};
-use super::world::Guarded;
+use super::kept::{Guarded, Kept};
+use super::metrics::known;
 
 /// The object that events are about.
 pub(super) fn reference(object: &Guarded) -> ObjectReference {
@@ -48,7 +48,7 @@ pub(super) struct Untaken(Mutex<HashMap<String, ModelDeploymentStatus>>);
 
 impl Untaken {
     /// Keeps a status. Those of objects that are gone are let go.
-    pub(super) fn keep(&self, uid: &str, status: ModelDeploymentStatus, there: &Store<Guarded>) {
+    pub(super) fn keep(&self, uid: &str, status: ModelDeploymentStatus, there: &Store<Kept>) {
         let mut kept = self.0.lock();
         let alive = there.state();
         kept.retain(|known, _| alive.iter().any(|object| object.uid().as_ref() == Some(known)));
@@ -60,7 +60,13 @@ impl Untaken {
         self.0.lock().remove(uid);
     }
 
-    /// What could not be taken last.
+    /// The reason that could not be told.
+    pub(super) fn reason(&self, uid: &str) -> Option<&'static str> {
+        let kept = self.0.lock();
+        Some(known(verdict(kept.get(uid)?)?.0))
+    }
+
+    /// What was kept.
     pub(super) fn of(&self, uid: &str) -> Option<ModelDeploymentStatus> {
         self.0.lock().get(uid).cloned()
     }
@@ -69,16 +75,6 @@ impl Untaken {
 /// Our kind as the API server has it, for objects that do not parse.
 fn raw(client: &Client, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<ModelDeployment>(&()))
-}
-
-/// The status of an object that does not parse: only the spec may be what does not.
-pub(super) async fn status_of_unreadable(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<ModelDeploymentStatus>, kube::Error> {
-    let object = raw(client, namespace).get_opt(name).await?;
-    Ok(object.and_then(|object| ModelDeploymentStatus::deserialize(object.data.get("status")?).ok()))
 }
 
 impl Report<'_> {
@@ -117,7 +113,10 @@ impl Report<'_> {
             Err(error) => return Err(error),
         };
         let (before, after) = (previous.and_then(verdict), verdict(now));
-        if let Some((reason, message)) = after.filter(|(reason, _)| before.is_none_or(|(before, _)| before != *reason)) {
+        // That a new object begins to start is no event.
+        let is_news =
+            |reason: &str| before.map_or_else(|| class(reason) != Some(Class::UnderWay), |(before, _)| before != reason);
+        if let Some((reason, message)) = after.filter(|(reason, _)| is_news(reason)) {
             let happening = Happening { warning: is_warning(reason), reason: reason.to_owned(), note: message.to_owned() };
             self.events.tell(happening, &self.reference).await;
         }
@@ -126,13 +125,16 @@ impl Report<'_> {
 }
 
 /// Reason and message of `Ready`.
-fn verdict(status: &ModelDeploymentStatus) -> Option<(&str, &str)> {
+pub(super) fn verdict(status: &ModelDeploymentStatus) -> Option<(&str, &str)> {
     let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
     Some((&ready.reason, &ready.message))
 }
 
 /// Whether somebody has to act.
 fn is_warning(reason: &str) -> bool {
-    let known = Reason::ALL.iter().find(|one| one.as_str() == reason);
-    matches!(known.map(|one| one.class()), Some(Class::User | Class::World))
+    matches!(class(reason), Some(Class::User | Class::World))
+}
+
+fn class(reason: &str) -> Option<Class> {
+    Reason::ALL.iter().find(|one| one.as_str() == reason).map(|one| one.class())
 }

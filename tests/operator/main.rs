@@ -14,8 +14,10 @@ mod watch;
 
 mod admission;
 mod crowd;
+mod faults;
 mod fields;
 mod first;
+mod levels;
 mod ownership;
 mod policies;
 mod quiet;

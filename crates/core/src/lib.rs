@@ -7,6 +7,7 @@ pub mod diagnose;
 pub mod plan;
 pub mod render;
 pub mod resolve;
+pub mod rights;
 pub mod schema;
 pub mod server_config;
 pub mod status;

@@ -12,9 +12,11 @@ use crate::render::{REVISION_LABEL, VERSION_ANNOTATION};
 
 mod creation;
 mod pod;
+mod start;
 
 pub use creation::refusal;
-pub use pod::{Loading, PodState, pod_state};
+pub use pod::{Loaded, Loading, PodState, Seconds, pod_state};
+pub use start::{Started, cold_start, digest, newest_start};
 
 /// What is seen of a revision, by its Deployment and its pods. `loading` is what servers that are not ready say of themselves, by
 /// the name of the pod.

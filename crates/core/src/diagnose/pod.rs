@@ -30,8 +30,8 @@ pub enum PodState {
     Gone(Failure),
 }
 
-/// What a server says of itself on `/readyz` while it is not ready.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What a server says of itself on `/readyz`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Loading {
     /// `Downloading`, `Loading`, `Warming`, `Failed`, `Draining`.
@@ -40,6 +40,37 @@ pub struct Loading {
     pub bytes: u64,
     /// Bytes that there are, where the store says.
     pub total_bytes: Option<u64>,
+    /// Its models.
+    pub models: Vec<Loaded>,
+}
+
+/// What a server says of one model.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Loaded {
+    /// SHA-256 of what was loaded, once it was.
+    pub digest: Option<String>,
+    /// What loading took, once it is ready.
+    pub seconds: Option<Seconds>,
+}
+
+/// What the phases of loading a model took, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+pub struct Seconds {
+    /// Until its bytes had come.
+    pub downloading: f64,
+    /// Until the engine had read them.
+    pub loading: f64,
+    /// Until it had proved itself.
+    pub warming: f64,
+}
+
+impl Seconds {
+    /// All together.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        self.downloading + self.loading + self.warming
+    }
 }
 
 /// The termination message of a server that could not serve.
@@ -243,7 +274,7 @@ fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
-fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
+pub(super) fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
     pod.status.as_ref()?.conditions.iter().flatten().find(|one| one.type_ == kind)
 }
 

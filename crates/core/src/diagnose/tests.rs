@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::{ColdStart, ModelDeploymentStatus};
 
 fn now() -> Timestamp {
     "2026-01-01T00:10:00Z".parse().unwrap()
@@ -150,6 +151,7 @@ fn a_server_that_loads_says_how_far_it_is() {
     let loading: Loading =
         serde_json::from_value(json!({"state": "Downloading", "bytes": 2_500_000, "totalBytes": 10_000_000, "models": []}))
             .unwrap();
+    assert_eq!(digest(&loading), None);
     let (reason, said) = told(pod_state(&running, Some(&loading), now()));
     assert_eq!((reason, said.as_str()), (Reason::Downloading, "pod m-1 has fetched 2.5 MB of 10.0 MB of its model"));
     let again = container(json!({"running": {"startedAt": EARLIER}}), terminated(69, "Error", ""));
@@ -264,4 +266,70 @@ fn a_revision_that_was_complete_once_has_served() {
     let complete = json!([{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]);
     assert!(revision(&deployment(1, complete), &[], |_| None, now()).served);
     assert!(!revision(&deployment(1, json!([])), &[], |_| None, now()).served);
+}
+
+fn started(name: &str, ready: &str, restarts: i32) -> Pod {
+    serde_json::from_value(json!({
+        "metadata": {"name": name, "creationTimestamp": EARLIER},
+        "status": {
+            "phase": "Running",
+            "conditions": [
+                {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:01Z"},
+                {"type": "Ready", "status": "True", "lastTransitionTime": ready},
+            ],
+            "containerStatuses": [{
+                "name": "server", "image": "i", "imageID": "", "ready": true, "restartCount": restarts,
+                "state": {"running": {"startedAt": "2026-01-01T00:00:04Z"}},
+            }],
+        },
+    }))
+    .unwrap()
+}
+
+#[test]
+fn the_newest_start_is_told_once() {
+    let pods =
+        [started("a", "2026-01-01T00:00:09Z", 0), started("b", "2026-01-01T00:00:07Z", 0), pod(json!({"phase": "Pending"}))];
+    let newest = newest_start(&pods, None).unwrap();
+    assert_eq!(newest.pod.metadata.name.as_deref(), Some("a"));
+    let told = |start: ColdStart| ModelDeploymentStatus { cold_start: Some(start), ..ModelDeploymentStatus::default() };
+    let status = told(cold_start(newest, None));
+    assert!(newest_start(&pods, Some(&status)).is_none());
+    let only_older = &pods[1..];
+    assert!(newest_start(only_older, Some(&status)).is_none(), "the newest went, and an older one is no news");
+    let again = [started("a", "2026-01-01T00:00:30Z", 0)];
+    assert!(newest_start(&again, Some(&status)).is_none(), "it was not ready for a while");
+    let another = [started("c", "2026-01-01T00:00:30Z", 0)];
+    assert!(newest_start(&another, Some(&status)).is_some());
+}
+
+#[test]
+fn a_start_is_its_phases() {
+    let digits = "0123456789abcdef".repeat(4);
+    let said: Loading = serde_json::from_value(json!({"state": "Ready", "models": [{"name": "m", "version": 1, "state": "Ready",
+        "digest": digits, "seconds": {"downloading": 1.5, "loading": 0.25, "warming": 0.0104}}]}))
+    .unwrap();
+    let pod = started("a", "2026-01-01T00:00:06Z", 0);
+    let start = cold_start(newest_start(std::slice::from_ref(&pod), None).unwrap(), Some(&said));
+    let shown = serde_json::to_value(&start).unwrap();
+    assert_eq!(
+        shown,
+        json!({"pod": "a", "at": "2026-01-01T00:00:06Z", "total": "6s", "scheduling": "1s", "pulling": "3s", "downloading": "1.5s",
+            "loading": "250ms", "warming": "10ms"})
+    );
+    assert_eq!(serde_json::from_value::<ColdStart>(shown).unwrap(), start, "what is read back is no change");
+    assert_eq!(digest(&said), Some(digits));
+    let restarted = started("a", "2026-01-01T00:00:06Z", 1);
+    let start = cold_start(newest_start(std::slice::from_ref(&restarted), None).unwrap(), None);
+    assert_eq!((start.pulling, start.downloading), (None, None), "what is not known is not told");
+    let liar: Loading =
+        serde_json::from_value(json!({"models": [{"digest": "../../etc", "seconds": {"downloading": 1e300, "loading": -1.0,
+        "warming": 0.5}}]}))
+        .unwrap();
+    let start = cold_start(newest_start(std::slice::from_ref(&pod), None).unwrap(), Some(&liar));
+    assert_eq!(
+        (start.downloading, start.loading, start.warming),
+        (None, None, Some(std::time::Duration::from_millis(500).into()))
+    );
+    assert_eq!(digest(&liar), None);
 }

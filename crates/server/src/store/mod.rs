@@ -11,6 +11,7 @@ mod archive;
 mod cache;
 mod content;
 mod digest;
+mod evict;
 mod layout;
 mod limits;
 mod local;

@@ -132,7 +132,7 @@ async fn keep(
         let partial = partial.lock();
         let artifact = match cache.find(&digest)? {
             Some(artifact) => Ok(artifact),
-            None => cache.insert(&digest, bytes, |into| archive::place(partial.path(), &name, &digest, into, &limits)),
+            None => cache.insert(&digest, bytes, &limits, |into| archive::place(partial.path(), &name, &digest, into, &limits)),
         };
         // What is no artefact now will not become one.
         partial.remove();
