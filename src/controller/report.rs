@@ -29,6 +29,8 @@ pub(super) struct Report<'a> {
     pub(super) reference: ObjectReference,
     /// Whether the object fits its schema.
     pub(super) readable: bool,
+    /// Whether what was told last could not be written.
+    pub(super) untaken: bool,
 }
 
 /// What became of a status.
@@ -84,7 +86,7 @@ impl Report<'_> {
         previous: Option<&ModelDeploymentStatus>,
         now: &ModelDeploymentStatus,
     ) -> Result<Told, kube::Error> {
-        if previous == Some(now) {
+        if previous == Some(now) && !self.untaken {
             return Ok(Told::Unchanged);
         }
         let api: Api<ModelDeployment> = Api::namespaced(self.client.clone(), self.namespace);
@@ -102,12 +104,10 @@ impl Report<'_> {
             // Deleted meanwhile: nobody is left to tell.
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Told::Written),
             Err(kube::Error::Api(status)) if status.is_invalid() => {
-                tracing::warn!(
-                    namespace = self.namespace,
-                    name = self.name,
-                    said = status.message,
-                    "the status cannot be written"
-                );
+                if !self.untaken {
+                    let (namespace, name, said) = (self.namespace, self.name, status.message);
+                    tracing::warn!(namespace, name, said, "the status cannot be written");
+                }
                 Told::Untakeable
             }
             Err(error) => return Err(error),
