@@ -123,7 +123,17 @@ impl Watches<'_> {
         let client = self.client.clone();
         let api: Api<K> = self.namespace.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
         let events = watcher(api, config.clone()).backoff(Reconnect::default());
-        let changes = events.modify(slim).reflect(writer).touched_objects();
+        // The one who reads all watches waits longer after each error, and reads none of them while it waits. Each watch waits for itself, and
+        // is opened again; so its errors end here.
+        let changes = events.modify(slim).reflect(writer).touched_objects().filter_map(|change| {
+            std::future::ready(match change {
+                Ok(object) => Some(Ok(object)),
+                Err(error) => {
+                    tracing::warn!(kind = %K::kind(&()), %error, "a watch broke; opening it again");
+                    None
+                }
+            })
+        });
         (reader, changes.boxed())
     }
 }
