@@ -75,6 +75,10 @@ start_service() {
     mapfile -d '' -t command <"$RUN/log/$name.command"
     spawn "$name" "${command[@]}"
     wait_for 10 "$name" test -s "$RUN/log/$name.pid"
+    case $name in # a kubelet that finds none ends
+      containerd) wait_for 30 containerd node_ctr version ;;
+      containerd2) NODE=$RUN/node2 wait_for 30 "the second containerd" node_ctr version ;;
+    esac
   done
 }
 cgroup_roots() { awk '$3 ~ /^cgroup2?$/ {print $2}' /proc/mounts; }
