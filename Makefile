@@ -45,11 +45,22 @@ test-cluster: ## The chart and the operator on the test cluster, or with KUBECON
 	@if [ -n "$(KUBECONFIG)" ]; then echo "skipped: charts/live-test, which installs and removes the kind, so it needs a cluster of its own"; \
 	else charts/live-test --binaries "$(TARGET)/debug"; fi
 	tests/operator/run $(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG))
+	$(if $(KUBECONFIG),,tests/faults/run --short)
+
+.PHONY: test-faults
+test-faults: cluster-tools ## What is lost when something breaks, under load: all of it, at full length; prints docs/reliability.md's table
+	@tools/prepare faketime
+	tests/faults/run
 
 .PHONY: bench
 bench: ## Measure the server beside a bare one and beside others, in one run
 	@tools/prepare wrk h2load
 	bench/run
+
+.PHONY: bench-control
+bench-control: cluster-tools ## Measure the operator with 100 and 1 000 ModelDeployments on a cluster without kubelets
+	$(CARGO) build --release $(WORKSPACE) --bins
+	bench/control --count 100 1000 --binary "$(TARGET)/release/modelyard"
 
 .PHONY: lint
 lint: ## Format, clippy, dependencies, scripts, generated files

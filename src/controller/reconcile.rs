@@ -10,14 +10,17 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use modelyard_core::api::{Class, Failure, ModelDeploymentStatus, Reason};
 use modelyard_core::plan::{Observed, Plan, RevisionObserved, plan};
-use modelyard_core::render::{CONTAINER, DEPLOYMENT_LABEL, Owner, REVISION_LABEL, render};
+use modelyard_core::render::{CONTAINER, DEPLOYMENT_LABEL, Owner, REVISION_LABEL, SERVER_IMAGE_ANNOTATION, render};
 use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
 
 use super::apply::{ApplyError, Target};
+use super::kept::Kept;
+use super::metrics::known;
 use super::observe::{Seen, observe};
-use super::report::Report;
-use super::world::Guarded;
+use super::report::{Report, Told, verdict};
+use super::shelf::owner_key;
+use super::traces::Reconciling;
 use super::{Context, report};
 
 /// An API server that keeps a reconcile this long is asked again later.
@@ -46,36 +49,89 @@ pub(super) enum Failed {
     Status(#[source] Box<kube::Error>),
 }
 
-/// Reconciles one object, if this operator leads.
-pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failed> {
+impl Failed {
+    /// Its name as a label.
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::NoWatch => "NoWatch",
+            Self::Slow => "Slow",
+            Self::Apply(ApplyError::Refused { reason, .. }) => reason.as_str(),
+            Self::Apply(ApplyError::Ending | ApplyError::Call { .. }) => "ApplyFailed",
+            Self::Status(_) => "StatusFailed",
+        }
+    }
+}
+
+/// Reconciles one object, if this operator leads and as long as it does.
+pub(super) async fn reconcile(object: Arc<Kept>, context: Arc<Context>) -> Result<Action, Failed> {
+    let waited = context.queue.leave(&ObjectRef::from_obj(object.as_ref()));
     if !*context.leads.borrow() {
         return Ok(Action::await_change());
     }
-    let begun = std::time::Instant::now();
-    let outcome = tokio::time::timeout(PATIENCE, carry_out(object, Arc::clone(&context))).await.unwrap_or(Err(Failed::Slow));
-    context.metrics.reconciled(begun.elapsed(), outcome.is_ok());
-    outcome
+    if !context.world.is_complete().await {
+        return Err(Failed::NoWatch);
+    }
+    let (begun, trace) = (std::time::Instant::now(), context.traces.begin(&ObjectRef::from_obj(object.as_ref())));
+    let mut leads = context.leads.clone();
+    let outcome = tokio::select! {
+        biased;
+        // Who leads next looks at every object.
+        _ = leads.wait_for(|leads| !leads) => return Ok(Action::await_change()),
+        outcome = tokio::time::timeout(PATIENCE, carry_out(&object, &context, &trace)) => outcome.unwrap_or(Err(Failed::Slow)),
+    };
+    let (well, reason) = outcome.as_ref().map_or_else(|failed| (false, failed.label()), |done| (true, done.reason));
+    trace.end(well, reason);
+    context.metrics.reconciled(begun.elapsed(), waited, well, reason);
+    outcome.map(|done| done.next)
 }
 
-async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failed> {
-    context.world.complete().await.map_err(|_| Failed::NoWatch)?;
+/// A reconcile that went well.
+struct Done {
+    /// When to look again.
+    next: Action,
+    /// The reason of `Ready` that it came to.
+    reason: &'static str,
+}
+
+impl Done {
+    /// Nothing to do for an object that is on its way out.
+    fn leaving() -> Self {
+        Self { next: Action::await_change(), reason: "Leaving" }
+    }
+}
+
+async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Result<Done, Failed> {
+    let owner = ObjectRef::from_obj(kept);
+    let (object, key, reference) = (kept.read(), owner_key(&owner), owner.to_string());
     let meta = object.meta();
-    let reference = ObjectRef::from_obj(object.as_ref()).to_string();
     let (Some(namespace), Some(name), Some(uid)) = (&meta.namespace, &meta.name, &meta.uid) else {
-        return Ok(Action::await_change());
+        return Ok(Done::leaving());
     };
     if meta.deletion_timestamp.is_some() {
         // The garbage collector takes what it owned.
-        context.backoff.forget(&reference);
-        return Ok(Action::await_change());
+        context.forget(&owner);
+        context.untaken.forget(uid);
+        return Ok(Done::leaving());
     }
     let now = Timestamp::now();
-    let mut seen = observe(&context.world, (namespace, name, uid), now).await;
+    let status;
     let (previous, resolved) = match &object.0 {
-        Ok(object) => (object.status.as_ref(), resolve(object)),
-        Err(unreadable) => (None, Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() })),
+        Ok(object) => {
+            context.untaken.forget(uid);
+            (object.status.as_ref(), resolve(object))
+        }
+        Err(unreadable) => {
+            // Only the spec may be what does not parse.
+            status = context.untaken.of(uid).or_else(|| kept.status());
+            (status.as_ref(), Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() }))
+        }
     };
-    let deployment = Deployment { context: &context, namespace, name, uid, meta };
+    let step = trace.step("observe");
+    let mut seen = observe((&context.world, &context.probes), (&owner, uid), previous, now);
+    drop(step);
+    let contested = previous.and_then(verdict).is_some_and(|(reason, _)| reason == Reason::NameConflict.as_str());
+    let deployment = Deployment { context, namespace, name, uid, meta, key: &key, contested };
+    let step = trace.step("apply");
     let (planned, applied) = match &resolved {
         Ok(resolved) => {
             let plan = plan(resolved, &seen.observed, now);
@@ -84,34 +140,48 @@ async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         }
         Err(invalid) => (Err(invalid), Ok(())),
     };
+    drop(step);
+    if matches!(applied, Err(ApplyError::Ending)) {
+        tracing::debug!(namespace, name, "the namespace is being deleted");
+        return Ok(Done::leaving());
+    }
     let told =
         deployment.tell(planned.as_ref().map(|(resolved, plan)| (*resolved, plan)).map_err(|one| *one), &seen.observed, previous);
-    Report {
+    let reason = verdict(&told).map_or("Unknown", |(reason, _)| known(reason));
+    let report = Report {
         client: &context.client,
-        recorder: &context.recorder,
+        events: &context.events,
         namespace,
         name,
-        reference: report::reference(object.as_ref()),
+        reference: report::reference(&object),
         readable: object.0.is_ok(),
+    };
+    // What a server has to say may be all the difference; it comes in a moment.
+    let held = if seen.waiting { Some(STARTING) } else { context.pace.wait(&owner, previous, &told) };
+    if held.is_none() {
+        let _step = trace.step("report");
+        let outcome = report.tell(previous, &told).await.map_err(|error| Failed::Status(Box::new(error)))?;
+        if outcome == Told::Untakeable {
+            context.untaken.keep(uid, told, &context.world.reader());
+        }
     }
-    .tell(previous, &told)
-    .await
-    .map_err(|error| Failed::Status(Box::new(error)))?;
     match applied {
         // What is not ours is not watched: that it went has to be asked for.
-        Err(ApplyError::Refused { reason: Reason::NameConflict, .. }) => return Ok(Action::requeue(FOREIGN)),
+        Err(ApplyError::Refused { reason: Reason::NameConflict, .. }) => {
+            return Ok(Done { next: Action::requeue(FOREIGN), reason });
+        }
         Err(ApplyError::Refused { reason, .. }) if reason.class() == Class::User => {}
         Err(error) => return Err(error.into()),
         Ok(()) => context.backoff.forget(&reference),
     }
-    Ok(next(planned.ok().map(|(_, plan)| plan).as_ref(), &seen.observed, now))
+    Ok(Done { next: next(planned.ok().map(|(_, plan)| plan).as_ref(), &seen.observed, held, now), reason })
 }
 
-/// When to look again although nothing is seen to change.
-fn next(plan: Option<&Plan>, observed: &Observed, now: Timestamp) -> Action {
+/// When to look again although nothing is seen to change. `held`: when what was not told may be.
+fn next(plan: Option<&Plan>, observed: &Observed, held: Option<Duration>, now: Timestamp) -> Action {
     let starting = observed.revisions.iter().any(|one| one.ready < one.running && one.progress.is_some());
     let planned = plan.and_then(|plan| plan.wake_at).map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-    match [starting.then_some(STARTING), planned].into_iter().flatten().min() {
+    match [starting.then_some(STARTING), planned, held].into_iter().flatten().min() {
         Some(delay) => Action::requeue(delay),
         None => Action::await_change(),
     }
@@ -124,6 +194,8 @@ struct Deployment<'a> {
     name: &'a str,
     uid: &'a str,
     meta: &'a ObjectMeta,
+    key: &'a str,
+    contested: bool,
 }
 
 impl Deployment<'_> {
@@ -132,8 +204,14 @@ impl Deployment<'_> {
         let image = resolved.server_image.clone().or_else(|| image_of(seen, &resolved.revision));
         let image = image.unwrap_or_else(|| self.context.server_image.clone());
         let owner = Owner { namespace: self.namespace, uid: self.uid, server_image: &image };
-        let target =
-            Target { client: &self.context.client, world: &self.context.world, namespace: self.namespace, uid: self.uid };
+        let target = Target {
+            client: &self.context.client,
+            world: &self.context.world,
+            namespace: self.namespace,
+            uid: self.uid,
+            key: self.key,
+            contested: self.contested,
+        };
         let objects = render(resolved, plan, owner, resolved.history);
         let Err(error) = target.apply(objects, seen).await else { return Ok(()) };
         if let ApplyError::Refused { reason, message } = &error {
@@ -169,11 +247,15 @@ impl Deployment<'_> {
     }
 }
 
-/// The image that a revision was made with: a new release of the operator does not change it.
+/// The image that a revision was made with: a new release of the operator does not change it, and neither does a hand on the Deployment.
 fn image_of(seen: &Seen, revision: &str) -> Option<String> {
     let workload = seen.workloads.iter().find(|one| {
         one.metadata.labels.as_ref().and_then(|labels| labels.get(REVISION_LABEL)).map(String::as_str) == Some(revision)
     })?;
+    if let Some(image) = workload.metadata.annotations.as_ref().and_then(|notes| notes.get(SERVER_IMAGE_ANNOTATION)) {
+        return Some(image.clone());
+    }
+    // Made before the image was noted.
     let pod = workload.spec.as_ref()?.template.spec.as_ref()?;
     pod.containers.iter().find(|container| container.name == CONTAINER)?.image.clone()
 }

@@ -31,12 +31,21 @@ pub(crate) async fn connect() -> Client {
 fn install() {
     let chart = repository("charts/modelyard");
     let chart = chart.to_str().unwrap();
-    let values = ["--set", "replicas=1,log.format=text,podDisruptionBudget.enabled=false"];
+    // One where a test asks what the operator has asked; for the tests of faults as many as the chart has by itself.
+    let values = match std::env::var_os("FAULTS") {
+        None => ["--set", "replicas=1,log.format=text,podDisruptionBudget.enabled=false"],
+        Some(_) => ["--set", "log.format=text"],
+    };
     let mut arguments = vec!["upgrade", "--install", RELEASE, chart, "--namespace", RELEASE, "--create-namespace"];
     arguments.extend(values);
     arguments.extend(["--wait", "--timeout", "2m"]);
     run("helm", &arguments, "");
-    run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", "-"], &store::manifest(RELEASE).to_string());
+    let mut store = store::manifest(RELEASE);
+    if std::env::var_os("FAULTS").is_some() {
+        // The second node is the one that is lost.
+        store["items"][2]["spec"]["nodeName"] = "node1".into();
+    }
+    run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", "-"], &store.to_string());
     run("kubectl", &["-n", RELEASE, "wait", "--for=condition=Ready", "pod/store", "--timeout=60s"], "");
 }
 

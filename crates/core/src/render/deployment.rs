@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy,
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Owner, REVISION_LABEL, VERSION_ANNOTATION, labels, metadata, pod, selector};
+use super::{Owner, REVISION_LABEL, SERVER_IMAGE_ANNOTATION, VERSION_ANNOTATION, labels, metadata, pod, selector};
 use crate::resolve::Resolved;
 
 /// The name of a revision's Deployment: 50 characters of the object's name, a hyphen, ten of the revision.
@@ -22,7 +22,9 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>, replicas: u32) -> De
     pod_labels.extend(resolved.pod.labels.clone());
     let mut own = metadata(resolved, owner, deployment_name(&resolved.name, &resolved.revision));
     own.labels.get_or_insert_default().extend([revision]);
-    own.annotations = resolved.version.map(|version| [(VERSION_ANNOTATION.to_owned(), version.to_string())].into());
+    let image = (SERVER_IMAGE_ANNOTATION.to_owned(), owner.server_image.to_owned());
+    let version = resolved.version.map(|version| (VERSION_ANNOTATION.to_owned(), version.to_string()));
+    own.annotations = Some([image].into_iter().chain(version).collect());
     Deployment {
         metadata: own,
         spec: Some(DeploymentSpec {
