@@ -28,6 +28,8 @@ demo-cluster: cluster-tools ## The operator on a Kubernetes of its own: chart, k
 	$(CARGO) build --release $(WORKSPACE) --bins
 	@tools/demo-cluster "$(TARGET)/release"
 
+# Of the Dockerfile it builds the final stages, with buildah, over the programs just compiled, and compares them with tools/image's. Not
+# covered is the stage that compiles, whose base image is a registry's; hadolint reads it in `make lint`.
 .PHONY: test
 test: ## Every test, real clients and a real cluster included (installs what they need)
 	@tools/prepare
@@ -35,7 +37,7 @@ test: ## Every test, real clients and a real cluster included (installs what the
 	$(CARGO) test $(WORKSPACE) --no-fail-fast
 	tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
 	python3 tests/image/test_image.py
-	python3 tests/image/test_dockerfile.py "$(TARGET)/debug" # The final stages, over these programs. Not the stage that compiles: its base is a registry's
+	python3 tests/image/test_dockerfile.py "$(TARGET)/debug"
 	$(MAKE) --no-print-directory test-cluster
 
 .PHONY: test-cluster
