@@ -75,13 +75,14 @@ lint: ## Format, clippy, dependencies, scripts, generated files
 	PATH="$(CACHE)/tools/bin:$$PATH" hadolint Dockerfile
 
 .PHONY: generate
-generate: ## Write what is made from the code: the CRDs, the chart's copies and page, dist/install.yaml, the manual pages
+generate: ## Write what is made from the code: CRDs, the chart's copies and page, dist/install.yaml, the reference, reasons, manual pages
 	$(CARGO) build $(WORKSPACE) --bins
 	$(TARGET)/debug/modelyard crds --dir crds
 	cp crds/*.yaml charts/modelyard/files/crds/
 	$(TARGET)/debug/modelyard rbac > charts/modelyard/files/rights.yaml
 	tools/chart-docs
 	tools/install-manifest
+	rm -rf docs/reasons && $(TARGET)/debug/modelyard docs --output docs
 	rm -rf docs/man && $(TARGET)/debug/modelyard man --output docs/man
 
 .PHONY: image
