@@ -38,10 +38,11 @@ test: ## Every test, real clients and a real cluster included (installs what the
 	$(MAKE) --no-print-directory test-cluster
 
 .PHONY: test-cluster
-test-cluster: ## The chart and the operator on the test cluster, or with KUBECONFIG=FILE on a cluster of yours
+test-cluster: ## The chart and the operator on the test cluster and beside Karpenter, or with KUBECONFIG=FILE on a cluster of yours
 	@tests/cluster/cluster tools
 	charts/test
 	tests/operator/run $(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG))
+	$(if $(KUBECONFIG),,tests/autoscaler/run)
 
 .PHONY: bench
 bench: ## Measure the server beside a bare one and beside others, in one run
@@ -52,7 +53,7 @@ bench: ## Measure the server beside a bare one and beside others, in one run
 lint: ## Format, clippy, dependencies, scripts, generated files
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
-	$(CARGO) clippy $(WORKSPACE) --test operator -- -D warnings
+	$(CARGO) clippy $(WORKSPACE) --test operator --test autoscaler -- -D warnings
 	@tools/prepare cargo-deny shellcheck
 	PATH="$(CACHE)/tools/bin:$$PATH" cargo deny --log-level error check bans licenses sources
 	git ls-files -z | xargs -0 grep -lZ -m1 -E '^#!.*\b(bash|sh)$$' | xargs -0 shellcheck

@@ -11,6 +11,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
 use modelyard_core::api::Reason;
 use modelyard_core::diagnose::refusal;
+use modelyard_core::release::{Extent, around_the_template};
 use modelyard_core::render::{MANAGER, Objects, Scaled, is_owned_by};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,11 +51,14 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Applies what differs.
-    pub(super) async fn apply(&self, objects: Objects, seen: &Seen) -> Result<(), ApplyError> {
+    /// Applies what differs; of the Deployment of the spec's own revision, as much as `extent` says.
+    pub(super) async fn apply(&self, objects: Objects, extent: Extent, seen: &Seen) -> Result<(), ApplyError> {
         let Objects { deployment, others, service, disruption_budget, network_policy } = objects;
         self.put(&service, self.mine(&self.world.services, &service.name_any())).await?;
-        self.put(&deployment, self.mine(&self.world.workloads, &deployment.name_any())).await?;
+        match (extent, self.mine(&self.world.workloads, &deployment.name_any())) {
+            (Extent::AroundTheTemplate, Some(live)) => self.adjust(&live, &deployment).await?,
+            (_, live) => self.put(&deployment, live).await?,
+        }
         for other in &others {
             self.scale(other, &seen.workloads).await?;
         }
@@ -127,6 +131,28 @@ impl Target<'_> {
             }),
             Ok(_) => Ok(()),
             Err(error) => Err(failed(shown.to_owned(), error)),
+        }
+    }
+
+    /// Changes a Deployment around its template, which another release has made. To apply it whole would take away what that release
+    /// set and this one does not know.
+    async fn adjust(&self, live: &Deployment, wanted: &Deployment) -> Result<(), ApplyError> {
+        let changed = around_the_template(live, wanted);
+        if covers(live, &changed) {
+            return Ok(());
+        }
+        let name = live.name_any();
+        let spec = changed.spec.unwrap_or_default();
+        let patch = Patch::Merge(json!({ "spec": {
+            "replicas": spec.replicas, "progressDeadlineSeconds": spec.progress_deadline_seconds, "strategy": spec.strategy,
+        } }));
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        match self.api::<Deployment>().patch(&name, &params, &patch).await {
+            Ok(_) => {
+                tracing::info!(namespace = self.namespace, deployment = %name, "adjusted; its template is another release's");
+                Ok(())
+            }
+            Err(error) => Err(failed(format!("Deployment {name}"), error)),
         }
     }
 

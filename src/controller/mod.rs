@@ -23,6 +23,7 @@ mod probe;
 mod reconcile;
 mod report;
 mod settings;
+mod upgrades;
 mod world;
 
 pub use settings::{ControllerError, Settings};
@@ -44,6 +45,7 @@ struct Context {
     client: kube::Client,
     world: World,
     server_image: String,
+    upgrades: upgrades::Upgrades,
     recorder: kube::runtime::events::Recorder,
     backoff: backoff::Backoff,
     leads: watch::Receiver<bool>,
@@ -76,6 +78,7 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
             client: client.clone(),
             world,
             server_image: settings.server_image.clone(),
+            upgrades: upgrades::Upgrades::new(settings.server_upgrade),
             backoff: backoff::Backoff::default(),
             leads: leads.clone(),
             metrics: metrics.clone(),
@@ -83,7 +86,7 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
         reconciling.push(reconcile_all(Arc::clone(&context), streams, stopping.clone()));
         contexts.push(context);
     }
-    tracing::info!(server_image = settings.server_image, namespaces = ?settings.namespaces, "watching");
+    tracing::info!(server_image = settings.server_image, server_upgrade = ?settings.server_upgrade, namespaces = ?settings.namespaces, "watching");
     health.ready(move || metrics.text(contexts.iter().map(|context| &context.world), *leads.borrow()));
     let mut ended = tokio::spawn(join_all(reconciling));
     tokio::select! {

@@ -10,13 +10,15 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use modelyard_core::api::{Class, Failure, ModelDeploymentStatus, Reason};
 use modelyard_core::plan::{Observed, Plan, RevisionObserved, plan};
-use modelyard_core::render::{CONTAINER, DEPLOYMENT_LABEL, Owner, REVISION_LABEL, render};
+use modelyard_core::release::{is_complete, is_made_like, take_over};
+use modelyard_core::render::{DEPLOYMENT_LABEL, Owner, REVISION_LABEL, render};
 use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
 
 use super::apply::{ApplyError, Target};
 use super::observe::{Seen, observe};
 use super::report::Report;
+use super::upgrades::{self, Turn};
 use super::world::Guarded;
 use super::{Context, report};
 
@@ -79,10 +81,15 @@ async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     let (planned, applied) = match &resolved {
         Ok(resolved) => {
             let plan = plan(resolved, &seen.observed, now);
-            let applied = if resolved.paused { Ok(()) } else { deployment.apply(resolved, &plan, &mut seen, now).await };
+            let applied = if resolved.paused {
+                context.upgrades.ended(&deployment.reference());
+                Ok(None)
+            } else {
+                deployment.apply(resolved, &plan, &mut seen, now).await
+            };
             (Ok((resolved, plan)), applied)
         }
-        Err(invalid) => (Err(invalid), Ok(())),
+        Err(invalid) => (Err(invalid), Ok(None)),
     };
     let told =
         deployment.tell(planned.as_ref().map(|(resolved, plan)| (*resolved, plan)).map_err(|one| *one), &seen.observed, previous);
@@ -97,21 +104,24 @@ async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     .tell(previous, &told)
     .await
     .map_err(|error| Failed::Status(Box::new(error)))?;
-    match applied {
+    let turn_comes = match applied {
         // What is not ours is not watched: that it went has to be asked for.
         Err(ApplyError::Refused { reason: Reason::NameConflict, .. }) => return Ok(Action::requeue(FOREIGN)),
-        Err(ApplyError::Refused { reason, .. }) if reason.class() == Class::User => {}
+        Err(ApplyError::Refused { reason, .. }) if reason.class() == Class::User => None,
         Err(error) => return Err(error.into()),
-        Ok(()) => context.backoff.forget(&reference),
-    }
-    Ok(next(planned.ok().map(|(_, plan)| plan).as_ref(), &seen.observed, now))
+        Ok(turn_comes) => {
+            context.backoff.forget(&reference);
+            turn_comes
+        }
+    };
+    Ok(next(planned.ok().map(|(_, plan)| plan).as_ref(), &seen.observed, turn_comes, now))
 }
 
 /// When to look again although nothing is seen to change.
-fn next(plan: Option<&Plan>, observed: &Observed, now: Timestamp) -> Action {
+fn next(plan: Option<&Plan>, observed: &Observed, turn_comes: Option<Duration>, now: Timestamp) -> Action {
     let starting = observed.revisions.iter().any(|one| one.ready < one.running && one.progress.is_some());
     let planned = plan.and_then(|plan| plan.wake_at).map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-    match [starting.then_some(STARTING), planned].into_iter().flatten().min() {
+    match [starting.then_some(STARTING), planned, turn_comes].into_iter().flatten().min() {
         Some(delay) => Action::requeue(delay),
         None => Action::await_change(),
     }
@@ -127,15 +137,37 @@ struct Deployment<'a> {
 }
 
 impl Deployment<'_> {
-    /// Applies the plan. A refusal becomes the failure of the spec's revision as well.
-    async fn apply(&self, resolved: &Resolved, plan: &Plan, seen: &mut Seen, now: Timestamp) -> Result<(), ApplyError> {
-        let image = resolved.server_image.clone().or_else(|| image_of(seen, &resolved.revision));
-        let image = image.unwrap_or_else(|| self.context.server_image.clone());
-        let owner = Owner { namespace: self.namespace, uid: self.uid, server_image: &image };
-        let target =
-            Target { client: &self.context.client, world: &self.context.world, namespace: self.namespace, uid: self.uid };
-        let objects = render(resolved, plan, owner, resolved.history);
-        let Err(error) = target.apply(objects, seen).await else { return Ok(()) };
+    fn reference(&self) -> ObjectRef<Guarded> {
+        ObjectRef::new(self.name).within(self.namespace)
+    }
+
+    /// Applies the plan. A refusal becomes the failure of the spec's revision as well. Says when to come again, where its servers
+    /// are to be replaced and it is not its turn.
+    async fn apply(
+        &self,
+        resolved: &Resolved,
+        plan: &Plan,
+        seen: &mut Seen,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, ApplyError> {
+        let (context, reference) = (self.context, self.reference());
+        let newest = resolved.server_image.as_ref().unwrap_or(&context.server_image);
+        let rendered = |image: &str| {
+            let owner = Owner { namespace: self.namespace, uid: self.uid, server_image: image };
+            render(resolved, plan, owner, resolved.history)
+        };
+        let live = revision_of(seen, &resolved.revision);
+        let mut turn = Turn::Never;
+        let (objects, extent) = take_over(live.as_deref(), newest, rendered, |live| {
+            turn = context.upgrades.turn(&reference, live, &context.world.reader());
+            turn == Turn::Now
+        });
+        if live.is_some_and(|live| is_made_like(&live, &objects.deployment) && is_complete(&live)) {
+            context.upgrades.ended(&reference);
+        }
+        let turn_comes = (turn == Turn::Later).then_some(upgrades::WAIT);
+        let target = Target { client: &context.client, world: &context.world, namespace: self.namespace, uid: self.uid };
+        let Err(error) = target.apply(objects, extent, seen).await else { return Ok(turn_comes) };
         if let ApplyError::Refused { reason, message } = &error {
             let failure = Failure { reason: *reason, message: message.clone(), pod: None, exit_code: None, at: Time(now) };
             let revisions = &mut seen.observed.revisions;
@@ -169,11 +201,8 @@ impl Deployment<'_> {
     }
 }
 
-/// The image that a revision was made with: a new release of the operator does not change it.
-fn image_of(seen: &Seen, revision: &str) -> Option<String> {
-    let workload = seen.workloads.iter().find(|one| {
-        one.metadata.labels.as_ref().and_then(|labels| labels.get(REVISION_LABEL)).map(String::as_str) == Some(revision)
-    })?;
-    let pod = workload.spec.as_ref()?.template.spec.as_ref()?;
-    pod.containers.iter().find(|container| container.name == CONTAINER)?.image.clone()
+/// The Deployment of a revision.
+fn revision_of(seen: &Seen, revision: &str) -> Option<Arc<k8s_openapi::api::apps::v1::Deployment>> {
+    let label = |one: &ObjectMeta| one.labels.as_ref()?.get(REVISION_LABEL).cloned();
+    seen.workloads.iter().find(|one| label(&one.metadata).as_deref() == Some(revision)).cloned()
 }

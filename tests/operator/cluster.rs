@@ -28,14 +28,21 @@ pub(crate) async fn connect() -> Client {
     Client::try_default().await.expect("KUBECONFIG names no cluster: run tests/operator/run")
 }
 
-fn install() {
+/// Upgrades the operator, or installs it, with these values of the chart beside those of every test; nothing else is kept.
+pub(crate) fn upgrade(values: &str) {
     let chart = repository("charts/modelyard");
-    let chart = chart.to_str().unwrap();
-    let values = ["--set", "replicas=1,log.format=text,podDisruptionBudget.enabled=false"];
-    let mut arguments = vec!["upgrade", "--install", RELEASE, chart, "--namespace", RELEASE, "--create-namespace"];
-    arguments.extend(values);
+    let mut arguments =
+        vec!["upgrade", "--install", RELEASE, chart.to_str().unwrap(), "--namespace", RELEASE, "--create-namespace"];
+    arguments.extend(["--set", "replicas=1,log.format=text,podDisruptionBudget.enabled=false"]);
+    if !values.is_empty() {
+        arguments.extend(["--set", values]);
+    }
     arguments.extend(["--wait", "--timeout", "2m"]);
     run("helm", &arguments, "");
+}
+
+fn install() {
+    upgrade("");
     run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", "-"], &store::manifest(RELEASE).to_string());
     run("kubectl", &["-n", RELEASE, "wait", "--for=condition=Ready", "pod/store", "--timeout=60s"], "");
 }

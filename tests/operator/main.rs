@@ -18,3 +18,5 @@ mod ownership;
 mod quiet;
 mod reasons;
 mod rollout;
+mod scale;
+mod upgrade;

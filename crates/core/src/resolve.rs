@@ -241,8 +241,13 @@ pub(crate) fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> Str
         cache: Some(&cache).filter(|cache| **cache != Cache::default()),
         secrets: secrets(spec),
     };
-    let shape = serde_json::to_value(shape).map(sorted).unwrap_or_default();
-    let sum = Sha256::digest(shape.to_string());
+    digest(&shape)
+}
+
+/// Ten hexadecimal digits that name a value, whatever the order of its fields.
+pub(crate) fn digest(value: &impl Serialize) -> String {
+    let value = serde_json::to_value(value).map(sorted).unwrap_or_default();
+    let sum = Sha256::digest(value.to_string());
     sum.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
 }
 
