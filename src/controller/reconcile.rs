@@ -10,7 +10,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use modelyard_core::api::{Class, Failure, ModelDeploymentStatus, Reason};
 use modelyard_core::plan::{Observed, Plan, RevisionObserved, plan};
-use modelyard_core::release::{is_complete, is_made_like, take_over};
+use modelyard_core::release::{is_made_like, is_rolled_out, take_over};
 use modelyard_core::render::{DEPLOYMENT_LABEL, Owner, REVISION_LABEL, render};
 use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
@@ -158,11 +158,13 @@ impl Deployment<'_> {
         };
         let live = revision_of(seen, &resolved.revision);
         let mut turn = Turn::Never;
-        let (objects, extent) = take_over(live.as_deref(), newest, rendered, |live| {
-            turn = context.upgrades.turn(&reference, live, &context.world.reader());
+        let (objects, extent) = take_over(live.as_deref(), newest, rendered, || {
+            let own = seen.observed.revisions.iter().find(|one| one.revision == resolved.revision);
+            let serves = own.is_some_and(|one| one.ready >= one.wanted);
+            turn = context.upgrades.turn(&reference, serves, &context.world.reader());
             turn == Turn::Now
         });
-        if live.is_some_and(|live| is_made_like(&live, &objects.deployment) && is_complete(&live)) {
+        if live.is_some_and(|live| is_made_like(&live, &objects.deployment) && is_rolled_out(&live)) {
             context.upgrades.ended(&reference);
         }
         let turn_comes = (turn == Turn::Later).then_some(upgrades::WAIT);

@@ -4,9 +4,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
 use kube::runtime::reflector::{ObjectRef, Store};
-use modelyard_core::release::{ServerUpgrade, is_complete};
+use modelyard_core::release::ServerUpgrade;
 use parking_lot::Mutex;
 
 use super::world::Guarded;
@@ -39,14 +38,15 @@ impl Upgrades {
         Self { when, under_way: Mutex::default() }
     }
 
-    /// Whether a deployment whose servers are of another release may have new ones. `all` are those that there are.
-    pub(super) fn turn(&self, one: &ObjectRef<Guarded>, live: &Deployment, all: &Store<Guarded>) -> Turn {
+    /// Whether a deployment whose servers are of another release may have new ones. `serves`: all its replicas do. `all` are the
+    /// deployments that there are.
+    pub(super) fn turn(&self, one: &ObjectRef<Guarded>, serves: bool, all: &Store<Guarded>) -> Turn {
         if self.when == ServerUpgrade::OnChange {
             return Turn::Never;
         }
         let mut under_way = self.under_way.lock();
         // What does not serve as it should anyway waits for nobody, and keeps nobody waiting.
-        if under_way.contains(one) || !is_complete(live) {
+        if under_way.contains(one) || !serves {
             return Turn::Now;
         }
         under_way.retain(|other| all.get(other).is_some());
@@ -65,26 +65,11 @@ impl Upgrades {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::apps::v1::{DeploymentSpec, DeploymentStatus};
     use kube::core::DeserializeGuard;
     use kube::runtime::{reflector, watcher};
     use serde_json::json;
 
     use super::*;
-
-    fn deployment(ready: i32) -> Deployment {
-        let counts = Some(ready);
-        Deployment {
-            spec: Some(DeploymentSpec { replicas: Some(2), ..DeploymentSpec::default() }),
-            status: Some(DeploymentStatus {
-                replicas: counts,
-                updated_replicas: counts,
-                available_replicas: counts,
-                ..DeploymentStatus::default()
-            }),
-            ..Deployment::default()
-        }
-    }
 
     #[test]
     fn a_few_at_a_time_and_a_bad_release_stops_there() {
@@ -95,24 +80,23 @@ mod tests {
                 "metadata": {"name": name, "namespace": "n"}, "spec": {"model": {"uri": "file:m.onnx"}}});
             serde_json::from_value::<DeserializeGuard<_>>(object).unwrap()
         };
-        for number in 0..40 {
+        for number in 0..41 {
             writer.apply_watcher_event(&watcher::Event::Apply(object(&number.to_string())));
         }
         let upgrades = Upgrades::new(ServerUpgrade::Rolling);
-        let well = deployment(2);
-        let turns: Vec<Turn> = (0..40).map(|number| upgrades.turn(&one(&number.to_string()), &well, &store)).collect();
+        let turns: Vec<Turn> = (0..40).map(|number| upgrades.turn(&one(&number.to_string()), true, &store)).collect();
         assert_eq!((turns[0], turns[1]), (Turn::Now, Turn::Now));
         assert!(turns[2..].iter().all(|turn| *turn == Turn::Later));
-        assert_eq!(upgrades.turn(&one("0"), &deployment(1), &store), Turn::Now, "who has begun goes on");
-        assert_eq!(upgrades.turn(&one("5"), &well, &store), Turn::Later, "and keeps its place until it serves");
-        assert_eq!(upgrades.turn(&one("6"), &deployment(0), &store), Turn::Now, "what does not serve has nothing to lose");
-        assert_eq!(upgrades.turn(&one("5"), &well, &store), Turn::Later);
+        assert_eq!(upgrades.turn(&one("0"), false, &store), Turn::Now, "who has begun goes on");
+        assert_eq!(upgrades.turn(&one("5"), true, &store), Turn::Later, "and keeps its place until it serves");
+        assert_eq!(upgrades.turn(&one("6"), false, &store), Turn::Now, "what does not serve has nothing to lose");
+        assert_eq!(upgrades.turn(&one("5"), true, &store), Turn::Later);
         upgrades.ended(&one("0"));
-        assert_eq!(upgrades.turn(&one("5"), &well, &store), Turn::Now);
+        assert_eq!(upgrades.turn(&one("5"), true, &store), Turn::Now);
         writer.apply_watcher_event(&watcher::Event::Delete(object("1")));
-        assert_eq!(upgrades.turn(&one("7"), &well, &store), Turn::Now, "who is gone leaves its place");
+        assert_eq!(upgrades.turn(&one("7"), true, &store), Turn::Now, "who is gone leaves its place");
 
         let quiet = Upgrades::new(ServerUpgrade::OnChange);
-        assert_eq!(quiet.turn(&one("0"), &well, &store), Turn::Never);
+        assert_eq!(quiet.turn(&one("0"), true, &store), Turn::Never);
     }
 }

@@ -10,7 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
-use modelyard_core::release::is_complete;
+use modelyard_core::release::is_rolled_out;
 use modelyard_core::render::{DEPLOYMENT_LABEL, TEMPLATE_ANNOTATION};
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ async fn until_all_run(namespace: &Namespace, name: &str, tag: &str) {
         .until(&format!("all of {name} run {image}"), labelled(&chosen), |all: &[&Deployment]| {
             let runs = |one: &Deployment| {
                 let template = &one.spec.as_ref()?.template;
-                Some(template.spec.as_ref()?.containers[0].image.as_ref() == Some(&image) && is_complete(one))
+                Some(template.spec.as_ref()?.containers[0].image.as_ref() == Some(&image) && is_rolled_out(one))
             };
             (!all.is_empty() && all.iter().all(|one| runs(one) == Some(true))).then_some(())
         })
@@ -156,7 +156,7 @@ async fn a_template_that_another_release_made_is_left_as_it_is() {
                 "env": [{ "name": "MODELYARD_LOG_FORMAT", "value": "text" }] }] } } },
         });
         deployments.patch(&name, &PatchParams::default(), &Patch::Strategic(foreign)).await.unwrap();
-        let complete = |all: &[&Deployment]| all.first().filter(|one| is_complete(one)).map(drop);
+        let complete = |all: &[&Deployment]| all.first().filter(|one| is_rolled_out(one)).map(drop);
         namespace.until("its replica is replaced", labelled(DEPLOYMENT_LABEL), complete).await;
         let (before, _) = replicas(namespace, "mnist").await;
         assert_eq!(before.len(), 1);

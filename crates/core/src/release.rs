@@ -37,11 +37,11 @@ pub fn take_over(
     live: Option<&Deployment>,
     image: &str,
     render: impl Fn(&str) -> Objects,
-    may_renew: impl FnOnce(&Deployment) -> bool,
+    may_renew: impl FnOnce() -> bool,
 ) -> (Objects, Extent) {
     let newest = render(image);
     let Some(live) = live else { return (newest, Extent::Whole) };
-    if is_made_like(live, &newest.deployment) || noted(live, TEMPLATE_ANNOTATION) == Some(RENEW) || may_renew(live) {
+    if is_made_like(live, &newest.deployment) || noted(live, TEMPLATE_ANNOTATION) == Some(RENEW) || may_renew() {
         return (newest, Extent::Whole);
     }
     let kept = image_of(live).map_or(newest, render);
@@ -68,13 +68,14 @@ pub fn is_made_like(live: &Deployment, wanted: &Deployment) -> bool {
     made.is_some() && made == noted(wanted, TEMPLATE_ANNOTATION)
 }
 
-/// Whether every replica that is wanted serves what the Deployment's template says, and no other runs.
+/// Whether all replicas are of the Deployment's template as it is now, and served once they were. Of the status only the generation
+/// and the condition are read: the counts change too often for anyone to keep them.
 #[must_use]
-pub fn is_complete(live: &Deployment) -> bool {
+pub fn is_rolled_out(live: &Deployment) -> bool {
     let Some(status) = &live.status else { return false };
-    let wanted = live.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let done = |reason: Option<&str>| reason == Some("NewReplicaSetAvailable");
     status.observed_generation >= live.metadata.generation
-        && [status.replicas, status.updated_replicas, status.available_replicas].iter().all(|count| count.unwrap_or(0) == wanted)
+        && status.conditions.iter().flatten().any(|one| one.type_ == "Progressing" && done(one.reason.as_deref()))
 }
 
 /// The server's image that a revision was made with; where none is written down, the one that it has.

@@ -316,6 +316,14 @@ mod tests {
     fn the_name_of_a_revision_never_changes_by_accident() {
         let base = json!({"model": {"uri": "file:mnist.onnx"}});
         assert_eq!(resolved(base.clone()).revision, "72b2fc6772");
+        let full = json!({
+            "model": {"uri": "http://models/m.onnx", "sha256": "0".repeat(64), "version": 3, "classes": ["a", "b"], "secretRef": {"name": "s"}},
+            "serving": {"drainDelay": "2s", "batching": {"maxSize": 8}}, "resources": {"limits": {"cpu": "2"}}, "serverImage": "own:2",
+            "pod": {"labels": {"team": "vision"}, "nodeSelector": {"disk": "ssd"}}, "cache": {"emptyDir": {"sizeLimit": "1Gi"}},
+        });
+        let mut named_full = object(full);
+        named_full.metadata.name = Some("full".to_owned());
+        assert_eq!(resolve(&named_full).unwrap().revision, "549fb11cd7");
         let with = |path: &str, value: Value| {
             let mut spec = base.clone();
             *spec.pointer_mut(path).unwrap() = value;

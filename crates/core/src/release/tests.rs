@@ -42,7 +42,7 @@ fn foreign() -> Deployment {
 fn taken_over(live: Option<&Deployment>, spec: &Value, rolling: bool) -> (Objects, Extent) {
     let resolved = resolved(spec);
     let image = resolved.server_image.clone().unwrap_or_else(|| "server:2".to_owned());
-    take_over(live, &image, |image| made(&resolved, image), |_| rolling)
+    take_over(live, &image, |image| made(&resolved, image), || rolling)
 }
 
 #[test]
@@ -90,33 +90,22 @@ fn what_is_asked_for_is_made_anew() {
     }
     let own = json!({"serverImage": "own:7"});
     let live = made(&resolved(&own), "own:7").deployment;
-    let (objects, _) = take_over(Some(&live), "own:7", |image| made(&resolved(&own), image), |_| panic!("nothing is to change"));
+    let (objects, _) = take_over(Some(&live), "own:7", |image| made(&resolved(&own), image), || panic!("nothing is to change"));
     assert_eq!(image(&objects), "own:7");
 }
 
 #[test]
-fn complete_is_what_serves_with_all_its_replicas() {
-    let with = |generation: i64, counts: [i32; 3]| {
+fn rolled_out_is_what_the_controller_says_of_this_template() {
+    let with = |seen: i64, reason: &str| {
         let mut live = old();
         live.metadata.generation = Some(2);
-        live.status = Some(k8s_openapi::api::apps::v1::DeploymentStatus {
-            observed_generation: Some(generation),
-            replicas: Some(counts[0]),
-            updated_replicas: Some(counts[1]),
-            available_replicas: Some(counts[2]),
-            ..Default::default()
-        });
-        is_complete(&live)
+        let progressing = json!({"type": "Progressing", "status": "True", "reason": reason});
+        let status = json!({"observedGeneration": seen, "conditions": [{"type": "Available", "status": "True"}, progressing]});
+        live.status = Some(serde_json::from_value(status).unwrap());
+        is_rolled_out(&live)
     };
-    assert!(!is_complete(&old()), "nobody has looked at it yet");
-    for (generation, counts, complete) in [
-        (2, [2, 2, 2], true),
-        (1, [2, 2, 2], false),
-        (2, [3, 1, 2], false),
-        (2, [3, 2, 3], false),
-        (2, [2, 2, 1], false),
-        (2, [0, 0, 0], false),
-    ] {
-        assert_eq!(with(generation, counts), complete, "{generation} {counts:?}");
-    }
+    assert!(!is_rolled_out(&old()), "nobody has looked at it yet");
+    assert!(with(2, "NewReplicaSetAvailable"));
+    assert!(!with(1, "NewReplicaSetAvailable"), "that is about the template before");
+    assert!(!with(2, "ReplicaSetUpdated") && !with(2, "ProgressDeadlineExceeded"));
 }
