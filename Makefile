@@ -49,6 +49,11 @@ bench: ## Measure the server beside a bare one and beside others, in one run
 	@tools/prepare wrk h2load
 	bench/run
 
+.PHONY: bench-control
+bench-control: cluster-tools ## Measure the operator with 100 and 1 000 ModelDeployments on a cluster without kubelets
+	$(CARGO) build --release $(WORKSPACE) --bins
+	bench/control --count 100 1000 --binary "$(TARGET)/release/modelyard"
+
 .PHONY: lint
 lint: ## Format, clippy, dependencies, scripts, generated files
 	$(CARGO) fmt --all --check

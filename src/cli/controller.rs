@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use modelyard_core::release;
-use tracing_subscriber::EnvFilter;
+use modelyard_telemetry::logs::{self, Lines};
 
 use crate::controller::{Settings, run};
 
@@ -32,7 +33,7 @@ pub struct Arguments {
     /// How log lines look
     #[arg(long, env = "MODELYARD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// error, warn, info, debug or trace; or by target, such as info,kube=debug
+    /// error, warn, info, debug or trace; or by target, such as info,kube=debug. PUT /loglevel on the health port changes it
     #[arg(long, env = "MODELYARD_LOG_LEVEL", default_value = "info")]
     log_level: String,
 }
@@ -59,13 +60,11 @@ pub enum LogFormat {
 
 impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let filter =
-            EnvFilter::try_new(&self.log_level).map_err(|error| anyhow::anyhow!("--log-level '{}': {error}", self.log_level))?;
-        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log_format {
-            LogFormat::Text => lines.init(),
-            LogFormat::Json => lines.json().flatten_event(true).init(),
-        }
+        let lines = match self.log_format {
+            LogFormat::Text => Lines::Text,
+            LogFormat::Json => Lines::Json,
+        };
+        let levels = logs::start_changeable(&self.log_level, lines).context("--log-level")?;
         let settings = Settings {
             server_image: self.server_image,
             server_upgrade: match self.server_upgrade {
@@ -77,7 +76,7 @@ impl Arguments {
             identity: self.identity.unwrap_or_else(|| format!("modelyard-{}", std::process::id())),
             health_address: self.health_address,
         };
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run(settings))?;
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run(settings, levels))?;
         Ok(ExitCode::SUCCESS)
     }
 }

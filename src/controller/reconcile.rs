@@ -16,10 +16,13 @@ use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
 
 use super::apply::{ApplyError, Target};
+use super::kept::Kept;
+use super::metrics::known;
 use super::observe::{Seen, observe};
-use super::report::Report;
+use super::report::{Report, Told, verdict};
+use super::shelf::owner_key;
+use super::traces::Reconciling;
 use super::upgrades::{self, Turn};
-use super::world::Guarded;
 use super::{Context, report};
 
 /// An API server that keeps a reconcile this long is asked again later.
@@ -48,36 +51,83 @@ pub(super) enum Failed {
     Status(#[source] Box<kube::Error>),
 }
 
+impl Failed {
+    /// Its name as a label.
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::NoWatch => "NoWatch",
+            Self::Slow => "Slow",
+            Self::Apply(ApplyError::Refused { reason, .. }) => reason.as_str(),
+            Self::Apply(ApplyError::Ending | ApplyError::Call { .. }) => "ApplyFailed",
+            Self::Status(_) => "StatusFailed",
+        }
+    }
+}
+
 /// Reconciles one object, if this operator leads.
-pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failed> {
+pub(super) async fn reconcile(object: Arc<Kept>, context: Arc<Context>) -> Result<Action, Failed> {
+    let waited = context.queue.leave(&ObjectRef::from_obj(object.as_ref()));
     if !*context.leads.borrow() {
         return Ok(Action::await_change());
     }
-    let begun = std::time::Instant::now();
-    let outcome = tokio::time::timeout(PATIENCE, carry_out(object, Arc::clone(&context))).await.unwrap_or(Err(Failed::Slow));
-    context.metrics.reconciled(begun.elapsed(), outcome.is_ok());
-    outcome
+    if !context.world.is_complete().await {
+        return Err(Failed::NoWatch);
+    }
+    let (begun, trace) = (std::time::Instant::now(), context.traces.begin(&ObjectRef::from_obj(object.as_ref())));
+    let outcome = tokio::time::timeout(PATIENCE, carry_out(&object, &context, &trace)).await.unwrap_or(Err(Failed::Slow));
+    let (well, reason) = outcome.as_ref().map_or_else(|failed| (false, failed.label()), |done| (true, done.reason));
+    trace.end(well, reason);
+    context.metrics.reconciled(begun.elapsed(), waited, well, reason);
+    outcome.map(|done| done.next)
 }
 
-async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failed> {
-    context.world.complete().await.map_err(|_| Failed::NoWatch)?;
+/// A reconcile that went well.
+struct Done {
+    /// When to look again.
+    next: Action,
+    /// The reason of `Ready` that it came to.
+    reason: &'static str,
+}
+
+impl Done {
+    /// Nothing to do for an object that is on its way out.
+    fn leaving() -> Self {
+        Self { next: Action::await_change(), reason: "Leaving" }
+    }
+}
+
+async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Result<Done, Failed> {
+    let owner = ObjectRef::from_obj(kept);
+    let (object, key, reference) = (kept.read(), owner_key(&owner), owner.to_string());
     let meta = object.meta();
-    let reference = ObjectRef::from_obj(object.as_ref()).to_string();
     let (Some(namespace), Some(name), Some(uid)) = (&meta.namespace, &meta.name, &meta.uid) else {
-        return Ok(Action::await_change());
+        return Ok(Done::leaving());
     };
     if meta.deletion_timestamp.is_some() {
         // The garbage collector takes what it owned.
-        context.backoff.forget(&reference);
-        return Ok(Action::await_change());
+        context.forget(&owner);
+        context.untaken.forget(uid);
+        return Ok(Done::leaving());
     }
     let now = Timestamp::now();
-    let mut seen = observe(&context.world, (namespace, name, uid), now).await;
+    let status;
     let (previous, resolved) = match &object.0 {
-        Ok(object) => (object.status.as_ref(), resolve(object)),
-        Err(unreadable) => (None, Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() })),
+        Ok(object) => {
+            context.untaken.forget(uid);
+            (object.status.as_ref(), resolve(object))
+        }
+        Err(unreadable) => {
+            // Only the spec may be what does not parse.
+            status = context.untaken.of(uid).or_else(|| kept.status());
+            (status.as_ref(), Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() }))
+        }
     };
-    let deployment = Deployment { context: &context, namespace, name, uid, meta };
+    let step = trace.step("observe");
+    let mut seen = observe((&context.world, &context.probes), (&owner, uid), previous, now);
+    drop(step);
+    let contested = previous.and_then(verdict).is_some_and(|(reason, _)| reason == Reason::NameConflict.as_str());
+    let deployment = Deployment { context, namespace, name, uid, meta, key: &key, contested };
+    let step = trace.step("apply");
     let (planned, applied) = match &resolved {
         Ok(resolved) => {
             let plan = plan(resolved, &seen.observed, now);
@@ -91,22 +141,36 @@ async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         }
         Err(invalid) => (Err(invalid), Ok(None)),
     };
+    drop(step);
+    if matches!(applied, Err(ApplyError::Ending)) {
+        tracing::debug!(namespace, name, "the namespace is being deleted");
+        return Ok(Done::leaving());
+    }
     let told =
         deployment.tell(planned.as_ref().map(|(resolved, plan)| (*resolved, plan)).map_err(|one| *one), &seen.observed, previous);
-    Report {
+    let reason = verdict(&told).map_or("Unknown", |(reason, _)| known(reason));
+    let report = Report {
         client: &context.client,
-        recorder: &context.recorder,
+        events: &context.events,
         namespace,
         name,
-        reference: report::reference(object.as_ref()),
+        reference: report::reference(&object),
         readable: object.0.is_ok(),
+    };
+    // What a server has to say may be all the difference; it comes in a moment.
+    let held = if seen.waiting { Some(STARTING) } else { context.pace.wait(&owner, previous, &told) };
+    if held.is_none() {
+        let _step = trace.step("report");
+        let outcome = report.tell(previous, &told).await.map_err(|error| Failed::Status(Box::new(error)))?;
+        if outcome == Told::Untakeable {
+            context.untaken.keep(uid, told, &context.world.reader());
+        }
     }
-    .tell(previous, &told)
-    .await
-    .map_err(|error| Failed::Status(Box::new(error)))?;
     let turn_comes = match applied {
         // What is not ours is not watched: that it went has to be asked for.
-        Err(ApplyError::Refused { reason: Reason::NameConflict, .. }) => return Ok(Action::requeue(FOREIGN)),
+        Err(ApplyError::Refused { reason: Reason::NameConflict, .. }) => {
+            return Ok(Done { next: Action::requeue(FOREIGN), reason });
+        }
         Err(ApplyError::Refused { reason, .. }) if reason.class() == Class::User => None,
         Err(error) => return Err(error.into()),
         Ok(turn_comes) => {
@@ -114,14 +178,15 @@ async fn carry_out(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
             turn_comes
         }
     };
-    Ok(next(planned.ok().map(|(_, plan)| plan).as_ref(), &seen.observed, turn_comes, now))
+    let again = [held, turn_comes].into_iter().flatten().min();
+    Ok(Done { next: next(planned.ok().map(|(_, plan)| plan).as_ref(), &seen.observed, again, now), reason })
 }
 
-/// When to look again although nothing is seen to change.
-fn next(plan: Option<&Plan>, observed: &Observed, turn_comes: Option<Duration>, now: Timestamp) -> Action {
+/// When to look again although nothing is seen to change. `again`: when what was not told may be, or a turn may come.
+fn next(plan: Option<&Plan>, observed: &Observed, again: Option<Duration>, now: Timestamp) -> Action {
     let starting = observed.revisions.iter().any(|one| one.ready < one.running && one.progress.is_some());
     let planned = plan.and_then(|plan| plan.wake_at).map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-    match [starting.then_some(STARTING), planned, turn_comes].into_iter().flatten().min() {
+    match [starting.then_some(STARTING), planned, again].into_iter().flatten().min() {
         Some(delay) => Action::requeue(delay),
         None => Action::await_change(),
     }
@@ -134,10 +199,12 @@ struct Deployment<'a> {
     name: &'a str,
     uid: &'a str,
     meta: &'a ObjectMeta,
+    key: &'a str,
+    contested: bool,
 }
 
 impl Deployment<'_> {
-    fn reference(&self) -> ObjectRef<Guarded> {
+    fn reference(&self) -> ObjectRef<Kept> {
         ObjectRef::new(self.name).within(self.namespace)
     }
 
@@ -168,7 +235,14 @@ impl Deployment<'_> {
             context.upgrades.ended(&reference);
         }
         let turn_comes = (turn == Turn::Later).then_some(upgrades::WAIT);
-        let target = Target { client: &context.client, world: &context.world, namespace: self.namespace, uid: self.uid };
+        let target = Target {
+            client: &context.client,
+            world: &context.world,
+            namespace: self.namespace,
+            uid: self.uid,
+            key: self.key,
+            contested: self.contested,
+        };
         let Err(error) = target.apply(objects, extent, seen).await else { return Ok(turn_comes) };
         if let ApplyError::Refused { reason, message } = &error {
             let failure = Failure { reason: *reason, message: message.clone(), pod: None, exit_code: None, at: Time(now) };

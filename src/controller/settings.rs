@@ -52,6 +52,9 @@ pub enum ControllerError {
     /// Another operator may lead now.
     #[error(transparent)]
     Lost(#[from] super::lease::Lost),
+    /// The settings of tracing are wrong.
+    #[error("cannot send traces: {0}")]
+    Traces(String),
     /// The address is taken.
     #[error("--health-address: cannot listen on {address}: {source}")]
     Listen {

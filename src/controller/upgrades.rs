@@ -8,7 +8,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use modelyard_core::release::ServerUpgrade;
 use parking_lot::Mutex;
 
-use super::world::Guarded;
+use super::kept::Kept;
 
 /// The share of all ModelDeployments whose servers are replaced at once: one of so many, and at least one.
 const SHARE: usize = 20;
@@ -19,7 +19,7 @@ pub(super) const WAIT: Duration = Duration::from_secs(10);
 /// Who gets new servers now.
 pub(super) struct Upgrades {
     when: ServerUpgrade,
-    under_way: Mutex<HashSet<ObjectRef<Guarded>>>,
+    under_way: Mutex<HashSet<ObjectRef<Kept>>>,
 }
 
 /// What one deployment may do.
@@ -40,7 +40,7 @@ impl Upgrades {
 
     /// Whether a deployment whose servers are of another release may have new ones. `serves`: all its replicas do. `all` are the
     /// deployments that there are.
-    pub(super) fn turn(&self, one: &ObjectRef<Guarded>, serves: bool, all: &Store<Guarded>) -> Turn {
+    pub(super) fn turn(&self, one: &ObjectRef<Kept>, serves: bool, all: &Store<Kept>) -> Turn {
         if self.when == ServerUpgrade::OnChange {
             return Turn::Never;
         }
@@ -58,14 +58,13 @@ impl Upgrades {
     }
 
     /// A deployment has its servers, or is not to have them any more.
-    pub(super) fn ended(&self, one: &ObjectRef<Guarded>) {
+    pub(super) fn ended(&self, one: &ObjectRef<Kept>) {
         self.under_way.lock().remove(one);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use kube::core::DeserializeGuard;
     use kube::runtime::{reflector, watcher};
     use serde_json::json;
 
@@ -74,11 +73,11 @@ mod tests {
     #[test]
     fn a_few_at_a_time_and_a_bad_release_stops_there() {
         let (store, mut writer) = reflector::store();
-        let one = |name: &str| ObjectRef::<Guarded>::new(name).within("n");
-        let object = |name: &str| -> Guarded {
+        let one = |name: &str| ObjectRef::<Kept>::new(name).within("n");
+        let object = |name: &str| -> Kept {
             let object = json!({"apiVersion": "modelyard.dev/v1alpha1", "kind": "ModelDeployment",
                 "metadata": {"name": name, "namespace": "n"}, "spec": {"model": {"uri": "file:m.onnx"}}});
-            serde_json::from_value::<DeserializeGuard<_>>(object).unwrap()
+            serde_json::from_value(object).unwrap()
         };
         for number in 0..41 {
             writer.apply_watcher_event(&watcher::Event::Apply(object(&number.to_string())));

@@ -12,9 +12,13 @@ mod record;
 mod store;
 mod watch;
 
+mod admission;
 mod crowd;
+mod fields;
 mod first;
+mod levels;
 mod ownership;
+mod policies;
 mod quiet;
 mod reasons;
 mod rollout;

@@ -7,7 +7,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 
-use crate::render::{CONTAINER, IMAGE_ANNOTATION, Objects, TEMPLATE_ANNOTATION};
+use crate::render::{CONTAINER, Objects, SERVER_IMAGE_ANNOTATION, TEMPLATE_ANNOTATION};
 
 /// The value of [`TEMPLATE_ANNOTATION`] by which somebody asks for what the newest release would make.
 pub const RENEW: &str = "renew";
@@ -84,7 +84,7 @@ fn image_of(live: &Deployment) -> Option<&str> {
         let pod = live.spec.as_ref()?.template.spec.as_ref()?;
         pod.containers.iter().find(|container| container.name == CONTAINER)?.image.as_deref()
     };
-    noted(live, IMAGE_ANNOTATION).or_else(running)
+    noted(live, SERVER_IMAGE_ANNOTATION).or_else(running)
 }
 
 fn noted<'a>(deployment: &'a Deployment, annotation: &str) -> Option<&'a str> {

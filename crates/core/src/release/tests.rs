@@ -65,7 +65,7 @@ fn what_runs_keeps_its_image_and_is_put_back_as_it_was_made() {
 #[test]
 fn the_template_of_another_release_is_left_alone() {
     let mut unmarked = old();
-    unmarked.metadata.annotations.as_mut().unwrap().retain(|key, _| key != TEMPLATE_ANNOTATION && key != IMAGE_ANNOTATION);
+    unmarked.metadata.annotations.as_mut().unwrap().retain(|key, _| key != TEMPLATE_ANNOTATION && key != SERVER_IMAGE_ANNOTATION);
     for live in [foreign(), unmarked] {
         let changed = json!({"replicas": 5, "rollout": {"progressDeadline": "90s", "capacity": "Replace"}});
         let (objects, extent) = taken_over(Some(&live), &changed, false);

@@ -7,7 +7,9 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{IMAGE_ANNOTATION, Owner, REVISION_LABEL, TEMPLATE_ANNOTATION, VERSION_ANNOTATION, labels, metadata, pod, selector};
+use super::{
+    Owner, REVISION_LABEL, SERVER_IMAGE_ANNOTATION, TEMPLATE_ANNOTATION, VERSION_ANNOTATION, labels, metadata, pod, selector,
+};
 use crate::plan::Capacity;
 use crate::resolve::{Resolved, digest};
 
@@ -35,8 +37,10 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>, replicas: u32) -> De
         spec: Some(pod::render(resolved, owner)),
     };
     let version = resolved.version.map(|version| (VERSION_ANNOTATION.to_owned(), version.to_string()));
-    let made =
-        [(IMAGE_ANNOTATION.to_owned(), owner.server_image.to_owned()), (TEMPLATE_ANNOTATION.to_owned(), digest(&template))];
+    let made = [
+        (SERVER_IMAGE_ANNOTATION.to_owned(), owner.server_image.to_owned()),
+        (TEMPLATE_ANNOTATION.to_owned(), digest(&template)),
+    ];
     own.annotations = Some(made.into_iter().chain(version).collect());
     Deployment {
         metadata: own,

@@ -29,8 +29,8 @@ pub const DEPLOYMENT_LABEL: &str = "modelyard.dev/deployment";
 pub const REVISION_LABEL: &str = "modelyard.dev/revision";
 /// The annotation of a revision's Deployment that tells the model's version, where it serves one model.
 pub const VERSION_ANNOTATION: &str = "modelyard.dev/model-version";
-/// The annotation of a revision's Deployment that tells the image of the server that it was made with.
-pub const IMAGE_ANNOTATION: &str = "modelyard.dev/server-image";
+/// The annotation of a revision's Deployment that tells the server image that it was made with.
+pub const SERVER_IMAGE_ANNOTATION: &str = "modelyard.dev/server-image";
 /// The annotation of a revision's Deployment that names the template that it was made with.
 pub const TEMPLATE_ANNOTATION: &str = "modelyard.dev/template";
 
