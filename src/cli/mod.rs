@@ -19,6 +19,7 @@ pub mod local;
 pub mod logs;
 pub mod man;
 pub mod predict;
+pub mod rbac;
 pub mod restart;
 pub mod rollback;
 pub mod served;
@@ -55,6 +56,7 @@ enum Command {
     Bench(bench::Arguments),
     Inspect(inspect::Arguments),
     Crds(crds::Arguments),
+    Rbac(rbac::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
     Version(version::Arguments),
@@ -82,6 +84,7 @@ impl Arguments {
             Command::Bench(arguments) => arguments.run(),
             Command::Inspect(arguments) => arguments.run(),
             Command::Crds(arguments) => arguments.run(),
+            Command::Rbac(arguments) => arguments.run(),
             Command::Completions(arguments) => arguments.run(),
             Command::Man(arguments) => arguments.run(),
             Command::Version(arguments) => arguments.run(),

@@ -17,6 +17,7 @@ mod apply;
 mod backoff;
 mod covers;
 mod events;
+mod fence;
 mod health;
 mod kept;
 mod lease;
@@ -84,12 +85,16 @@ impl Context {
 pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerError> {
     let metrics = metrics::Metrics::new();
     let traces = traces::Traces::from_environment().map_err(ControllerError::Traces)?;
-    let client = settings.client(&metrics).await?;
-    settings.check_kind(&client).await?;
+    let fence = fence::Fence::default();
+    let client = settings.client(&metrics, &fence).await?;
     let health = health::Health::listen(settings.health_address, Arc::new(levels)).await?;
+    tokio::select! {
+        () = signalled() => return Ok(()),
+        found = settings.until_kind(&client) => found?,
+    }
     let (stop, stopping) = watch::channel(false);
     let (release, releasing) = watch::channel(false);
-    let (leads, mut election) = elect(&client, &settings, releasing);
+    let (leads, mut election) = elect(&client, &settings, fence, releasing);
     let events = Arc::new(events::Events::new(&client));
     // One set of watches for all namespaces, or for each that is named: a re-list of one must not empty the others' stores.
     let scopes: Vec<Option<&str>> = match settings.namespaces.as_slice() {
@@ -129,9 +134,7 @@ pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerErr
     tokio::select! {
         () = signalled() => {}
         // Whoever supervises this process starts it again; one that goes on without them would look well and do nothing.
-        lost = &mut election => return Err(lost.map_or(ControllerError::Broken("election"), |outcome| {
-            outcome.err().map_or(ControllerError::Broken("election"), ControllerError::Lost)
-        })),
+        _ = &mut election => return Err(ControllerError::Broken("election")),
         _ = &mut ended => return Err(ControllerError::Broken("reconciling")),
     }
     // What is being reconciled is finished before another may begin.
@@ -141,8 +144,8 @@ pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerErr
         tracing::warn!("reconciles are cut short");
     }
     release.send_replace(true);
-    if let Ok(Err(lost)) = election.await {
-        tracing::warn!(%lost, "the lease was lost at the end");
+    if election.await.is_err() {
+        tracing::warn!("the election broke off at the end; the lease expires");
     }
     traces.finish().await;
     tracing::info!("stopped");
@@ -186,21 +189,26 @@ fn reconcile_all(
     })
 }
 
-type Election = tokio::task::JoinHandle<Result<(), lease::Lost>>;
+type Election = tokio::task::JoinHandle<()>;
 
 /// Leads at once where the operator runs alone, outside of a cluster; else by the Lease of its namespace.
-fn elect(client: &kube::Client, settings: &Settings, releasing: watch::Receiver<bool>) -> (watch::Receiver<bool>, Election) {
+fn elect(
+    client: &kube::Client,
+    settings: &Settings,
+    fence: fence::Fence,
+    releasing: watch::Receiver<bool>,
+) -> (watch::Receiver<bool>, Election) {
     let Some(namespace) = &settings.lease_namespace else {
         tracing::warn!("no POD_NAMESPACE: no lease is held, so run only one operator");
+        fence.open_always();
         let (sender, leads) = watch::channel(true);
         let election = tokio::spawn(async move {
             until(releasing).await;
             drop(sender);
-            Ok(())
         });
         return (leads, election);
     };
-    let candidate = lease::Candidate::new(client, namespace, settings.identity.clone());
+    let candidate = lease::Candidate::new(client, namespace, settings.identity.clone(), fence);
     let leads = candidate.leads();
     (leads, tokio::spawn(candidate.run(until(releasing))))
 }

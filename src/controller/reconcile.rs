@@ -64,7 +64,7 @@ impl Failed {
     }
 }
 
-/// Reconciles one object, if this operator leads.
+/// Reconciles one object, if this operator leads and as long as it does.
 pub(super) async fn reconcile(object: Arc<Kept>, context: Arc<Context>) -> Result<Action, Failed> {
     let waited = context.queue.leave(&ObjectRef::from_obj(object.as_ref()));
     if !*context.leads.borrow() {
@@ -74,7 +74,13 @@ pub(super) async fn reconcile(object: Arc<Kept>, context: Arc<Context>) -> Resul
         return Err(Failed::NoWatch);
     }
     let (begun, trace) = (std::time::Instant::now(), context.traces.begin(&ObjectRef::from_obj(object.as_ref())));
-    let outcome = tokio::time::timeout(PATIENCE, carry_out(&object, &context, &trace)).await.unwrap_or(Err(Failed::Slow));
+    let mut leads = context.leads.clone();
+    let outcome = tokio::select! {
+        biased;
+        // Who leads next looks at every object.
+        _ = leads.wait_for(|leads| !leads) => return Ok(Action::await_change()),
+        outcome = tokio::time::timeout(PATIENCE, carry_out(&object, &context, &trace)) => outcome.unwrap_or(Err(Failed::Slow)),
+    };
     let (well, reason) = outcome.as_ref().map_or_else(|failed| (false, failed.label()), |done| (true, done.reason));
     trace.end(well, reason);
     context.metrics.reconciled(begun.elapsed(), waited, well, reason);

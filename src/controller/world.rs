@@ -16,6 +16,7 @@ use modelyard_core::render::MANAGER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::backoff::Reconnect;
 use super::kept::Kept;
 use super::shelf::{Shelf, shelf};
 use super::slim;
@@ -92,7 +93,7 @@ impl Watches<'_> {
     {
         let client = self.client.clone();
         let api: Api<K> = self.namespace.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
-        watcher(api, config).default_backoff()
+        watcher(api, config).backoff(Reconnect::default())
     }
 
     /// What there is of one kind that we make.

@@ -9,7 +9,8 @@ fn each_example_is_accepted() {
     for folder in ["examples/kubernetes", "examples/cluster-autoscaling"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
-            if file.extension().is_none_or(|kind| kind != "yaml") {
+            // The Gateway API's kinds are not here; charts/live-test has them.
+            if file.extension().is_none_or(|kind| kind != "yaml") || file.ends_with("gateway.yaml") {
                 continue;
             }
             let arguments = ["apply", "--dry-run=server", "--validate=strict", "-f"];

@@ -31,9 +31,14 @@ pub(crate) async fn connect() -> Client {
 /// Upgrades the operator, or installs it, with these values of the chart beside those of every test; nothing else is kept.
 pub(crate) fn upgrade(values: &str) {
     let chart = repository("charts/modelyard");
+    // One where a test asks what the operator has asked; for the tests of faults as many as the chart has by itself.
+    let own = match std::env::var_os("FAULTS") {
+        None => "replicas=1,log.format=text,podDisruptionBudget.enabled=false",
+        Some(_) => "log.format=text",
+    };
     let mut arguments =
         vec!["upgrade", "--install", RELEASE, chart.to_str().unwrap(), "--namespace", RELEASE, "--create-namespace"];
-    arguments.extend(["--set", "replicas=1,log.format=text,podDisruptionBudget.enabled=false"]);
+    arguments.extend(["--set", own]);
     if !values.is_empty() {
         arguments.extend(["--set", values]);
     }
@@ -43,7 +48,12 @@ pub(crate) fn upgrade(values: &str) {
 
 fn install() {
     upgrade("");
-    run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", "-"], &store::manifest(RELEASE).to_string());
+    let mut store = store::manifest(RELEASE);
+    if std::env::var_os("FAULTS").is_some() {
+        // The second node is the one that is lost.
+        store["items"][2]["spec"]["nodeName"] = "node1".into();
+    }
+    run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", "-"], &store.to_string());
     run("kubectl", &["-n", RELEASE, "wait", "--for=condition=Ready", "pod/store", "--timeout=60s"], "");
 }
 

@@ -14,6 +14,7 @@ mod watch;
 
 mod admission;
 mod crowd;
+mod faults;
 mod fields;
 mod first;
 mod levels;

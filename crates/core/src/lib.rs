@@ -8,6 +8,7 @@ pub mod plan;
 pub mod release;
 pub mod render;
 pub mod resolve;
+pub mod rights;
 pub mod schema;
 pub mod server_config;
 pub mod status;

@@ -7,6 +7,7 @@ BIN=$CACHE/bin       # programs, kept between runs
 IMAGES=$CACHE/images # the add-ons' images, kept between runs
 FAKE_PORT=${CLUSTER_FAKE_PORT:-26443}
 ADDRESS=10.200.0.10 # the node's, in a network namespace of its own: it cannot collide with anything
+SECOND_ADDRESS=10.200.0.11 # the second node's, where there is one
 
 say() { echo "cluster: $*" >&2; }
 die() {
@@ -67,10 +68,12 @@ ended_service() {
   return 1
 }
 
-# render TEMPLATE TARGET: fill in what only this run knows
+# render TEMPLATE TARGET: fill in what only this run knows. For the second node @NODE@, where a node keeps its state, its cgroup, its pods'
+# addresses and its certificate are others.
 render() {
-  sed -e "s#@RUN@#$RUN#g; s#@FAKE@#$FAKE#g; s#@NAME@#$NAME#g; s#@ADDRESS@#$ADDRESS#g; s#@SNAPSHOTTER@#${SNAPSHOTTER:-overlayfs}#g" \
-    "$HERE/etc/$1" >"$2"
+  sed -e "s#@RUN@#$RUN#g; s#@FAKE@#$FAKE#g; s#@NAME@#$NAME#g; s#@SNAPSHOTTER@#${SNAPSHOTTER:-overlayfs}#g" \
+    -e "s#@NODE@#${NODE:-$RUN}#g; s#@GROUP@#${GROUP:-/$NAME}#g; s#@PODS@#${PODS:-10.201.0.0/24}#g" \
+    -e "s#@ADDRESS@#${NODE_ADDRESS:-$ADDRESS}#g; s#@KUBELET@#${KUBELET:-kubelet}#g" "$HERE/etc/$1" >"$2"
 }
 # keep_logs STATE: copy what explains a failure to where it outlives the cluster
 keep_logs() {
