@@ -41,12 +41,13 @@ test: ## Every test, real clients and a real cluster included (installs what the
 	$(MAKE) --no-print-directory test-cluster
 
 .PHONY: test-cluster
-test-cluster: ## The chart and the operator on the test cluster, or with KUBECONFIG=FILE on a cluster of yours
+test-cluster: ## The chart and the operator on the test cluster and beside Karpenter, or with KUBECONFIG=FILE on a cluster of yours
 	@tests/cluster/cluster tools
 	charts/test
 	@if [ -n "$(KUBECONFIG)" ]; then echo "skipped: charts/live-test, which installs and removes the kind, so it needs a cluster of its own"; \
 	else charts/live-test --binaries "$(TARGET)/debug"; fi
 	tests/operator/run $(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG))
+	$(if $(KUBECONFIG),,tests/autoscaler/run)
 	$(if $(KUBECONFIG),,tests/faults/run --short)
 
 .PHONY: test-faults
@@ -68,7 +69,7 @@ bench-control: cluster-tools ## Measure the operator with 100 and 1 000 ModelDep
 lint: ## Format, clippy, dependencies, scripts, generated files
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
-	$(CARGO) clippy $(WORKSPACE) --test operator -- -D warnings
+	$(CARGO) clippy $(WORKSPACE) --test operator --test autoscaler -- -D warnings
 	@tools/prepare cargo-deny shellcheck hadolint
 	PATH="$(CACHE)/tools/bin:$$PATH" cargo deny --log-level error check bans licenses sources
 	git ls-files -z | xargs -0 grep -lZ -m1 -E '^#!.*\b(bash|sh)$$' | xargs -0 shellcheck

@@ -6,7 +6,7 @@ use modelyard_core::api;
 use modelyard_core::resolve::resolve;
 use modelyard_core::schema::{Kind, Path, Schema, Violation, nearest, schemas};
 use modelyard_core::warn::warnings;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::diagnostic::Severity;
 use super::yaml::{self, Node, Span};

@@ -5,6 +5,7 @@
 pub mod api;
 pub mod diagnose;
 pub mod plan;
+pub mod release;
 pub mod render;
 pub mod resolve;
 pub mod rights;

@@ -87,7 +87,11 @@ async fn a_node_that_restarts_brings_its_models_back() {
         let converged = back.elapsed();
         let heard = load.heard(mark).await;
         for (began, _, why) in heard.lost() {
-            assert!(matches!(why, Lost::Cut(_)) && began <= dead, "lost {:?} after the end: {why:?}", began.saturating_duration_since(dead));
+            assert!(
+                matches!(why, Lost::Cut(_)) && began <= dead,
+                "lost {:?} after the end: {why:?}",
+                began.saturating_duration_since(dead)
+            );
         }
         assert_no_orphan(&mnist, 3).await;
         let what = format!("a node with one of 2 replicas loses all its processes and is back after {:.0} s", away.as_secs_f64());
