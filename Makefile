@@ -28,6 +28,8 @@ demo-cluster: cluster-tools ## The operator on a Kubernetes of its own: chart, k
 	$(CARGO) build --release $(WORKSPACE) --bins
 	@tools/demo-cluster "$(TARGET)/release"
 
+# Of the Dockerfile it builds the final stages, with buildah, over the programs just compiled, and compares them with tools/image's. Not
+# covered is the stage that compiles, whose base image is a registry's; hadolint reads it in `make lint`.
 .PHONY: test
 test: ## Every test, real clients and a real cluster included (installs what they need)
 	@tools/prepare
@@ -35,34 +37,52 @@ test: ## Every test, real clients and a real cluster included (installs what the
 	$(CARGO) test $(WORKSPACE) --no-fail-fast
 	tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
 	python3 tests/image/test_image.py
+	python3 tests/image/test_dockerfile.py "$(TARGET)/debug"
 	$(MAKE) --no-print-directory test-cluster
 
 .PHONY: test-cluster
-test-cluster: ## The chart and the operator on the test cluster, or with KUBECONFIG=FILE on a cluster of yours
+test-cluster: ## The chart and the operator on the test cluster and beside Karpenter, or with KUBECONFIG=FILE on a cluster of yours
 	@tests/cluster/cluster tools
 	charts/test
+	@if [ -n "$(KUBECONFIG)" ]; then echo "skipped: charts/live-test, which installs and removes the kind, so it needs a cluster of its own"; \
+	else charts/live-test --binaries "$(TARGET)/debug"; fi
 	tests/operator/run $(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG))
+	$(if $(KUBECONFIG),,tests/autoscaler/run)
+	$(if $(KUBECONFIG),,tests/faults/run --short)
+
+.PHONY: test-faults
+test-faults: cluster-tools ## What is lost when something breaks, under load: all of it, at full length; prints docs/reliability.md's table
+	@tools/prepare faketime
+	tests/faults/run
 
 .PHONY: bench
 bench: ## Measure the server beside a bare one and beside others, in one run
 	@tools/prepare wrk h2load
 	bench/run
 
+.PHONY: bench-control
+bench-control: cluster-tools ## Measure the operator with 100 and 1 000 ModelDeployments on a cluster without kubelets
+	$(CARGO) build --release $(WORKSPACE) --bins
+	bench/control --count 100 1000 --binary "$(TARGET)/release/modelyard"
+
 .PHONY: lint
 lint: ## Format, clippy, dependencies, scripts, generated files
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
-	$(CARGO) clippy $(WORKSPACE) --test operator -- -D warnings
-	@tools/prepare cargo-deny shellcheck
+	$(CARGO) clippy $(WORKSPACE) --test operator --test autoscaler -- -D warnings
+	@tools/prepare cargo-deny shellcheck hadolint
 	PATH="$(CACHE)/tools/bin:$$PATH" cargo deny --log-level error check bans licenses sources
 	git ls-files -z | xargs -0 grep -lZ -m1 -E '^#!.*\b(bash|sh)$$' | xargs -0 shellcheck
+	PATH="$(CACHE)/tools/bin:$$PATH" hadolint Dockerfile
 
 .PHONY: generate
-generate: ## Write what is made from the code: the CRDs, the chart's copy and page, the reference, the reasons, the manual pages
+generate: ## Write what is made from the code: CRDs, the chart's copies and page, dist/install.yaml, the reference, reasons, manual pages
 	$(CARGO) build $(WORKSPACE) --bins
 	$(TARGET)/debug/modelyard crds --dir crds
 	cp crds/*.yaml charts/modelyard/files/crds/
+	$(TARGET)/debug/modelyard rbac > charts/modelyard/files/rights.yaml
 	tools/chart-docs
+	tools/install-manifest
 	rm -rf docs/reasons && $(TARGET)/debug/modelyard docs --output docs
 	rm -rf docs/man && $(TARGET)/debug/modelyard man --output docs/man
 
@@ -70,6 +90,9 @@ generate: ## Write what is made from the code: the CRDs, the chart's copy and pa
 image: ## Build the release binaries and write both container images to dist/images
 	$(CARGO) build --release $(WORKSPACE) --bins
 	tools/image --binaries "$(TARGET)/release"
+	@for archive in dist/images/*.tar; do \
+		printf '%s  %s MB as a registry keeps it (gzip)\n' "$$archive" "$$(gzip -c "$$archive" | wc -c | awk '{ printf "%.1f", $$1 / 1e6 }')"; \
+	done
 
 .PHONY: cluster-tools
 cluster-tools: ## Install and build what the test cluster needs: 10 to 15 minutes the first time, nothing after that

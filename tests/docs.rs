@@ -94,13 +94,3 @@ fn programs_find_services_by_the_labels_that_the_page_names() {
         assert!(page.contains(&format!("| `{key}` | {shown} |")), "docs/registry.md does not say {key}: {value}");
     }
 }
-
-#[test]
-fn the_security_page_names_every_right_of_the_operator() {
-    let page = fs::read_to_string(repository("docs/security.md")).unwrap();
-    let rules = fs::read_to_string(repository("charts/modelyard/templates/_rules.tpl")).unwrap();
-    let resources = rules.lines().filter_map(|line| line.trim().strip_prefix("resources: [")?.strip_suffix(']'));
-    for resource in resources.flat_map(|list| list.split(", ")) {
-        assert!(page.contains(&format!("`{resource}`")), "docs/security.md does not say why the operator may use {resource}");
-    }
-}

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use tracing_subscriber::EnvFilter;
+use anyhow::Context;
+use modelyard_core::release;
+use modelyard_telemetry::logs::{self, Lines};
 
 use crate::controller::{Settings, run};
 
@@ -13,6 +15,9 @@ pub struct Arguments {
     /// The image of the servers that are started from now on
     #[arg(long, env = "MODELYARD_SERVER_IMAGE", default_value = concat!("modelyard-server:", env!("CARGO_PKG_VERSION")))]
     server_image: String,
+    /// When servers that run already get the image and the pods of this release
+    #[arg(long, env = "MODELYARD_SERVER_UPGRADE", value_enum, ignore_case = true, default_value_t = ServerUpgrade::OnChange)]
+    server_upgrade: ServerUpgrade,
     /// Watch only these namespaces, comma-separated (default: all)
     #[arg(long, env = "MODELYARD_WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
@@ -28,9 +33,20 @@ pub struct Arguments {
     /// How log lines look
     #[arg(long, env = "MODELYARD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// error, warn, info, debug or trace; or by target, such as info,kube=debug
+    /// error, warn, info, debug or trace; or by target, such as info,kube=debug. PUT /loglevel on the health port changes it
     #[arg(long, env = "MODELYARD_LOG_LEVEL", default_value = "info")]
     log_level: String,
+}
+
+/// When servers that run get those of a new release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ServerUpgrade {
+    /// With the next change of the spec, or by `modelyard restart`: upgrading the operator restarts nothing.
+    #[value(name = "OnChange")]
+    OnChange,
+    /// All, one in twenty at a time and new before old; a release whose servers do not become ready stops there.
+    #[value(name = "Rolling")]
+    Rolling,
 }
 
 /// How log lines look.
@@ -44,21 +60,23 @@ pub enum LogFormat {
 
 impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let filter =
-            EnvFilter::try_new(&self.log_level).map_err(|error| anyhow::anyhow!("--log-level '{}': {error}", self.log_level))?;
-        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log_format {
-            LogFormat::Text => lines.init(),
-            LogFormat::Json => lines.json().flatten_event(true).init(),
-        }
+        let lines = match self.log_format {
+            LogFormat::Text => Lines::Text,
+            LogFormat::Json => Lines::Json,
+        };
+        let levels = logs::start_changeable(&self.log_level, lines).context("--log-level")?;
         let settings = Settings {
             server_image: self.server_image,
+            server_upgrade: match self.server_upgrade {
+                ServerUpgrade::OnChange => release::ServerUpgrade::OnChange,
+                ServerUpgrade::Rolling => release::ServerUpgrade::Rolling,
+            },
             namespaces: self.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
             lease_namespace: self.lease_namespace.filter(|name| !name.is_empty()),
             identity: self.identity.unwrap_or_else(|| format!("modelyard-{}", std::process::id())),
             health_address: self.health_address,
         };
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run(settings))?;
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run(settings, levels))?;
         Ok(ExitCode::SUCCESS)
     }
 }

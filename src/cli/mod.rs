@@ -23,6 +23,7 @@ pub mod local;
 pub mod logs;
 pub mod man;
 pub mod predict;
+pub mod rbac;
 pub mod restart;
 pub mod rollback;
 pub mod served;
@@ -62,6 +63,7 @@ enum Command {
     Bench(bench::Arguments),
     Inspect(inspect::Arguments),
     Crds(crds::Arguments),
+    Rbac(rbac::Arguments),
     Completions(completions::Arguments),
     #[command(hide = true)]
     Docs(docs::Arguments),
@@ -106,6 +108,7 @@ impl Arguments {
             Command::Bench(arguments) => arguments.run(),
             Command::Inspect(arguments) => arguments.run(),
             Command::Crds(arguments) => arguments.run(),
+            Command::Rbac(arguments) => arguments.run(),
             Command::Completions(arguments) => arguments.run(),
             Command::Docs(arguments) => arguments.run(),
             Command::Man(arguments) => arguments.run(),

@@ -1,4 +1,4 @@
-//! `modelyard restart`: new pods of the same revision, as `kubectl rollout restart` makes them.
+//! `modelyard restart`: new pods of the same revision, as `kubectl rollout restart` makes them; and of the operator's newest server.
 
 use std::pin::pin;
 use std::process::ExitCode;
@@ -9,6 +9,8 @@ use futures_util::StreamExt;
 use jiff::{Timestamp, Unit};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Patch, PatchParams};
+use modelyard_core::release::RENEW;
+use modelyard_core::render::TEMPLATE_ANNOTATION;
 use modelyard_core::resolve::resolve;
 use serde_json::json;
 
@@ -23,7 +25,8 @@ const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// Replace the pods of a ModelDeployment by new ones of the same revision, without a failed request
 ///
-/// Does to the current revision's Deployment what kubectl rollout restart does: a new pod first, then an old one goes.
+/// Does to the current revision's Deployment what kubectl rollout restart does: a new pod first, then an old one goes. The new
+/// ones run the server of the operator as it is now, where the spec names no serverImage.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -76,7 +79,7 @@ impl Arguments {
             bail!("revision {} has no Deployment yet; modelyard status {} says why", resolved.revision, self.name);
         };
         let now = Timestamp::now().round(Unit::Second)?.to_string();
-        let patch = json!({"spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: now}}}}});
+        let patch = json!({"metadata": {"annotations": {TEMPLATE_ANNOTATION: RENEW}}, "spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: now}}}}});
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patched = cluster.api::<Deployment>().patch(&workload, &params, &Patch::Strategic(patch)).await;
         patched.map_err(|error| cluster.failed(&format!("restart Deployment {workload}"), error))?;

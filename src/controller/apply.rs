@@ -7,17 +7,19 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::NamespaceResourceScope;
-use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
 use modelyard_core::api::Reason;
 use modelyard_core::diagnose::refusal;
+use modelyard_core::release::{Extent, around_the_template};
 use modelyard_core::render::{MANAGER, Objects, Scaled, is_owned_by};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::covers::covers;
+use super::events::is_terminating;
 use super::observe::Seen;
+use super::shelf::Shelf;
 use super::world::World;
 
 /// Why an object is not as it should be.
@@ -31,6 +33,9 @@ pub(super) enum ApplyError {
         /// What was refused, and what to do.
         message: String,
     },
+    /// The namespace is being deleted: there is nothing left to do.
+    #[error("the namespace is being deleted")]
+    Ending,
     /// The call failed.
     #[error("cannot apply {object}: {source}")]
     Call {
@@ -47,14 +52,25 @@ pub(super) struct Target<'a> {
     pub(super) world: &'a World,
     pub(super) namespace: &'a str,
     pub(super) uid: &'a str,
+    /// `namespace/name` of the ModelDeployment.
+    pub(super) key: &'a str,
+    /// Whether a name was somebody else's when it was tried last.
+    pub(super) contested: bool,
 }
 
+/// No object has this version: an apply that names it makes an object, and never changes one.
+const NONE_YET: &str = "1";
+
 impl Target<'_> {
-    /// Applies what differs.
-    pub(super) async fn apply(&self, objects: Objects, seen: &Seen) -> Result<(), ApplyError> {
+    /// Applies what differs; of the Deployment of the spec's own revision, as much as `extent` says.
+    pub(super) async fn apply(&self, objects: Objects, extent: Extent, seen: &Seen) -> Result<(), ApplyError> {
         let Objects { deployment, others, service, disruption_budget, network_policy } = objects;
         self.put(&service, self.mine(&self.world.services, &service.name_any())).await?;
-        self.put(&deployment, self.mine(&self.world.workloads, &deployment.name_any())).await?;
+        let live = seen.workloads.iter().find(|one| one.name_any() == deployment.name_any()).cloned();
+        match (extent, live) {
+            (Extent::AroundTheTemplate, Some(live)) => self.adjust(&live, &deployment).await?,
+            (_, live) => self.put(&deployment, live).await?,
+        }
         for other in &others {
             self.scale(other, &seen.workloads).await?;
         }
@@ -79,9 +95,8 @@ impl Target<'_> {
     }
 
     /// The object of that name, if it is this ModelDeployment's.
-    fn mine<K: Resource<DynamicType = ()> + Clone>(&self, store: &Store<K>, name: &str) -> Option<Arc<K>> {
-        let reference = ObjectRef::new(name).within(self.namespace);
-        store.get(&reference).filter(|one| is_owned_by(one.meta(), self.uid))
+    fn mine<K: Resource<DynamicType = ()> + DeserializeOwned>(&self, shelf: &Shelf<K>, name: &str) -> Option<Arc<K>> {
+        shelf.get(self.key, name).filter(|one| is_owned_by(one.meta(), self.uid)).map(Arc::new)
     }
 
     fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
@@ -96,12 +111,14 @@ impl Target<'_> {
         let (name, api) = (wanted.name_any(), self.api::<K>());
         let shown = format!("{} {name}", K::kind(&()));
         match known {
-            Some(known) if is_owned_by(known.meta(), self.uid) => {
+            Some(known) => {
                 if covers(known.as_ref(), wanted) {
                     return Ok(());
                 }
             }
-            _ => self.check_free(&api, &name, &shown).await?,
+            // As a rule the name is free, and one call does.
+            None if !self.contested && self.made(&api, wanted, &shown).await? => return Ok(()),
+            None => self.check_free(&api, &name, &shown).await?,
         }
         let params = PatchParams::apply(MANAGER).force();
         match api.patch(&name, &params, &Patch::Apply(wanted)).await {
@@ -110,6 +127,23 @@ impl Target<'_> {
                 Ok(())
             }
             Err(error) => Err(failed(shown, error)),
+        }
+    }
+
+    /// Makes an object that is not there. False: there is one of that name, whoever made it.
+    async fn made<K>(&self, api: &Api<K>, wanted: &K, shown: &str) -> Result<bool, ApplyError>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let mut new = wanted.clone();
+        new.meta_mut().resource_version = Some(NONE_YET.to_owned());
+        match api.patch(&wanted.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(&new)).await {
+            Ok(_) => {
+                tracing::info!(namespace = self.namespace, object = %shown, "created");
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),
+            Err(error) => Err(failed(shown.to_owned(), error)),
         }
     }
 
@@ -127,6 +161,28 @@ impl Target<'_> {
             }),
             Ok(_) => Ok(()),
             Err(error) => Err(failed(shown.to_owned(), error)),
+        }
+    }
+
+    /// Changes a Deployment around its template, which another release has made. To apply it whole would take away what that release
+    /// set and this one does not know.
+    async fn adjust(&self, live: &Deployment, wanted: &Deployment) -> Result<(), ApplyError> {
+        let changed = around_the_template(live, wanted);
+        if covers(live, &changed) {
+            return Ok(());
+        }
+        let name = live.name_any();
+        let spec = changed.spec.unwrap_or_default();
+        let patch = Patch::Merge(json!({ "spec": {
+            "replicas": spec.replicas, "progressDeadlineSeconds": spec.progress_deadline_seconds, "strategy": spec.strategy,
+        } }));
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        match self.api::<Deployment>().patch(&name, &params, &patch).await {
+            Ok(_) => {
+                tracing::info!(namespace = self.namespace, deployment = %name, "adjusted; its template is another release's");
+                Ok(())
+            }
+            Err(error) => Err(failed(format!("Deployment {name}"), error)),
         }
     }
 
@@ -170,6 +226,7 @@ impl Target<'_> {
 
 fn failed(object: String, error: kube::Error) -> ApplyError {
     match error {
+        kube::Error::Api(status) if is_terminating(&status) => ApplyError::Ending,
         kube::Error::Api(status) if status.is_forbidden() => {
             let said = &status.message;
             let reason = refusal(said);

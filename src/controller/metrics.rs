@@ -1,5 +1,5 @@
-//! What the operator tells Prometheus: how long reconciles take and how they end, its calls of the API server, the objects by reason,
-//! and whether it leads.
+//! What the operator tells Prometheus: who waits for a reconcile, how long reconciles take and how they end, its calls of the API
+//! server, the objects by reason, and whether it leads.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -21,10 +21,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tower::{Layer, Service};
 
+use super::queue::Queue;
+use super::report::Untaken;
 use super::world::World;
 
-/// Seconds; a reconcile that talks to servers that start takes one more.
-const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
+/// Seconds.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
@@ -42,11 +44,21 @@ struct ByReason {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    outcome: &'static str,
+    reason: &'static str,
+}
+
 /// The operator's figures.
 #[derive(Clone)]
 pub(super) struct Metrics {
     registry: Arc<Mutex<Registry>>,
     reconciles: Family<Outcome, Histogram, fn() -> Histogram>,
+    ended: Family<Ended, Counter>,
+    waits: Histogram,
+    depth: Gauge,
+    oldest: Gauge<f64, AtomicU64>,
     calls: Family<Call, Counter>,
     objects: Family<ByReason, Gauge>,
     leader: Gauge<i64, std::sync::atomic::AtomicI64>,
@@ -57,11 +69,31 @@ impl Metrics {
         let mut registry = Registry::with_prefix("modelyard_controller");
         let reconciles = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
         let (calls, objects, leader) = (Family::default(), Family::default(), Gauge::default());
+        let (ended, waits) = (Family::<Ended, Counter>::default(), Histogram::new(SECONDS));
+        let (depth, oldest) = (Gauge::default(), Gauge::<f64, AtomicU64>::default());
         registry.register_with_unit(
             "reconcile_duration",
             "Reconciles of one object, by how they ended",
             Unit::Seconds,
             reconciles.clone(),
+        );
+        registry.register(
+            "reconciles",
+            "Reconciles by how they ended: with the reason of the Ready condition that they came to, or with what broke them off",
+            Family::clone(&ended),
+        );
+        registry.register_with_unit(
+            "queue_wait",
+            "From the first change of an object until it is reconciled",
+            Unit::Seconds,
+            waits.clone(),
+        );
+        registry.register("queue_depth", "Objects that changed and wait for a reconcile", Gauge::clone(&depth));
+        registry.register_with_unit(
+            "queue_oldest",
+            "How long the first of those has waited",
+            Unit::Seconds,
+            Gauge::clone(&oldest),
         );
         registry.register("api_requests", "Calls of the API server, by verb and status", Family::clone(&calls));
         registry.register(
@@ -70,21 +102,33 @@ impl Metrics {
             Family::clone(&objects),
         );
         registry.register("leader", "Whether this operator writes", Gauge::clone(&leader));
-        Self { registry: Arc::new(Mutex::new(registry)), reconciles, calls, objects, leader }
+        Self { registry: Arc::new(Mutex::new(registry)), reconciles, ended, waits, depth, oldest, calls, objects, leader }
     }
 
-    /// A reconcile ended after `took`.
-    pub(super) fn reconciled(&self, took: Duration, well: bool) {
-        self.reconciles.get_or_create(&Outcome { outcome: if well { "success" } else { "error" } }).observe(took.as_secs_f64());
+    /// A reconcile ended after `took`, of an object that had `waited` for it, if it was for a change.
+    pub(super) fn reconciled(&self, took: Duration, waited: Option<Duration>, well: bool, reason: &'static str) {
+        let outcome = if well { "success" } else { "error" };
+        self.reconciles.get_or_create(&Outcome { outcome }).observe(took.as_secs_f64());
+        self.ended.get_or_create(&Ended { outcome, reason }).inc();
+        if let Some(waited) = waited {
+            self.waits.observe(waited.as_secs_f64());
+        }
     }
 
     /// The text of a scrape, in OpenMetrics' format.
-    pub(super) fn text<'a>(&self, worlds: impl Iterator<Item = &'a World>, leads: bool) -> String {
+    pub(super) fn text<'a>(&self, parts: impl Iterator<Item = (&'a World, &'a Untaken, &'a Queue)>, leads: bool) -> String {
         self.leader.set(i64::from(leads));
         let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
-        if leads {
-            worlds.flat_map(World::reasons).for_each(|reason| *counts.entry(reason).or_default() += 1);
+        let (mut depth, mut oldest) = (0, Duration::ZERO);
+        for (world, untaken, queue) in parts {
+            let (waiting, since) = queue.state();
+            (depth, oldest) = (depth + waiting, oldest.max(since));
+            if leads {
+                world.reasons(untaken).for_each(|reason| *counts.entry(reason).or_default() += 1);
+            }
         }
+        self.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        self.oldest.set(oldest.as_secs_f64());
         self.objects.clear();
         for (reason, count) in counts {
             self.objects.get_or_create(&ByReason { reason }).set(count);

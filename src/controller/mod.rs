@@ -5,30 +5,42 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use kube::runtime::controller::{self, Action};
 use kube::runtime::{Controller, reflector::ObjectRef};
-use tokio::sync::watch;
-use tokio_stream::wrappers::WatchStream;
+use modelyard_telemetry::logs::Levels;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::{ReceiverStream, WatchStream};
 
 mod apply;
 mod backoff;
 mod covers;
+mod events;
+mod fence;
 mod health;
+mod kept;
 mod lease;
 mod metrics;
 mod observe;
+mod pace;
 mod probe;
+mod probes;
+mod queue;
 mod reconcile;
 mod report;
 mod settings;
+mod shelf;
+mod slim;
+mod traces;
+mod upgrades;
 mod world;
 
 pub use settings::{ControllerError, Settings};
 
+use kept::Kept;
 use reconcile::Failed;
-use world::{Guarded, Streams, World};
+use world::{Streams, World};
 
 /// How long what is being reconciled may take when the operator ends.
 const LAST_RECONCILES: std::time::Duration = std::time::Duration::from_secs(5);
@@ -43,26 +55,47 @@ const CONCURRENCY: u16 = 16;
 struct Context {
     client: kube::Client,
     world: World,
+    probes: probes::Probes,
+    queue: queue::Queue,
+    pace: pace::Pace,
     server_image: String,
-    recorder: kube::runtime::events::Recorder,
+    upgrades: upgrades::Upgrades,
+    events: Arc<events::Events>,
+    untaken: report::Untaken,
     backoff: backoff::Backoff,
     leads: watch::Receiver<bool>,
     metrics: metrics::Metrics,
+    traces: traces::Traces,
 }
 
-/// Runs until a signal.
+impl Context {
+    /// The object is gone, or on its way out.
+    fn forget(&self, object: &ObjectRef<Kept>) {
+        self.backoff.forget(&object.to_string());
+        self.probes.forget(object);
+        self.pace.forget(object);
+        self.upgrades.ended(object);
+    }
+}
+
+/// Runs until a signal. `levels` are those of the log.
 ///
 /// # Errors
-/// When there is no cluster to talk to, it lacks our kind, or the health port is taken.
-pub async fn run(settings: Settings) -> Result<(), ControllerError> {
+/// When there is no cluster to talk to, it lacks our kind, the health port is taken, or the collector's settings are wrong.
+pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerError> {
     let metrics = metrics::Metrics::new();
-    let client = settings.client(&metrics).await?;
-    settings.check_kind(&client).await?;
-    let health = health::Health::listen(settings.health_address).await?;
+    let traces = traces::Traces::from_environment().map_err(ControllerError::Traces)?;
+    let fence = fence::Fence::default();
+    let client = settings.client(&metrics, &fence).await?;
+    let health = health::Health::listen(settings.health_address, Arc::new(levels)).await?;
+    tokio::select! {
+        () = signalled() => return Ok(()),
+        found = settings.until_kind(&client) => found?,
+    }
     let (stop, stopping) = watch::channel(false);
     let (release, releasing) = watch::channel(false);
-    let (leads, mut election) = elect(&client, &settings, releasing);
-    let recorder = report::recorder(&client);
+    let (leads, mut election) = elect(&client, &settings, fence, releasing);
+    let events = Arc::new(events::Events::new(&client));
     // One set of watches for all namespaces, or for each that is named: a re-list of one must not empty the others' stores.
     let scopes: Vec<Option<&str>> = match settings.namespaces.as_slice() {
         [] => vec![None],
@@ -71,27 +104,39 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
     let (mut contexts, mut reconciling) = (Vec::new(), Vec::new());
     for scope in scopes {
         let (world, streams) = World::watch(&client, scope);
+        let (probes, woken) = probes::Probes::new();
         let context = Arc::new(Context {
-            recorder: recorder.clone(),
+            events: Arc::clone(&events),
+            untaken: report::Untaken::default(),
             client: client.clone(),
             world,
+            probes,
+            queue: queue::Queue::default(),
+            pace: pace::Pace::default(),
             server_image: settings.server_image.clone(),
+            upgrades: upgrades::Upgrades::new(settings.server_upgrade),
             backoff: backoff::Backoff::default(),
             leads: leads.clone(),
             metrics: metrics.clone(),
+            traces: traces.clone(),
         });
-        reconciling.push(reconcile_all(Arc::clone(&context), streams, stopping.clone()));
+        reconciling.push(reconcile_all(Arc::clone(&context), streams, woken, stopping.clone()));
         contexts.push(context);
     }
-    tracing::info!(server_image = settings.server_image, namespaces = ?settings.namespaces, "watching");
-    health.ready(move || metrics.text(contexts.iter().map(|context| &context.world), *leads.borrow()));
+    tracing::info!(
+        server_image = settings.server_image,
+        server_upgrade = ?settings.server_upgrade,
+        namespaces = ?settings.namespaces,
+        "watching"
+    );
+    health.ready(move || {
+        metrics.text(contexts.iter().map(|context| (&context.world, &context.untaken, &context.queue)), *leads.borrow())
+    });
     let mut ended = tokio::spawn(join_all(reconciling));
     tokio::select! {
         () = signalled() => {}
         // Whoever supervises this process starts it again; one that goes on without them would look well and do nothing.
-        lost = &mut election => return Err(lost.map_or(ControllerError::Broken("election"), |outcome| {
-            outcome.err().map_or(ControllerError::Broken("election"), ControllerError::Lost)
-        })),
+        _ = &mut election => return Err(ControllerError::Broken("election")),
         _ = &mut ended => return Err(ControllerError::Broken("reconciling")),
     }
     // What is being reconciled is finished before another may begin.
@@ -101,53 +146,76 @@ pub async fn run(settings: Settings) -> Result<(), ControllerError> {
         tracing::warn!("reconciles are cut short");
     }
     release.send_replace(true);
-    if let Ok(Err(lost)) = election.await {
-        tracing::warn!(%lost, "the lease was lost at the end");
+    if election.await.is_err() {
+        tracing::warn!("the election broke off at the end; the lease expires");
     }
+    traces.finish().await;
     tracing::info!("stopped");
     Ok(())
 }
 
 /// Reconciles what the streams say has changed, until `stopping`.
-fn reconcile_all(context: Arc<Context>, streams: Streams, stopping: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
-    let controller = Controller::for_stream(streams.deployments, context.world.reader())
+fn reconcile_all(
+    context: Arc<Context>,
+    streams: Streams,
+    woken: mpsc::Receiver<ObjectRef<Kept>>,
+    stopping: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send {
+    let queued = |context: &Arc<Context>| {
+        let context = Arc::clone(context);
+        move |object: &ObjectRef<Kept>| context.queue.enter(object)
+    };
+    let own = queued(&context);
+    let own = streams.deployments.inspect(move |object| own(&ObjectRef::from_obj(object))).map(Ok);
+    // Who comes to lead looks at everything once: what changed before was another's to answer.
+    let reader = context.world.reader();
+    let leads = WatchStream::from_changes(context.leads.clone())
+        .flat_map(move |_| stream::iter(reader.state()).map(|object| ObjectRef::from_obj(object.as_ref())));
+    let others = stream::select(stream::select(streams.children, ReceiverStream::new(woken)), leads);
+    let controller = Controller::for_stream(own, context.world.reader())
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
-        .watches_stream(streams.workloads, |object| world::owner_of(&object.metadata))
-        .watches_stream(streams.pods, |object| world::owner_of(&object.metadata))
-        .watches_stream(streams.services, |object| world::owner_of(&object.metadata))
-        .watches_stream(streams.policies, |object| world::owner_of(&object.metadata))
-        .watches_stream(streams.budgets, |object| world::owner_of(&object.metadata))
-        // Who comes to lead looks at everything once: what changed before was another's to answer.
-        .reconcile_all_on(WatchStream::from_changes(context.leads.clone()).map(drop))
+        .reconcile_on(others.inspect(queued(&context)))
         .graceful_shutdown_on(until(stopping));
-    controller.run(reconcile::reconcile, on_error, context).for_each(|outcome| async move {
+    controller.run(reconcile::reconcile, on_error, Arc::clone(&context)).for_each(move |outcome| {
         match outcome {
             Ok((object, _)) => tracing::debug!(object = %object, "reconciled"),
+            Err(controller::Error::ObjectNotFound(gone)) => {
+                let gone = ObjectRef::new(&gone.name).within(gone.namespace.as_deref().unwrap_or_default());
+                context.queue.leave(&gone);
+                context.forget(&gone);
+            }
+            // Said where it happened.
             Err(error) => tracing::debug!(%error, "a reconcile failed; it is tried again"),
         }
+        std::future::ready(())
     })
 }
 
-type Election = tokio::task::JoinHandle<Result<(), lease::Lost>>;
+type Election = tokio::task::JoinHandle<()>;
 
 /// Leads at once where the operator runs alone, outside of a cluster; else by the Lease of its namespace.
-fn elect(client: &kube::Client, settings: &Settings, releasing: watch::Receiver<bool>) -> (watch::Receiver<bool>, Election) {
+fn elect(
+    client: &kube::Client,
+    settings: &Settings,
+    fence: fence::Fence,
+    releasing: watch::Receiver<bool>,
+) -> (watch::Receiver<bool>, Election) {
     let Some(namespace) = &settings.lease_namespace else {
         tracing::warn!("no POD_NAMESPACE: no lease is held, so run only one operator");
+        fence.open_always();
         let (sender, leads) = watch::channel(true);
         let election = tokio::spawn(async move {
             until(releasing).await;
             drop(sender);
-            Ok(())
         });
         return (leads, election);
     };
-    let candidate = lease::Candidate::new(client, namespace, settings.identity.clone());
+    let candidate = lease::Candidate::new(client, namespace, settings.identity.clone(), fence);
     let leads = candidate.leads();
     (leads, tokio::spawn(candidate.run(until(releasing))))
 }
 
-fn on_error(object: Arc<Guarded>, error: &Failed, context: Arc<Context>) -> Action {
+fn on_error(object: Arc<Kept>, error: &Failed, context: Arc<Context>) -> Action {
     let reference = ObjectRef::from_obj(object.as_ref());
     let delay = context.backoff.failed(&reference.to_string());
     tracing::warn!(object = %reference, %error, ?delay, "cannot reconcile; trying again");

@@ -1,18 +1,19 @@
 //! Reads the stores: the revisions of one deployment, and what is seen of each.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use modelyard_core::diagnose::{self, Loading};
+use kube::runtime::reflector::ObjectRef;
+use modelyard_core::api::ModelDeploymentStatus;
+use modelyard_core::diagnose::{self, Started, is_replica};
 use modelyard_core::plan::Observed;
-use modelyard_core::render::{DEPLOYMENT_LABEL, REVISION_LABEL, is_owned_by};
+use modelyard_core::render::is_owned_by;
 
-use super::probe;
+use super::kept::Kept;
+use super::probes::{Probes, Server};
+use super::shelf::owner_key;
 use super::world::World;
 
 /// Servers that are asked how far they are, at most, per deployment.
@@ -24,43 +25,51 @@ pub(super) struct Seen {
     pub(super) workloads: Vec<Arc<Deployment>>,
     /// What is seen of each revision.
     pub(super) observed: Observed,
+    /// Whether servers are still to say how they are. They wake the object when they do.
+    pub(super) waiting: bool,
 }
 
-/// What the stores hold of the ModelDeployment `name`.
-pub(super) async fn observe(world: &World, (namespace, name, uid): (&str, &str, &str), now: Timestamp) -> Seen {
-    let workloads: Vec<_> = world
-        .workloads
-        .state_filter(|one| is_of(&one.metadata, namespace, name) && is_owned_by(&one.metadata, uid))
-        .into_iter()
-        .collect();
-    let pods: Vec<_> = world.pods.state_filter(|one| is_of(&one.metadata, namespace, name)).into_iter().collect();
-    let loading = ask(&pods).await;
+/// What the stores hold of the ModelDeployment, of which `previous` was told last.
+pub(super) fn observe(
+    (world, probes): (&World, &Probes),
+    (owner, uid): (&ObjectRef<Kept>, &str),
+    previous: Option<&ModelDeploymentStatus>,
+    now: Timestamp,
+) -> Seen {
+    let key = owner_key(owner);
+    let workloads: Vec<_> =
+        world.workloads.of(&key).into_iter().filter(|one| is_owned_by(&one.metadata, uid)).map(Arc::new).collect();
+    // One that only has the labels is somebody else's.
+    let mut pods = world.pods.of(&key);
+    pods.retain(|pod| workloads.iter().any(|one| is_replica(pod, one)));
+    let started = diagnose::newest_start(&pods, previous);
+    let servers = starting(&pods).take(ASKED).chain(started.as_ref().and_then(|started| server(started.pod)));
+    let heard = probes.hear(owner, servers.collect());
     let revisions = workloads.iter().map(|workload| {
-        let revision = label(&workload.metadata, REVISION_LABEL);
-        let own: Vec<&Pod> =
-            pods.iter().map(Arc::as_ref).filter(|pod| label(&pod.metadata, REVISION_LABEL) == revision).collect();
-        diagnose::revision(workload, &own, |pod| loading.get(pod).cloned(), now)
+        let own: Vec<&Pod> = pods.iter().filter(|pod| is_replica(pod, workload)).collect();
+        let mut seen = diagnose::revision(workload, &own, |pod| heard.said.get(pod).cloned().flatten(), now);
+        if let Some(started @ Started { pod, .. }) = started
+            && is_replica(pod, workload)
+        {
+            let said = pod.metadata.name.as_ref().and_then(|name| heard.said.get(name)).and_then(Option::as_ref);
+            (seen.cold_start, seen.digest) = (Some(diagnose::cold_start(started, said)), said.and_then(diagnose::digest));
+        }
+        seen
     });
     let observed = Observed { revisions: revisions.collect() };
-    Seen { workloads, observed }
+    Seen { workloads, observed, waiting: heard.waiting }
 }
 
-fn is_of(metadata: &ObjectMeta, namespace: &str, name: &str) -> bool {
-    metadata.namespace.as_deref() == Some(namespace) && label(metadata, DEPLOYMENT_LABEL) == Some(name)
-}
-
-fn label<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
-    metadata.labels.as_ref()?.get(key).map(String::as_str)
-}
-
-/// What the servers that run and are not ready say of themselves, by the name of the pod.
-async fn ask(pods: &[Arc<Pod>]) -> HashMap<String, Loading> {
-    let starting = pods.iter().filter_map(|pod| {
+/// The servers that run and are not ready.
+fn starting(pods: &[Pod]) -> impl Iterator<Item = Server> {
+    pods.iter().filter_map(|pod| {
         let status = pod.status.as_ref()?;
-        let runs = status.phase.as_deref() == Some("Running");
+        let runs = status.phase.as_deref() == Some("Running") && pod.metadata.deletion_timestamp.is_none();
         let ready = status.conditions.iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
-        (runs && !ready).then_some((pod.metadata.name.clone()?, status.pod_ip.clone()?))
-    });
-    let asked = starting.take(ASKED).map(|(name, address)| async move { Some((name, probe::loading(&address).await?)) });
-    join_all(asked).await.into_iter().flatten().collect()
+        (runs && !ready).then(|| server(pod)).flatten()
+    })
+}
+
+fn server(pod: &Pod) -> Option<Server> {
+    Some(Server { pod: pod.metadata.name.clone()?, address: pod.status.as_ref()?.pod_ip.clone()? })
 }

@@ -1,4 +1,4 @@
-//! Asks a server that is not ready how far it is: its `/readyz` tells what the kubelet's probe throws away.
+//! Asks one server how far it is: its `/readyz` tells what the kubelet's probe throws away.
 
 use std::time::Duration;
 
@@ -14,14 +14,18 @@ use tokio::net::TcpStream;
 const PATIENCE: Duration = Duration::from_millis(300);
 const LONGEST: usize = 64 << 10;
 
+/// Where servers tell of themselves.
+pub(super) fn port() -> u16 {
+    u16::try_from(ADMIN_PORT).unwrap_or_default()
+}
+
 /// What the server at this address says of itself.
 pub(super) async fn loading(address: &str) -> Option<Loading> {
     tokio::time::timeout(PATIENCE, ask(address)).await.ok().flatten()
 }
 
 async fn ask(address: &str) -> Option<Loading> {
-    let port = u16::try_from(ADMIN_PORT).ok()?;
-    let stream = TcpStream::connect((address, port)).await.ok()?;
+    let stream = TcpStream::connect((address, port())).await.ok()?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.ok()?;
     let request = hyper::Request::get("/readyz").header("host", address).body(Empty::<Bytes>::new()).ok()?;
     let talk = async {

@@ -1,23 +1,19 @@
 //! Says what became of it: the status where it differs, and an event where its reason does.
 
+use std::collections::HashMap;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Api, Client, Resource};
+use kube::runtime::reflector::Store;
+use kube::{Api, Client, Resource, ResourceExt};
 use modelyard_core::api::{API_VERSION, Class, ModelDeployment, ModelDeploymentStatus, Reason};
 use modelyard_core::render::MANAGER;
+use parking_lot::Mutex;
 use serde_json::json;
 
-use super::world::Guarded;
-
-/// Characters of an event's note at most, as the API has it.
-const LONGEST_NOTE: usize = 1000;
-
-/// What writes events. One for all: it puts repeated ones together.
-pub(super) fn recorder(client: &Client) -> Recorder {
-    let instance = std::env::var("POD_NAME").ok();
-    Recorder::new(client.clone(), Reporter { controller: "modelyard.dev/controller".to_owned(), instance })
-}
+use super::events::{Events, Happening};
+use super::kept::{Guarded, Kept};
+use super::metrics::known;
 
 /// The object that events are about.
 pub(super) fn reference(object: &Guarded) -> ObjectReference {
@@ -27,12 +23,60 @@ pub(super) fn reference(object: &Guarded) -> ObjectReference {
 /// Where to report.
 pub(super) struct Report<'a> {
     pub(super) client: &'a Client,
-    pub(super) recorder: &'a Recorder,
+    pub(super) events: &'a Events,
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
     pub(super) reference: ObjectReference,
     /// Whether the object fits its schema.
     pub(super) readable: bool,
+    /// Whether what was told last could not be written.
+    pub(super) untaken: bool,
+}
+
+/// What became of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is what was told before.
+    Unchanged,
+    /// The object has it.
+    Written,
+    /// The API server cannot take it: it checks the spec's rules with it, and a rule cannot be evaluated on what has another type.
+    Untakeable,
+}
+
+/// The statuses that the API server could not take, by the object's identity: what was told once by an event is not told again.
+#[derive(Default)]
+pub(super) struct Untaken(Mutex<HashMap<String, ModelDeploymentStatus>>);
+
+impl Untaken {
+    /// Keeps a status. Those of objects that are gone are let go.
+    pub(super) fn keep(&self, uid: &str, status: ModelDeploymentStatus, there: &Store<Kept>) {
+        let mut kept = self.0.lock();
+        let alive = there.state();
+        kept.retain(|known, _| alive.iter().any(|object| object.uid().as_ref() == Some(known)));
+        kept.insert(uid.to_owned(), status);
+    }
+
+    /// The object has a status again, or is gone.
+    pub(super) fn forget(&self, uid: &str) {
+        self.0.lock().remove(uid);
+    }
+
+    /// The reason that could not be told.
+    pub(super) fn reason(&self, uid: &str) -> Option<&'static str> {
+        let kept = self.0.lock();
+        Some(known(verdict(kept.get(uid)?)?.0))
+    }
+
+    /// What was kept.
+    pub(super) fn of(&self, uid: &str) -> Option<ModelDeploymentStatus> {
+        self.0.lock().get(uid).cloned()
+    }
+}
+
+/// Our kind as the API server has it, for objects that do not parse.
+fn raw(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<ModelDeployment>(&()))
 }
 
 impl Report<'_> {
@@ -41,9 +85,9 @@ impl Report<'_> {
         &self,
         previous: Option<&ModelDeploymentStatus>,
         now: &ModelDeploymentStatus,
-    ) -> Result<(), kube::Error> {
-        if previous == Some(now) {
-            return Ok(());
+    ) -> Result<Told, kube::Error> {
+        if previous == Some(now) && !self.untaken {
+            return Ok(Told::Unchanged);
         }
         let api: Api<ModelDeployment> = Api::namespaced(self.client.clone(), self.namespace);
         let body = json!({ "apiVersion": API_VERSION, "kind": ModelDeployment::kind(&()), "status": now });
@@ -51,47 +95,46 @@ impl Report<'_> {
             api.patch_status(self.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await.map(drop)
         } else {
             // An apply has to read the whole object first, and the API server cannot either.
-            let raw: Api<DynamicObject> =
-                Api::namespaced_with(self.client.clone(), self.namespace, &ApiResource::erase::<ModelDeployment>(&()));
             let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-            raw.patch_status(self.name, &params, &Patch::Merge(&body)).await.map(drop)
+            let api = raw(self.client, self.namespace);
+            api.patch_status(self.name, &params, &Patch::Merge(&body)).await.map(drop)
         };
-        match written {
-            Ok(()) => {}
+        let told = match written {
+            Ok(()) => Told::Written,
             // Deleted meanwhile: nobody is left to tell.
-            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Told::Written),
+            Err(kube::Error::Api(status)) if status.is_invalid() => {
+                if !self.untaken {
+                    let (namespace, name, said) = (self.namespace, self.name, status.message);
+                    tracing::warn!(namespace, name, said, "the status cannot be written");
+                }
+                Told::Untakeable
+            }
             Err(error) => return Err(error),
-        }
+        };
         let (before, after) = (previous.and_then(verdict), verdict(now));
-        let Some((reason, message)) = after.filter(|(reason, _)| before.is_none_or(|(before, _)| before != *reason)) else {
-            return Ok(());
-        };
-        let event = Event {
-            type_: kind_of(reason),
-            reason: reason.to_owned(),
-            note: Some(message.chars().take(LONGEST_NOTE).collect()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        // An event is a courtesy: the status, which is written, says the same.
-        if let Err(error) = self.recorder.publish(&event, &self.reference).await {
-            tracing::warn!(%error, reason, "cannot write an event");
+        // That a new object begins to start is no event.
+        let is_news =
+            |reason: &str| before.map_or_else(|| class(reason) != Some(Class::UnderWay), |(before, _)| before != reason);
+        if let Some((reason, message)) = after.filter(|(reason, _)| is_news(reason)) {
+            let happening = Happening { warning: is_warning(reason), reason: reason.to_owned(), note: message.to_owned() };
+            self.events.tell(happening, &self.reference).await;
         }
-        Ok(())
+        Ok(told)
     }
 }
 
 /// Reason and message of `Ready`.
-fn verdict(status: &ModelDeploymentStatus) -> Option<(&str, &str)> {
+pub(super) fn verdict(status: &ModelDeploymentStatus) -> Option<(&str, &str)> {
     let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
     Some((&ready.reason, &ready.message))
 }
 
-/// A warning where somebody has to act.
-fn kind_of(reason: &str) -> EventType {
-    let known = Reason::ALL.iter().find(|one| one.as_str() == reason);
-    match known.map(|one| one.class()) {
-        Some(Class::User | Class::World) => EventType::Warning,
-        _ => EventType::Normal,
-    }
+/// Whether somebody has to act.
+fn is_warning(reason: &str) -> bool {
+    matches!(class(reason), Some(Class::User | Class::World))
+}
+
+fn class(reason: &str) -> Option<Class> {
+    Reason::ALL.iter().find(|one| one.as_str() == reason).map(|one| one.class())
 }

@@ -7,7 +7,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::client::ClientBuilder;
 use kube::{Api, Client, Config, CustomResourceExt};
 use modelyard_core::api::ModelDeployment;
+use modelyard_core::release::ServerUpgrade;
 
+use super::backoff::Reconnect;
+use super::fence::Fence;
 use super::metrics::Metrics;
 
 /// How long the API server may take to accept a connection.
@@ -21,6 +24,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(295);
 pub struct Settings {
     /// The image of new replicas.
     pub server_image: String,
+    /// When servers that run get that image, and what else this release makes otherwise.
+    pub server_upgrade: ServerUpgrade,
     /// The only namespaces that are watched; empty: all.
     pub namespaces: Vec<String>,
     /// The namespace of the Lease by which one of several operators leads; none: this one leads.
@@ -46,9 +51,9 @@ pub enum ControllerError {
     /// A part of the operator ended that never should.
     #[error("{0} broke off; ending, to be started again. Please report it with the log")]
     Broken(&'static str),
-    /// Another operator may lead now.
-    #[error(transparent)]
-    Lost(#[from] super::lease::Lost),
+    /// The settings of tracing are wrong.
+    #[error("cannot send traces: {0}")]
+    Traces(String),
     /// The address is taken.
     #[error("--health-address: cannot listen on {address}: {source}")]
     Listen {
@@ -60,16 +65,32 @@ pub enum ControllerError {
 }
 
 impl Settings {
-    /// A client of the cluster that the environment names.
-    pub(super) async fn client(&self, metrics: &Metrics) -> Result<Client, ControllerError> {
+    /// A client of the cluster that the environment names, whose writes pass the fence.
+    pub(super) async fn client(&self, metrics: &Metrics, fence: &Fence) -> Result<Client, ControllerError> {
         let mut config = Config::infer().await.map_err(|error| ControllerError::NoCluster(error.to_string()))?;
         config.read_timeout = Some(READ_TIMEOUT);
         config.connect_timeout = Some(CONNECT_TIMEOUT);
-        Ok(ClientBuilder::try_from(config)?.with_layer(&metrics.counting()).build())
+        Ok(ClientBuilder::try_from(config)?.with_layer(&metrics.counting()).with_layer(fence).build())
+    }
+
+    /// [`Self::check_kind`]; in a cluster it waits for an API server that is away. Ending would only add the kubelet's back-off, which
+    /// grows to minutes, to what the API server takes to come back. By hand the error is told.
+    pub(super) async fn until_kind(&self, client: &Client) -> Result<(), ControllerError> {
+        let mut reconnect = Reconnect::default();
+        loop {
+            match self.check_kind(client).await {
+                Err(ControllerError::Api(error)) if self.lease_namespace.is_some() && may_pass(&error) => {
+                    let delay = reconnect.failed();
+                    tracing::warn!(%error, ?delay, "the API server does not answer; asking again");
+                    tokio::time::sleep(delay).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Refuses to begin where the kind is missing: watching it would fail for ever, and say so in the log alone.
-    pub(super) async fn check_kind(&self, client: &Client) -> Result<(), ControllerError> {
+    async fn check_kind(&self, client: &Client) -> Result<(), ControllerError> {
         let kind = Api::<CustomResourceDefinition>::all(client.clone());
         match kind.get_opt(ModelDeployment::crd_name()).await {
             Ok(Some(_)) => Ok(()),
@@ -78,5 +99,13 @@ impl Settings {
             Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Whether an error may go by itself: there was no answer, or one that says "not now".
+fn may_pass(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code == 429 || status.code >= 500,
+        _ => true,
     }
 }

@@ -1,133 +1,128 @@
 //! The stores: what the cluster holds of ours, as the watches keep it, with what nobody reads left out.
 
-use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use std::fmt::Debug;
+
+use futures_util::stream::{self, BoxStream, SelectAll};
+use futures_util::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::DeserializeGuard;
+use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
-use modelyard_core::api::ModelDeployment;
-use modelyard_core::render::{DEPLOYMENT_LABEL, MANAGER};
+use modelyard_core::render::MANAGER;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::OnceCell;
 
-/// A ModelDeployment that may not parse: one such object must not blind the watch to all others.
-pub(super) type Guarded = DeserializeGuard<ModelDeployment>;
+use super::backoff::Reconnect;
+use super::kept::Kept;
+use super::report::Untaken;
+use super::shelf::{Shelf, shelf};
+use super::slim;
 
-type Changes<K> = BoxStream<'static, Result<K, watcher::Error>>;
+/// Objects that one answer of a list has at most: it is held whole in memory.
+const PAGE: u32 = 250;
 
 /// What is known of the cluster.
 pub(super) struct World {
-    deployments: Store<Guarded>,
-    pub(super) workloads: Store<Deployment>,
-    pub(super) pods: Store<Pod>,
-    pub(super) services: Store<Service>,
-    pub(super) budgets: Store<PodDisruptionBudget>,
-    pub(super) policies: Store<NetworkPolicy>,
-    filled: OnceCell<()>,
+    deployments: Store<Kept>,
+    pub(super) workloads: Shelf<Deployment>,
+    pub(super) pods: Shelf<Pod>,
+    pub(super) services: Shelf<Service>,
+    pub(super) budgets: Shelf<PodDisruptionBudget>,
+    pub(super) policies: Shelf<NetworkPolicy>,
 }
 
 /// The changes that make a reconcile.
 pub(super) struct Streams {
-    pub(super) deployments: Changes<Guarded>,
-    pub(super) workloads: Changes<Deployment>,
-    pub(super) pods: Changes<Pod>,
-    pub(super) services: Changes<Service>,
-    pub(super) budgets: Changes<PodDisruptionBudget>,
-    pub(super) policies: Changes<NetworkPolicy>,
+    /// Of the ModelDeployments themselves.
+    pub(super) deployments: BoxStream<'static, Kept>,
+    /// Whose objects changed.
+    pub(super) children: SelectAll<BoxStream<'static, ObjectRef<Kept>>>,
 }
 
 impl World {
     /// Watches one namespace, or all. The stores fill as the streams are read.
     pub(super) fn watch(client: &Client, namespace: Option<&str>) -> (Self, Streams) {
-        let ours = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGER}"));
-        let watches = Watches { client, namespace };
-        let (deployments, deployment_changes) = watches.of(&watcher::Config::default(), |object: &mut Guarded| {
-            object.meta_mut().managed_fields = None;
-        });
-        let (workloads, workload_changes) = watches.of(&ours, |object: &mut Deployment| object.metadata.managed_fields = None);
-        let (pods, pod_changes) = watches.of(&ours, |object: &mut Pod| {
-            object.metadata.managed_fields = None;
-            object.metadata.annotations = None;
-            object.spec = None;
-        });
-        let (services, service_changes) = watches.of(&ours, |object: &mut Service| object.metadata.managed_fields = None);
-        let (budgets, budget_changes) = watches.of(&ours, |object: &mut PodDisruptionBudget| {
-            object.metadata.managed_fields = None;
-        });
-        let (policies, policy_changes) = watches.of(&ours, |object: &mut NetworkPolicy| object.metadata.managed_fields = None);
-        let world = Self { deployments, workloads, pods, services, budgets, policies, filled: OnceCell::new() };
-        let streams = Streams {
-            deployments: deployment_changes,
-            workloads: workload_changes,
-            pods: pod_changes,
-            services: service_changes,
-            budgets: budget_changes,
-            policies: policy_changes,
+        let mut watches = Watches { client, namespace, children: SelectAll::new() };
+        let (deployments, writer) = reflector::store();
+        let all = watcher::Config::default().page_size(PAGE);
+        let changes = watches.events::<Kept>(all).reflect(writer).touched_objects();
+        let world = Self {
+            deployments,
+            workloads: watches.of(slim::workload),
+            pods: watches.of(slim::pod),
+            services: watches.of(slim::service),
+            budgets: watches.of(slim::budget),
+            policies: watches.of(slim::policy),
         };
-        (world, streams)
+        (world, Streams { deployments: well::<Kept, _>(changes).boxed(), children: watches.children })
     }
 
-    pub(super) fn reader(&self) -> Store<Guarded> {
+    pub(super) fn reader(&self) -> Store<Kept> {
         self.deployments.clone()
     }
 
-    /// The reason of each object's `Ready`, of those that have one.
-    pub(super) fn reasons(&self) -> impl Iterator<Item = &'static str> {
+    /// The reason of each object's `Ready`, of those that have one. What does not parse is invalid, whatever its status says; so is mostly one
+    /// whose status could not be written.
+    pub(super) fn reasons(&self, untaken: &Untaken) -> impl Iterator<Item = &'static str> {
         self.deployments.state().into_iter().filter_map(|object| {
-            let status = object.0.as_ref().ok()?.status.as_ref()?;
-            let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
-            Some(super::metrics::known(&ready.reason))
+            let kept = object.meta().uid.as_deref().and_then(|uid| untaken.reason(uid));
+            kept.or_else(|| object.reason())
         })
     }
 
-    /// Waits until every store has been filled once: before that, what is missing may only not have come yet.
-    pub(super) async fn complete(&self) -> Result<(), reflector::store::WriterDropped> {
-        // One waits, for all: a store wakes only the last of several who wait for it, and the others would wait for ever.
-        let wait = async || {
-            self.workloads.wait_until_ready().await?;
-            self.pods.wait_until_ready().await?;
-            self.services.wait_until_ready().await?;
-            self.budgets.wait_until_ready().await?;
-            self.policies.wait_until_ready().await
-        };
-        self.filled.get_or_try_init(wait).await.copied()
+    /// Waits until every store has been filled once: before that, what is missing may only not have come yet. False: the watches are
+    /// gone.
+    pub(super) async fn is_complete(&self) -> bool {
+        self.workloads.is_filled().await
+            && self.pods.is_filled().await
+            && self.services.is_filled().await
+            && self.budgets.is_filled().await
+            && self.policies.is_filled().await
     }
 }
 
 struct Watches<'a> {
     client: &'a Client,
     namespace: Option<&'a str>,
+    children: SelectAll<BoxStream<'static, ObjectRef<Kept>>>,
 }
 
 impl Watches<'_> {
-    /// A store of one kind and its changes.
-    fn of<K>(&self, config: &watcher::Config, slim: fn(&mut K)) -> (Store<K>, Changes<K>)
+    fn events<K>(&self, config: watcher::Config) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + use<K>
     where
-        K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + DeserializeOwned
-            + Send
-            + Sync
-            + 'static,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
     {
-        let (reader, writer) = reflector::store();
         let client = self.client.clone();
         let api: Api<K> = self.namespace.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
-        let events = watcher(api, config.clone()).default_backoff();
-        let changes = events.modify(slim).reflect(writer).touched_objects();
-        (reader, changes.boxed())
+        watcher(api, config).backoff(Reconnect::default())
+    }
+
+    /// What there is of one kind that we make.
+    fn of<K>(&mut self, slim: fn(&mut K)) -> Shelf<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + Serialize
+            + DeserializeOwned
+            + Send
+            + 'static,
+    {
+        let ours = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGER}")).page_size(PAGE);
+        let (shelf, mut writer) = shelf(slim);
+        let touched = well::<K, _>(self.events::<K>(ours)).flat_map(move |event| stream::iter(writer.follow(event)));
+        self.children.push(touched.boxed());
+        shelf
     }
 }
 
-/// The ModelDeployment that an object of ours belongs to.
-pub(super) fn owner_of(metadata: &ObjectMeta) -> Option<ObjectRef<Guarded>> {
-    let name = metadata.labels.as_ref()?.get(DEPLOYMENT_LABEL)?;
-    Some(ObjectRef::new(name).within(metadata.namespace.as_deref()?))
+/// What a watch brings. That it broke off is told here: it is opened again, and nobody else can do anything.
+fn well<K: Resource<DynamicType = ()>, T>(events: impl Stream<Item = watcher::Result<T>>) -> impl Stream<Item = T> {
+    events.filter_map(async |event| {
+        event.inspect_err(|error| tracing::warn!(kind = %K::kind(&()), %error, "a watch broke off; it is opened again")).ok()
+    })
 }

@@ -6,7 +6,7 @@ use modelyard_core::api;
 use modelyard_core::resolve::resolve;
 use modelyard_core::schema::{Kind, Path, Schema, Violation, nearest, schemas};
 use modelyard_core::warn::warnings;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::diagnostic::Severity;
 use super::yaml::{self, Node, Span};
@@ -151,8 +151,8 @@ impl Check<'_> {
         for broken in rules::broken(schema, &object, node, !violations.is_empty()) {
             // A field that the schema refuses already needs no second message.
             if violations.iter().all(|violation| violation.path != broken.path) {
-                let value = at(&object, &broken.path);
-                self.say(node.place(&broken.about), &broken.path, format!("Invalid value: {value}: {}", broken.message));
+                let value = at(&object, &broken.path).map(|value| format!("{value}: ")).unwrap_or_default();
+                self.say(node.place(&broken.about), &broken.path, format!("Invalid value: {value}{}", broken.message));
             }
         }
         let name = object["metadata"]["name"].as_str().map(|name| format!("{}/{name}", schema.kind));
@@ -230,18 +230,13 @@ fn first_sentence(description: &str) -> String {
     line[..end].trim_end_matches('.').to_owned()
 }
 
-/// The value at a path for a message: a scalar as it is, the others by their type.
-fn at(object: &Value, path: &Path) -> Value {
+/// The value at a path for a message, where it is a scalar: the API server shows no others.
+fn at<'a>(object: &'a Value, path: &Path) -> Option<&'a Value> {
     use modelyard_core::schema::Segment;
 
     let found = path.segments().iter().try_fold(object, |value, segment| match segment {
         Segment::Key(key) => value.get(key),
         Segment::Index(index) => value.get(index),
     });
-    match found {
-        Some(Value::Object(_)) => json!("object"),
-        Some(Value::Array(_)) => json!("array"),
-        Some(scalar) => scalar.clone(),
-        None => Value::Null,
-    }
+    found.filter(|value| !value.is_object() && !value.is_array())
 }

@@ -28,7 +28,7 @@ fn a_null_counts_as_absent() {
 #[test]
 fn every_rule_refuses_offline_and_says_where() {
     for (spec, expected) in [
-        ("{}", "4:1: spec: Invalid value: \"object\": write exactly one of model (one model) and models (several in one server)"),
+        ("{}", "4:1: spec: Invalid value: write exactly one of model (one model) and models (several in one server)"),
         (
             "{model: {uri: 's3://b/m'}}",
             "4:21: spec.model.uri: Invalid value: \"s3://b/m\": must be file:PATH, http://HOST/PATH or https://HOST/PATH",
@@ -56,11 +56,11 @@ fn every_rule_refuses_offline_and_says_where() {
         ),
         (
             "{model: {uri: 'file:m'}, serving: {batching: {maxSize: 8, maxDelay: 30s}}}",
-            "4:42: spec.serving: Invalid value: \"object\": batching.maxDelay must be shorter than requestTimeout: a row that waits longer is answered too late",
+            "4:42: spec.serving: Invalid value: batching.maxDelay must be shorter than requestTimeout: a row that waits longer is answered too late",
         ),
         (
             "{model: {uri: 'file:m'}, resources: {limits: {memory: 1Mi}}}",
-            "4:44: spec.resources: Invalid value: \"object\": requests.memory (128Mi unless it is written) must not exceed limits.memory: lower the request or raise the limit",
+            "4:44: spec.resources: Invalid value: requests.memory (128Mi unless it is written) must not exceed limits.memory: lower the request or raise the limit",
         ),
         (
             "{model: {uri: 'file:m'}, serving: {drainDelay: 99999999999999999999h}}",

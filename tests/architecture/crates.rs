@@ -7,16 +7,19 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 const CORE: &str = "modelyard-core";
 const WIRE: &str = "modelyard-wire";
+const TELEMETRY: &str = "modelyard-telemetry";
 const SERVER: &str = "modelyard-server";
 const ROOT: &str = "modelyard";
 
 /// A crate of ours, and the crates of ours that it may depend on.
-const OURS: [(&str, &[&str]); 4] = [(CORE, &[]), (WIRE, &[]), (SERVER, &[CORE, WIRE]), (ROOT, &[CORE, WIRE])];
+const OURS: [(&str, &[&str]); 5] =
+    [(CORE, &[]), (WIRE, &[]), (TELEMETRY, &[]), (SERVER, &[CORE, WIRE, TELEMETRY]), (ROOT, &[CORE, WIRE, TELEMETRY])];
 
 /// What a crate must not link, however far down: names, or the beginnings of names with `*` at the end.
-const NOT_LINKED: [(&str, &[&str]); 4] = [
+const NOT_LINKED: [(&str, &[&str]); 5] = [
     (CORE, &["tokio", "hyper", "hyper-util", "kube-client", "kube-runtime", "tract-*"]),
     (WIRE, &["tokio", "hyper", "hyper-util", "kube", "kube-*", "k8s-openapi", "tract-*"]),
+    (TELEMETRY, &["kube", "kube-*", "k8s-openapi", "tract-*"]),
     (SERVER, &["kube-client", "kube-runtime"]),
     (ROOT, &["tract-*", "ort", "ort-sys", "onnxruntime*", "candle-*", "tch"]),
 ];

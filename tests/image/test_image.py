@@ -208,6 +208,19 @@ class ImageTest(unittest.TestCase):
             archive = self.one("--bare", "--file", f"{self.folder}/file=/file", name=name)
             self.assertEqual(archive.index["manifests"][0]["annotations"]["io.containerd.image.name"], complete)
 
+    def test_as_folders_it_is_what_the_archive_holds(self):
+        trees = self.folder / "trees"
+        self.make("--binaries", self.binaries, "--trees", "--output", trees)
+        for path in self.products():
+            layer, root = Archive(path).layer, trees / path.stem
+            found = {str(item.relative_to(root)): item.stat() for item in root.rglob("*")}
+            self.assertEqual(sorted(found), sorted(layer.getnames()))
+            for member in layer.getmembers():
+                self.assertEqual(found[member.name].st_mode & 0o7777, member.mode, member.name)
+                if member.isfile():
+                    self.assertEqual((root / member.name).read_bytes(), layer.extractfile(member).read())
+        self.assertIn("is there already", self.refused("--binaries", self.binaries, "--trees", "--output", trees))
+
     def test_mistakes_are_named(self):
         file = self.folder / "file"
         file.write_text("")

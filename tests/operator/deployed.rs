@@ -7,7 +7,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::runtime::watcher::{self, watcher};
-use modelyard_core::api::{API_VERSION, ModelDeployment};
+use modelyard_core::api::{API_VERSION, ModelDeployment, Reason};
 use serde_json::{Value, json};
 
 use crate::cluster::{self, RELEASE, repository};
@@ -109,8 +109,16 @@ impl Deployed<'_> {
         self.until("is ready", |object| is_current(object) && condition(object, "Ready").status == "True").await
     }
 
-    /// Until the newest spec is not ready for this reason, said in words that hold all of `words`, and told as an event too.
+    /// Until the newest spec is not ready for this reason, said in words that hold all of `words`, and `modelyard status` says so too, with
+    /// what to do about it.
     pub(crate) async fn until_not_ready(&self, reason: &str, words: &[&str]) -> Value {
+        let object = self.until_told(reason, words).await;
+        self.until_advised(reason, words).await;
+        object
+    }
+
+    /// Until the object's status says so.
+    async fn until_told(&self, reason: &str, words: &[&str]) -> Value {
         let told = |object: &Value| {
             let ready = condition(object, "Ready");
             is_current(object)
@@ -119,6 +127,36 @@ impl Deployed<'_> {
                 && words.iter().all(|word| ready.message.contains(word))
         };
         self.until(&format!("is not ready for {reason} with a message that has {words:?}"), told).await
+    }
+
+    /// Until `modelyard status` says so, on the screen and for programs, and advises what belongs to the reason.
+    async fn until_advised(&self, reason: &str, words: &[&str]) {
+        let known = Reason::ALL.iter().find(|one| one.as_str() == reason).unwrap_or_else(|| panic!("no reason {reason}"));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (code, printed) = self.asked_for_status(&["-o", "json"]);
+            let (_, screen) = self.asked_for_status(&[]);
+            let told: Value = serde_json::from_str(&printed).unwrap_or_default();
+            let message = told["message"].as_str().unwrap_or_default();
+            // What starts again and again is told by turns: both have to say so.
+            if told["reason"] == reason
+                && words.iter().all(|word| message.contains(word))
+                && screen.contains(&format!("  ready       no   {reason} "))
+            {
+                assert_eq!((code, &told["ready"], told["advice"].as_str()), (1, &Value::Bool(false), Some(known.advice())));
+                assert!(screen.contains(&format!("what to do\n  {}\n", known.advice())), "{screen}");
+                return;
+            }
+            assert!(Instant::now() < deadline, "modelyard status does not say {reason} with {words:?}: {printed}\n{screen}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// The exit code of `modelyard status`, and what it prints.
+    pub(crate) fn asked_for_status(&self, more: &[&str]) -> (i32, String) {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_modelyard"));
+        let output = command.args(["status", &self.name, "--namespace", &self.namespace.name]).args(more).output().unwrap();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Until an event of this object has this reason.

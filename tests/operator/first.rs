@@ -27,6 +27,10 @@ async fn what_is_applied_serves_and_predicts() {
         );
         assert_eq!(status["revisions"][0]["role"], "Stable");
         assert_eq!(status["failure"], json!(null));
+        assert_eq!(status["revisions"][0]["digest"].as_str().map(str::len), Some(64), "{status}");
+        for phase in ["pod", "at", "total", "scheduling", "pulling", "downloading", "loading", "warming"] {
+            assert!(status["coldStart"][phase].is_string(), "{phase}: {status}");
+        }
         assert_eq!(mnist.predict().await, 7);
         let listed = namespace.kubectl(&["get", "mdep", "mnist"]);
         assert!(listed.contains("Serving") && listed.contains("1/1"), "{listed}");

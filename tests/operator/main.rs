@@ -12,10 +12,17 @@ mod record;
 mod store;
 mod watch;
 
+mod admission;
 mod crowd;
 mod examples;
+mod faults;
+mod fields;
 mod first;
+mod levels;
 mod ownership;
+mod policies;
 mod quiet;
 mod reasons;
 mod rollout;
+mod scale;
+mod upgrade;

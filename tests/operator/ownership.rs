@@ -6,12 +6,13 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use modelyard_core::render::DEPLOYMENT_LABEL;
 use serde_json::json;
 
 use crate::deployed::mnist;
 use crate::namespace::within;
+use crate::store;
 use crate::watch::{labelled, named};
 
 #[tokio::test]
@@ -80,6 +81,29 @@ async fn what_is_deleted_or_changed_by_hand_comes_back() {
             .await;
         deployed.until_ready().await;
         assert_eq!(deployed.predict().await, 7);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pod_that_only_has_the_labels_is_not_counted() {
+    within("stray", async |namespace| {
+        let deployed = namespace.deploy("mnist", mnist(1)).await;
+        deployed.until_ready().await;
+        let pods = namespace.api::<Pod>();
+        let ours = pods.list(&ListParams::default().labels(DEPLOYMENT_LABEL)).await.unwrap().items.remove(0);
+        let mut stray = store::pod("stray", "exec sleep 600");
+        let labels = ours.labels().iter().filter(|(key, _)| *key != "pod-template-hash");
+        stray["metadata"]["labels"] =
+            labels.map(|(key, value)| (key.clone(), value.clone().into())).collect::<serde_json::Map<_, _>>().into();
+        namespace.put::<Pod>("stray", stray).await;
+        namespace.kubectl(&["wait", "--for=condition=Ready", "pod/stray", "--timeout=60s"]);
+        let mut spec = mnist(1);
+        spec["replicas"] = 2.into();
+        deployed.apply(spec).await;
+        let ready = deployed.until_ready().await;
+        assert_eq!((&ready["status"]["replicas"], &ready["status"]["readyReplicas"]), (&json!(2), &json!(2)));
+        pods.delete("stray", &DeleteParams::default().grace_period(0)).await.unwrap();
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! What the script prints at the end: how long each test took, and which were skipped and why.
+//! What the script prints at the end: how long each test took, and which were skipped and why, what faults cost.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -14,9 +14,19 @@ pub(crate) fn skipped(test: &str, why: &str) {
     note(&format!("skipped {test}: {why}"));
 }
 
+/// Notes a line of the table of faults.
+pub(crate) fn fault(line: &str) {
+    println!("{line}");
+    append("FAULTS_TABLE", line);
+}
+
 fn note(line: &str) {
     println!("{line}");
-    let Some(path) = std::env::var_os("OPERATOR_TESTS_RECORD") else { return };
+    append("OPERATOR_TESTS_RECORD", line);
+}
+
+fn append(variable: &str, line: &str) {
+    let Some(path) = std::env::var_os(variable) else { return };
     let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
     writeln!(file, "{line}").unwrap();
 }

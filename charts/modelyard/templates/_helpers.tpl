@@ -63,6 +63,23 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
+{{/*
+Whose a definition is, of a dict with its `name` and the `release`; empty if it is not there, or this release's own. Whether it is that,
+Helm judges by one label and two annotations.
+*/}}
+{{- define "modelyard.crdOwner" -}}
+{{- with lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" .name }}
+{{- $name := index (default dict .metadata.annotations) "meta.helm.sh/release-name" }}
+{{- $namespace := index (default dict .metadata.annotations) "meta.helm.sh/release-namespace" }}
+{{- $is_helms := eq (toString (index (default dict .metadata.labels) "app.kubernetes.io/managed-by")) "Helm" }}
+{{- if not (and $is_helms $name $namespace) }}
+{{- "not of a Helm release" }}
+{{- else if or (ne $name $.release.Name) (ne $namespace $.release.Namespace) }}
+{{- printf "of the release %s in namespace %s" $name $namespace }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Refuses what the schema cannot: values that contradict the chart or each other. */}}
 {{- define "modelyard.check" -}}
 {{- $taken := list "MODELYARD_SERVER_IMAGE" "MODELYARD_WATCH_NAMESPACES" "MODELYARD_HEALTH_ADDRESS" "MODELYARD_LOG_LEVEL" "MODELYARD_LOG_FORMAT" "POD_NAME" "POD_NAMESPACE" }}

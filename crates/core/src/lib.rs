@@ -5,8 +5,10 @@
 pub mod api;
 pub mod diagnose;
 pub mod plan;
+pub mod release;
 pub mod render;
 pub mod resolve;
+pub mod rights;
 pub mod schema;
 pub mod server_config;
 pub mod status;

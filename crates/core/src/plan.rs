@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Failure, Reason};
+use crate::api::{ColdStart, Failure, Reason};
 use crate::resolve::Resolved;
 
 /// How long a replica of the new revision may look for a place before `Auto` replaces instead of surging.
@@ -61,6 +61,10 @@ pub struct RevisionObserved {
     pub progress: Option<(Reason, String)>,
     /// Why its worst replica does not serve.
     pub failure: Option<Failure>,
+    /// How its newest replica became ready, if that is news.
+    pub cold_start: Option<ColdStart>,
+    /// SHA-256 of the model that it serves, if that is news.
+    pub digest: Option<String>,
 }
 
 impl RevisionObserved {
@@ -78,6 +82,8 @@ impl RevisionObserved {
             unschedulable_since: None,
             progress: None,
             failure: None,
+            cold_start: None,
+            digest: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::api::{Class, Failure, ModelDeploymentStatus, Reason, RevisionStatus, Role};
+use crate::api::{Class, ColdStart, Failure, ModelDeploymentStatus, Reason, RevisionStatus, Role};
 use crate::plan::{Observed, Plan, RevisionObserved};
 use crate::resolve::{Invalid, Resolved};
 
@@ -43,6 +43,7 @@ pub fn status(situation: &Situation<'_>) -> ModelDeploymentStatus {
         selector: situation.selector.map(str::to_owned),
         revisions: revisions(situation),
         failure: failing.and_then(|one| one.failure.clone()).map(|failure| since(failure, situation.previous)),
+        cold_start: cold_start(situation),
         conditions: conditions(situation).into_iter().map(|verdict| verdict.into_condition(situation, before)).collect(),
     }
 }
@@ -53,6 +54,12 @@ fn since(failure: Failure, previous: Option<&ModelDeploymentStatus>) -> Failure 
         Some(before) if *before == (Failure { at: before.at.clone(), ..failure.clone() }) => before.clone(),
         _ => failure,
     }
+}
+
+/// The newest start that is known of.
+fn cold_start(situation: &Situation<'_>) -> Option<ColdStart> {
+    let seen = situation.observed.revisions.iter().filter_map(|one| one.cold_start.as_ref());
+    seen.max_by_key(|start| start.at.0).or_else(|| situation.previous?.cold_start.as_ref()).cloned()
 }
 
 /// One condition before it has a time.
@@ -84,8 +91,13 @@ impl Verdict {
 }
 
 fn conditions(situation: &Situation<'_>) -> [Verdict; 3] {
-    let serving = serving(situation);
-    let up_to_date = up_to_date(situation);
+    let mut serving = serving(situation);
+    let mut up_to_date = up_to_date(situation);
+    if serving.holds && up_to_date.holds && situation.wanted.is_ok_and(|(resolved, _)| resolved.paused) {
+        for verdict in [&mut serving, &mut up_to_date] {
+            verdict.message.push_str("; paused: nothing is changed until spec.paused is false");
+        }
+    }
     let ready = match (serving.holds, up_to_date.holds) {
         (true, true) => Verdict::new("Ready", true, serving.reason, serving.message.clone()),
         // The new revision's trouble says more than the silence that it causes.
@@ -125,6 +137,9 @@ fn up_to_date(situation: &Situation<'_>) -> Verdict {
     let ready = new.map_or(0, |one| one.ready);
     let alone = seen.iter().filter(|one| one.revision != resolved.revision).all(|one| one.running == 0);
     let carries = plan.revision(&resolved.revision).is_some_and(|one| one.weight == 100);
+    if let Some(refused) = new.and_then(refused) {
+        return verdict(false, refused.reason, refused.message.clone());
+    }
     if ready >= resolved.replicas && alone && carries {
         let reason = if resolved.replicas == 0 { Reason::ScaledToZero } else { Reason::Serving };
         return verdict(
@@ -164,6 +179,11 @@ fn trouble(revision: Option<&RevisionObserved>) -> (Reason, String) {
     waiting()
 }
 
+/// What the API server refused to have of a revision, which all its replicas may serve without: a NetworkPolicy that is not there, say.
+fn refused(revision: &RevisionObserved) -> Option<&Failure> {
+    revision.failure.as_ref().filter(|failure| failure.pod.is_none() && failure.reason != Reason::ProgressDeadlineExceeded)
+}
+
 fn newest_failing(seen: &[RevisionObserved]) -> Option<&RevisionObserved> {
     seen.iter().filter(|one| one.failure.is_some() && one.ready == 0).max_by_key(|one| one.created)
 }
@@ -174,12 +194,10 @@ fn revisions(situation: &Situation<'_>) -> Vec<RevisionStatus> {
     let mut seen: Vec<&RevisionObserved> = situation.observed.revisions.iter().collect();
     seen.sort_by(|left, right| right.created.cmp(&left.created).then_with(|| left.revision.cmp(&right.revision)));
     let wanted = situation.wanted.ok();
+    let told = |one: &RevisionObserved| situation.previous?.revisions.iter().find(|known| known.name == one.revision);
     let weight = |one: &RevisionObserved| match wanted {
         Some((_, plan)) => plan.revision(&one.revision).map_or(0, |planned| planned.weight),
-        None => situation
-            .previous
-            .and_then(|status| status.revisions.iter().find(|known| known.name == one.revision))
-            .map_or(0, |known| u32::try_from(known.weight).unwrap_or(0)),
+        None => told(one).map_or(0, |known| u32::try_from(known.weight).unwrap_or(0)),
     };
     let serving = seen.iter().filter(|one| one.ready > 0).max_by_key(|one| (weight(one), one.created));
     let parked = wanted.filter(|(resolved, _)| resolved.replicas == 0).map(|(resolved, _)| &resolved.revision);
@@ -197,6 +215,7 @@ fn revisions(situation: &Situation<'_>) -> Vec<RevisionStatus> {
         .map(|one| RevisionStatus {
             name: one.revision.clone(),
             version: one.version,
+            digest: one.digest.clone().or_else(|| told(one)?.digest.clone()),
             role: role(one),
             replicas: whole(one.running),
             ready_replicas: whole(one.ready),

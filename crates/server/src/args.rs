@@ -2,9 +2,12 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use modelyard_core::server_config::{InvalidConfig, ModelConfig, ServerConfig, ServingConfig};
+
+use crate::load::LOAD_TIMEOUT;
 
 /// Serves models over HTTP and gRPC on one port: Open Inference Protocol v2, TensorFlow Serving, KServe v1.
 #[derive(Debug, Parser)]
@@ -55,6 +58,12 @@ struct ServeArguments {
     /// Where fetched models are kept (default: modelyard/models in the user's cache folder)
     #[arg(long, value_name = "DIR", env = "MODELYARD_CACHE_DIR", help_heading = "What to serve")]
     cache_dir: Option<PathBuf>,
+    /// Bytes that they may take before those unused for longest are removed; with a suffix such as Mi or G
+    #[arg(long, value_name = "SIZE", default_value = "20Gi", value_parser = size, env = "MODELYARD_CACHE_LIMIT", help_heading = "What to serve")]
+    cache_limit: u64,
+    /// Seconds that preparing a model may take once it is here
+    #[arg(long, value_name = "SECONDS", default_value_t = LOAD_TIMEOUT.as_secs(), env = "MODELYARD_LOAD_TIMEOUT", help_heading = "What to serve", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    load_timeout: u64,
 
     /// The address to listen on
     #[arg(long, default_value = "0.0.0.0", env = "MODELYARD_HOST", help_heading = "Network")]
@@ -119,6 +128,10 @@ pub struct Settings {
     pub allow_control: bool,
     /// Where fetched models are kept.
     pub cache_dir: Option<PathBuf>,
+    /// Bytes that they may take.
+    pub cache_limit: u64,
+    /// How long preparing a model may take once it is here.
+    pub load_timeout: Duration,
     /// The address to listen on.
     pub host: IpAddr,
     /// The port of every protocol.
@@ -192,6 +205,8 @@ impl ServeArguments {
             config,
             allow_control: self.allow_control,
             cache_dir: self.cache_dir,
+            cache_limit: self.cache_limit,
+            load_timeout: Duration::from_secs(self.load_timeout),
             host: self.host,
             port: self.port,
             admin_port: self.admin_port,
@@ -202,6 +217,20 @@ impl ServeArguments {
             log_level: self.log_level,
         })
     }
+}
+
+/// A number of bytes, as Kubernetes writes quantities: `500`, `512Mi`, `20G`.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
+    let factor: Option<u64> = match &text[digits.len()..] {
+        "" => Some(1),
+        suffix => ["k", "M", "G", "T"].iter().zip(1..).find_map(|(letter, power)| match suffix.strip_suffix('i') {
+            Some(binary) => binary.eq_ignore_ascii_case(letter).then(|| 1024_u64.pow(power)),
+            None => (suffix == *letter).then(|| 1000_u64.pow(power)),
+        }),
+    };
+    let bytes = digits.parse::<u64>().ok().zip(factor).and_then(|(count, factor)| count.checked_mul(factor));
+    bytes.ok_or_else(|| format!("expected a number of bytes such as 500000000, 512Mi or 20G, found '{text}'"))
 }
 
 fn read_config(text: &str) -> Result<String, InvalidArguments> {
@@ -257,6 +286,18 @@ mod tests {
     }
 
     #[test]
+    fn sizes_are_quantities() {
+        for (text, bytes) in
+            [("7", 7), ("2k", 2000), ("512Mi", 512 << 20), ("20Gi", 20 << 30), ("1T", 1_000_000_000_000), ("1Ki", 1024)]
+        {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "Gi", "1.5G", "-1", "5Q", "5mi i", "99999999999Ti"] {
+            assert!(size(text).unwrap_err().contains("expected a number of bytes"), "{text}");
+        }
+    }
+
+    #[test]
     fn each_fault_names_its_flag() {
         for (arguments, part) in [
             (vec![], "nothing to serve"),
@@ -268,6 +309,8 @@ mod tests {
             (vec!["--config", "@/nowhere.json"], "--config: cannot read /nowhere.json"),
             (vec!["--model", "a=x", "--threads", "0"], "--threads"),
             (vec!["--model", "a=x", "--port", "70000"], "--port"),
+            (vec!["--model", "a=x", "--cache-limit", "much"], "--cache-limit"),
+            (vec!["--model", "a=x", "--load-timeout", "0"], "--load-timeout"),
         ] {
             let message = settings(&arguments).unwrap_err();
             assert!(message.contains(part), "{arguments:?}: {message}");

@@ -12,7 +12,7 @@ use crate::engine::{self, Engine, LoadError};
 use crate::fault::{Code, Fault};
 use crate::infer::{Model, Scheduling};
 use crate::protocol::Service;
-use crate::registry::{Entry, Failure, State};
+use crate::registry::{Entry, Failure, Phases, State};
 use crate::store::{self, Progress, Source, Store, StoreError};
 
 /// mimalloc's own delay before freed memory goes back to the system (`purge_delay`, 1 s), and some for the last threads to let go.
@@ -25,7 +25,15 @@ const PURGES: usize = 20;
 pub struct Loader {
     store: Store,
     scheduling: Scheduling,
+    /// How long preparing a model that is on disk may take.
+    patience: Duration,
 }
+
+/// How long preparing a model that is on disk may take, unless it is said: a large network takes seconds.
+pub const LOAD_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// A model, the SHA-256 of its bytes, and what bringing it took.
+type Brought = (Arc<Model>, String, Phases);
 
 /// Why a model did not become ready.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +46,11 @@ enum NotLoaded {
     Sample(#[from] SampleError),
     #[error("{0}")]
     Scheduling(String),
+    #[error(
+        "the engine was not done with the model within {0:?}: expected one that it can prepare in less; try a simpler export, or \
+         give it longer with --load-timeout"
+    )]
+    Slow(Duration),
     #[error("no thread to load on: {0}")]
     Thread(std::io::Error),
     #[error("the loader stopped before it was done")]
@@ -49,18 +62,32 @@ impl NotLoaded {
     fn reason(&self) -> &'static str {
         match self {
             Self::Store(error) => error.reason(),
-            Self::Engine(LoadError::Unsupported(_)) | Self::Scheduling(_) => "ModelUnsupported",
+            Self::Engine(LoadError::Unsupported(_)) | Self::Scheduling(_) | Self::Slow(_) => "ModelUnsupported",
             Self::Engine(LoadError::Invalid(_)) | Self::Sample(_) => "ModelInvalid",
             Self::Engine(LoadError::Read { .. }) => "ModelNotFound",
             Self::Thread(_) | Self::Stopped(_) => "NotResponding",
         }
     }
+
+    /// The error with its causes. The store names the uri itself; the engine knows only the file that it was kept in.
+    fn message(&self, uri: &str) -> String {
+        match self {
+            Self::Store(_) => with_sources(self),
+            _ => format!("{}: {}", store::shown(uri), with_sources(self)),
+        }
+    }
 }
 
 impl Loader {
-    /// A loader that fetches through `store`.
+    /// A loader that fetches through `store`, and gives up on a model that the engine is not done with after [`LOAD_TIMEOUT`].
     pub const fn new(store: Store, scheduling: Scheduling) -> Self {
-        Self { store, scheduling }
+        Self { store, scheduling, patience: LOAD_TIMEOUT }
+    }
+
+    /// The same, with another patience.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Brings one model to ready, or to failed. A failure is the model's alone; a model that answers goes on until its successor
@@ -78,16 +105,15 @@ impl Loader {
                 service.refresh();
             }
         };
-        let began = Instant::now();
         let outcome = match self.bring(entry, &step).await {
-            Ok(model) => {
-                let seconds = began.elapsed().as_secs_f64();
-                tracing::info!(model = name, uri, seconds, rows = ?model.policy.rows, reason = model.policy.reason, "model is ready");
-                entry.enter(State::Ready(model));
+            Ok((model, digest, phases)) => {
+                let (seconds, policy) = (phases.sum().as_secs_f64(), &model.policy);
+                tracing::info!(model = name, uri, digest, seconds, rows = ?policy.rows, reason = policy.reason, "model is ready");
+                entry.enter_ready(model, digest, phases);
                 Ok(())
             }
             Err(error) => {
-                let failure = Failure { reason: error.reason(), message: with_sources(&error) };
+                let failure = Failure { reason: error.reason(), message: error.message(uri) };
                 tracing::error!(model = name, uri, reason = failure.reason, message = failure.message, "model did not load");
                 step(State::Failed(failure.clone()));
                 Err(failure)
@@ -99,19 +125,29 @@ impl Loader {
         outcome
     }
 
-    async fn bring(&self, entry: &Arc<Entry>, step: &(impl Fn(State) + Sync)) -> Result<Arc<Model>, NotLoaded> {
+    async fn bring(&self, entry: &Arc<Entry>, step: &(impl Fn(State) + Sync)) -> Result<Brought, NotLoaded> {
+        let mut since = Instant::now();
+        let mut took = || std::mem::replace(&mut since, Instant::now()).elapsed();
         let progress = Arc::new(Progress::default());
         step(State::Downloading(Arc::clone(&progress)));
         let config = &entry.config;
         let (uri, sha256) = (config.uri.clone(), config.sha256.clone());
         let source = Source { uri, sha256, authorization_env: config.authorization_env.clone() };
         let artifact = store::fetch(&source, &self.store, &progress).await?;
+        let downloading = took();
         step(State::Loading);
         let path = artifact.model;
-        let engine = blocking(move || Ok(engine::load(&path).map(|engine| (engine, path))?)).await?;
+        let began = Instant::now();
+        let engine = blocking(self.patience, move || Ok(engine::load(&path).map(|engine| (engine, path))?)).await?;
+        let loading = took();
         step(State::Warming);
         let (config, scheduling) = (entry.config.clone(), self.scheduling.clone());
-        blocking(move || into_model(&config, engine, &scheduling)).await
+        let left = self.patience.saturating_sub(began.elapsed());
+        let model = blocking(left, move || into_model(&config, engine, &scheduling)).await.map_err(|error| match error {
+            NotLoaded::Slow(_) => NotLoaded::Slow(self.patience),
+            other => other,
+        })?;
+        Ok((model, artifact.digest, Phases { downloading, loading, warming: took() }))
     }
 
     /// Takes a model out: new requests are refused, those in flight finish, its memory is returned.
@@ -147,12 +183,17 @@ impl Loader {
 
 /// Runs what may block on a thread of its own, which ends with it: the allocator gives back more of what an ended thread
 /// has left behind than of what a pooled one may want again (measured: 68 MB instead of 95 after 100 MB were unloaded).
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, NotLoaded> + Send + 'static) -> Result<T, NotLoaded> {
+///
+/// An engine cannot be stopped while it plans. One that is not done in time goes on in its thread, and what comes of it is dropped.
+async fn blocking<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> Result<T, NotLoaded> + Send + 'static,
+) -> Result<T, NotLoaded> {
     let (sender, outcome) = oneshot::channel();
     // The outcome of a load that nobody waits for any more has no use.
     let run = move || drop(sender.send(work()));
     std::thread::Builder::new().name("loader".to_owned()).spawn(run).map_err(NotLoaded::Thread)?;
-    outcome.await?
+    tokio::time::timeout(patience, outcome).await.map_err(|_| NotLoaded::Slow(patience))??
 }
 
 /// Has the allocator give freed memory back to the system. It does so by itself, [`PURGE_DELAY`] after, but only when something
@@ -220,4 +261,19 @@ fn with_sources(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_model_that_the_engine_is_never_done_with_fails_in_time() {
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let never = move || Ok(held.recv().is_ok());
+        let error = blocking(Duration::from_millis(5), never).await.unwrap_err();
+        assert_eq!((error.reason(), error.to_string().contains("--load-timeout")), ("ModelUnsupported", true));
+        drop(hold);
+        assert!(blocking(LOAD_TIMEOUT, || Ok(true)).await.unwrap());
+    }
 }

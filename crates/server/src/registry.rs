@@ -1,7 +1,7 @@
 //! The models of this server by name, and the state of each.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use modelyard_core::server_config::ModelConfig;
@@ -21,10 +21,28 @@ pub struct Entry {
     /// What was asked for.
     pub config: ModelConfig,
     state: ArcSwap<State>,
-    /// When the running load began, and how long the last one took.
-    load: Mutex<(Instant, Option<Duration>)>,
+    /// What is served: the SHA-256 of its bytes, and what its load took.
+    loaded: Mutex<Option<(String, Phases)>>,
     /// Held by whoever loads or unloads: one at a time.
     pub(crate) control: tokio::sync::Mutex<()>,
+}
+
+/// What loading took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Until its bytes had come.
+    pub downloading: Duration,
+    /// Until the engine had read them.
+    pub loading: Duration,
+    /// Until it had proved itself.
+    pub warming: Duration,
+}
+
+impl Phases {
+    /// All together.
+    pub fn sum(&self) -> Duration {
+        self.downloading + self.loading + self.warming
+    }
 }
 
 /// Where a model stands.
@@ -84,7 +102,7 @@ impl Entry {
     /// A model that is still to be fetched.
     pub fn new(config: ModelConfig) -> Self {
         let state = ArcSwap::from_pointee(State::Downloading(Arc::default()));
-        Self { config, state, load: Mutex::new((Instant::now(), None)), control: tokio::sync::Mutex::default() }
+        Self { config, state, loaded: Mutex::default(), control: tokio::sync::Mutex::default() }
     }
 
     /// Where the model stands.
@@ -94,20 +112,23 @@ impl Entry {
 
     /// The model has come to another state.
     pub fn enter(&self, state: State) {
-        {
-            let mut load = self.load.lock();
-            match state {
-                State::Downloading(_) => *load = (Instant::now(), None),
-                State::Ready(_) => load.1 = Some(load.0.elapsed()),
-                _ => {}
-            }
-        }
         self.state.store(Arc::new(state));
+    }
+
+    /// The model answers. `digest` is the SHA-256 of its bytes, `phases` what its load took.
+    pub fn enter_ready(&self, model: Arc<Model>, digest: String, phases: Phases) {
+        *self.loaded.lock() = Some((digest, phases));
+        self.enter(State::Ready(model));
+    }
+
+    /// What is served: the SHA-256 of its bytes, and what its load took.
+    pub fn loaded(&self) -> Option<(String, Phases)> {
+        self.loaded.lock().clone()
     }
 
     /// How long the last load took, from its start to ready.
     pub fn load_duration(&self) -> Option<Duration> {
-        self.load.lock().1
+        self.loaded.lock().as_ref().map(|(_, phases)| phases.sum())
     }
 
     /// Whether `version`, as a URL or message spells it, is this model's.

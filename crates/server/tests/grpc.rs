@@ -365,7 +365,12 @@ async fn statistics_count_what_was_answered() {
     assert_eq!(found.model_stats.len(), 1);
     let model = &found.model_stats[0];
     assert_eq!((&*model.name, &*model.version, model.inference_count, model.execution_count), ("m", "3", 3, 3));
-    assert_eq!(model.inference_stats.as_ref().unwrap().success.unwrap().count, 3);
+    let stats = model.inference_stats.as_ref().unwrap();
+    for duration in [stats.success, stats.compute_input, stats.compute_infer, stats.compute_output] {
+        assert_eq!(duration.unwrap().count, 3);
+    }
+    assert_eq!((model.batch_stats.len(), model.batch_stats[0].compute_infer.unwrap().count), (1, 3));
+    assert_eq!(model.memory_usage[0].r#type, "CPU");
     let request = oip::ModelStatisticsRequest { name: "nobody".into(), version: String::new() };
     refused(&service, path, &request, (5, "unknown model")).await;
 }

@@ -602,7 +602,13 @@ async fn statistics() {
         for key in ["success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss"] {
             assert!(stats["inference_stats"][key]["ns"].is_u64() && stats["inference_stats"][key]["count"].is_u64(), "{key}");
         }
-        assert_eq!(stats["inference_stats"]["success"]["count"], 1);
+        for key in ["success", "compute_input", "compute_infer", "compute_output"] {
+            assert_eq!(stats["inference_stats"][key]["count"], 1, "{key}");
+        }
+        let (run, memory) = (&stats["batch_stats"][0], &stats["memory_usage"][0]);
+        assert_eq!((&run["batch_size"], &run["compute_infer"]["count"]), (&json!(2), &json!(1)));
+        assert_eq!(run["compute_infer"]["ns"], stats["inference_stats"]["compute_infer"]["ns"]);
+        assert_eq!((&memory["type"], memory["byte_size"].is_u64()), (&json!("CPU"), true));
     }
 }
 

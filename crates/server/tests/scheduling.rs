@@ -121,7 +121,8 @@ fn model(options: Options) -> (Arc<Model>, Arc<Gate>) {
 }
 
 fn call(shape: [usize; 2], values: &[i64]) -> Call {
-    Call { inputs: vec![Tensor::from_i64(shape.to_vec(), values).unwrap()], timeout: None, received: Instant::now() }
+    let now = Instant::now();
+    Call::new(vec![Tensor::from_i64(shape.to_vec(), values).unwrap()], now, now)
 }
 
 fn one(value: i64) -> Call {
@@ -221,6 +222,42 @@ fn a_full_queue_refuses_and_takes_again() {
             assert_eq!(values(one.await), Ok(vec![(id + 1) as f64 * 2.0]));
         }
     });
+}
+
+#[test]
+fn priority_goes_first_and_equals_keep_their_order() {
+    let (model, gate) = model(Options::default());
+    gate.close();
+    runtime().block_on(async {
+        let mut running = Box::pin(model.infer(one(0)));
+        assert!(poll_immediate(&mut running).await.is_none());
+        gate.await_run();
+        let asked = [(2, 0), (3, 2), (4, 1), (5, 0), (6, 1), (7, u64::MAX)];
+        let mut waiting: Vec<_> = asked
+            .into_iter()
+            .map(|(rows, priority)| Box::pin(model.infer(Call { priority, ..call([rows, 1], &vec![0; rows]) })))
+            .collect();
+        for one in &mut waiting {
+            assert!(poll_immediate(one).await.is_none());
+        }
+        gate.open();
+        assert!(running.await.is_ok() && join_all(waiting).await.into_iter().all(|answer| answer.is_ok()));
+    });
+    assert_eq!(*gate.rows.lock(), [1, 4, 6, 3, 7, 2, 5], "rows tell the requests apart");
+}
+
+#[test]
+fn runs_are_counted_by_their_size() {
+    let (model, _gate) = model(Options::default());
+    runtime().block_on(async {
+        for (rows, times) in [(3, 2), (1, 1)] {
+            for _ in 0..times {
+                assert!(model.infer(call([rows, 1], &vec![0; rows])).await.is_ok());
+            }
+        }
+    });
+    let runs: Vec<_> = model.metrics.runs().into_iter().map(|runs| (runs.rows, runs.count)).collect();
+    assert_eq!(runs, [(1, 1), (3, 2)]);
 }
 
 #[test]

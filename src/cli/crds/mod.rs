@@ -17,8 +17,8 @@ mod apply;
 /// Print the CustomResourceDefinitions, or apply them to a cluster
 ///
 /// With --apply they are applied, and waited for until the API server serves them. That needs the right to write
-/// CustomResourceDefinitions. The Helm chart brings them too, and does not take over those that are there already
-/// (helm install --take-ownership does).
+/// CustomResourceDefinitions. The Helm chart brings them too, and leaves those alone that are there already; its notes then say
+/// how they are handed to it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {

@@ -16,6 +16,9 @@ pub(super) struct View<'a> {
     pub(super) now: Timestamp,
 }
 
+/// Digits of a SHA-256 that are enough to tell two models apart.
+const DIGITS: usize = 12;
+
 /// The conditions in the order in which people ask, each as a question.
 const CONDITIONS: [(&str, &str); 3] = [("Ready", "ready"), ("Serving", "serving"), ("UpToDate", "up to date")];
 
@@ -27,6 +30,7 @@ pub(super) fn text(view: &View<'_>) -> String {
     let _ = writeln!(out, "{name} in namespace {namespace}{created}\n");
     conditions(&mut out, view);
     revisions(&mut out, view);
+    cold_start(&mut out, view);
     failure(&mut out, view);
     advice(&mut out, view);
     events(&mut out, view);
@@ -57,7 +61,7 @@ fn revisions(out: &mut String, view: &View<'_>) {
     }
     let wanted = view.object.spec.replicas;
     let _ = writeln!(out, "\nrevisions, of {wanted} {} wanted", if wanted == 1 { "replica" } else { "replicas" });
-    let mut table = Table::new(&["NAME", "ROLE", "VERSION", "READY", "TRAFFIC"]);
+    let mut table = Table::new(&["NAME", "ROLE", "VERSION", "READY", "TRAFFIC", "SHA256"]);
     for one in revisions {
         let role = match one.role {
             Role::Stable => "stable",
@@ -70,9 +74,25 @@ fn revisions(out: &mut String, view: &View<'_>) {
             one.version.map(|version| version.to_string()).unwrap_or_default(),
             format!("{}/{}", one.ready_replicas, one.replicas),
             format!("{} %", one.weight),
+            one.digest.as_deref().map(|digest| digest.chars().take(DIGITS).collect()).unwrap_or_default(),
         ]);
     }
     out.push_str(&table.lines("  "));
+}
+
+/// What the newest ready replica spent its start on.
+fn cold_start(out: &mut String, view: &View<'_>) {
+    let Some(start) = view.object.status.as_ref().and_then(|status| status.cold_start.as_ref()) else { return };
+    let phases = [
+        ("scheduling", start.scheduling),
+        ("image", start.pulling),
+        ("download", start.downloading),
+        ("load", start.loading),
+        ("warm-up", start.warming),
+    ];
+    let known = phases.into_iter().filter_map(|(name, took)| Some(format!("{name} {}", took?)));
+    let total = start.total.map(|total| format!(" in {total}")).unwrap_or_default();
+    let _ = writeln!(out, "\nnewest start\n  {} was ready{total}: {}", start.pod, known.collect::<Vec<_>>().join(", "));
 }
 
 /// The newest failure, where the condition's message is about something else.
@@ -149,7 +169,10 @@ mod tests {
     fn one_that_serves() {
         let status = json!({
             "url": "http://mnist.models.svc", "observedGeneration": 3,
-            "revisions": [{"name": "72b2fc6772", "version": 2, "role": "Stable", "replicas": 2, "readyReplicas": 2, "weight": 100}],
+            "revisions": [{"name": "72b2fc6772", "version": 2, "role": "Stable", "replicas": 2, "readyReplicas": 2, "weight": 100,
+                "digest": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}],
+            "coldStart": {"pod": "mnist-72b2fc6772-x", "at": "2026-05-01T11:57:50Z", "total": "4s", "scheduling": "1s", "pulling": "2s",
+                "downloading": "650ms", "loading": "12ms", "warming": "3ms"},
             "conditions": [
                 condition("Serving", "True", "Serving", "2 replicas answer"),
                 condition("UpToDate", "True", "Serving", "revision 72b2fc6772 has 2 of 2 replicas ready"),

@@ -7,6 +7,7 @@ BIN=$CACHE/bin       # programs, kept between runs
 IMAGES=$CACHE/images # the add-ons' images, kept between runs
 FAKE_PORT=${CLUSTER_FAKE_PORT:-26443}
 ADDRESS=10.200.0.10 # the node's, in a network namespace of its own: it cannot collide with anything
+SECOND_ADDRESS=10.200.0.11 # the second node's, where there is one
 
 say() { echo "cluster: $*" >&2; }
 die() {
@@ -67,10 +68,12 @@ ended_service() {
   return 1
 }
 
-# render TEMPLATE TARGET: fill in what only this run knows
+# render TEMPLATE TARGET: fill in what only this run knows. For the second node @NODE@, where a node keeps its state, its cgroup, its pods'
+# addresses and its certificate are others.
 render() {
-  sed -e "s#@RUN@#$RUN#g; s#@FAKE@#$FAKE#g; s#@NAME@#$NAME#g; s#@ADDRESS@#$ADDRESS#g; s#@SNAPSHOTTER@#${SNAPSHOTTER:-overlayfs}#g" \
-    "$HERE/etc/$1" >"$2"
+  sed -e "s#@RUN@#$RUN#g; s#@FAKE@#$FAKE#g; s#@NAME@#$NAME#g; s#@SNAPSHOTTER@#${SNAPSHOTTER:-overlayfs}#g" \
+    -e "s#@NODE@#${NODE:-$RUN}#g; s#@GROUP@#${GROUP:-/$NAME}#g; s#@PODS@#${PODS:-10.201.0.0/24}#g" \
+    -e "s#@ADDRESS@#${NODE_ADDRESS:-$ADDRESS}#g; s#@KUBELET@#${KUBELET:-kubelet}#g" "$HERE/etc/$1" >"$2"
 }
 # keep_logs STATE: copy what explains a failure to where it outlives the cluster
 keep_logs() {
@@ -79,6 +82,7 @@ keep_logs() {
   find "$CACHE/failed" -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -rf {} + # a day later nobody asks
   cp -r "$1/log" "$to/" 2>/dev/null || true
   cp -r "$1/podlogs" "$to/" 2>/dev/null || true
+  cp -r "$1/node2/podlogs" "$to/podlogs2" 2>/dev/null || true
   if [[ $1 == "$RUN" && -s $RUN/admin.kubeconfig ]] && holder >/dev/null; then
     export CLUSTER_NAME=$NAME
     timeout 10 "$HERE/cluster" kubectl get pods -A -o wide >"$to/pods.txt" 2>&1 || true

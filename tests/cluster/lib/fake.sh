@@ -3,6 +3,9 @@
 # The cluster without kubelets: etcd, API server, controllers, scheduler and KWOK on 127.0.0.1, as any user. Nodes and pods are only
 # objects there: good for scale, scheduling and autoscaling, never as proof that a container ran.
 
+# Pods here have addresses of nobody: this machine refuses to connect to a multicast address, so nothing leaves it.
+FAKE_PODS=239.0.0.1/8
+
 fake() {
   WATCHED=$FAKE
   case ${1:-} in
@@ -79,7 +82,7 @@ fake_start() {
   fake_spawn scheduler "$BIN/kube-scheduler" --config="$FAKE/scheduler.yaml" --{authentication,authorization}-kubeconfig="$FAKE/scheduler.kubeconfig" \
     --bind-address=127.0.0.1 --secure-port=$((port + 4))
   fake_spawn kwok "$BIN/kwok" --kubeconfig="$FAKE/admin.kubeconfig" --config="$HERE/etc/kwok-stages.yaml" --manage-all-nodes=true \
-    --server-address="127.0.0.1:$((port + 5))" --node-lease-duration-seconds=40
+    --server-address="127.0.0.1:$((port + 5))" --node-lease-duration-seconds=40 --cidr="$FAKE_PODS"
   wait_for 60 "the default service account" fake_kubectl get serviceaccount default --request-timeout=5s
   touch "$FAKE/up"
 }

@@ -30,36 +30,55 @@ run() {
   (become "$@")
 }
 kubectl() { run kubectl "$@"; }
-node_ctr() { run ctr -a "$RUN/containerd.sock" -n k8s.io "$@"; }
+node_ctr() { run ctr -a "${NODE:-$RUN}/containerd.sock" -n k8s.io "$@"; }
 load() {
-  local archive
-  for archive; do
-    [[ -f $archive ]] || die "no image archive at $archive"
-    node_ctr images import "$(realpath "$archive")" >/dev/null || die "containerd refuses $archive"
+  local archive node
+  for node in "$RUN" "$RUN/node2"; do
+    [[ -S $node/containerd.sock ]] || continue
+    for archive; do
+      [[ -f $archive ]] || die "no image archive at $archive"
+      NODE=$node node_ctr images import "$(realpath "$archive")" >/dev/null || die "containerd refuses $archive"
+    done
   done
 }
 # spawn NAME CMD...: a service of the node, in a session of its own so that Ctrl-C does not reach it. log/NAME.outer is its PID as
-# seen from here, log/NAME.pid the one inside the node.
+# seen from here, log/NAME.pid the one inside the node, log/NAME.command what it was started with.
 spawn() {
   local name=$1
   shift
   rm -f "$RUN/log/$name".{pid,outer}
+  printf '%s\0' "$@" >"$RUN/log/$name.command"
   entrance
   # shellcheck disable=SC2016 # for the inner shell
-  setsid "${ENTRANCE[@]}" sh -c 'echo $$ >"$0"; exec "$@"' "$RUN/log/$name.pid" "$@" >"$RUN/log/$name.log" 2>&1 </dev/null &
+  setsid "${ENTRANCE[@]}" sh -c 'echo $$ >"$0"; exec "$@"' "$RUN/log/$name.pid" "$@" >>"$RUN/log/$name.log" 2>&1 </dev/null &
   [[ ${MODELYARD_CLUSTER_INSIDE:-} ]] || echo $! >"$RUN/log/$name.outer"
   disown
 }
-# stop_service NAME...: end services that `spawn` started
+# stop_service NAME...: end services that `spawn` started. The API server would wait a minute for its watches: who does not end soon is killed.
 stop_service() {
   local name pid
   for name; do
     [[ -s $RUN/log/$name.pid ]] || continue
     pid=$(<"$RUN/log/$name.pid")
     rm -f "$RUN/log/$name.outer"
-    run sh -c "kill $pid 2>/dev/null || true"
+    run sh -c "kill $pid 2>/dev/null; for _ in 1 2 3 4 5 6 7 8 9 10; do test -e /proc/$pid || exit 0; sleep .5; done; kill -9 $pid 2>/dev/null || true"
     wait_for 20 "the end of $name" run test ! -e "/proc/$pid"
     rm -f "$RUN/log/$name.pid"
+  done
+}
+# start_service NAME...: start services again that were stopped or killed, as they were
+start_service() {
+  local name words
+  for name; do
+    [[ -s $RUN/log/$name.command ]] || die "there is no service '$name'"
+    if [[ -s $RUN/log/$name.pid ]] && run test -e "/proc/$(<"$RUN/log/$name.pid")"; then die "$name runs"; fi
+    mapfile -d '' -t words <"$RUN/log/$name.command"
+    spawn "$name" "${words[@]}"
+    wait_for 10 "$name" test -s "$RUN/log/$name.pid"
+    case $name in # a kubelet that finds none ends
+      containerd) wait_for 30 containerd node_ctr version ;;
+      containerd2) NODE=$RUN/node2 wait_for 30 "the second containerd" node_ctr version ;;
+    esac
   done
 }
 cgroup_roots() { awk '$3 ~ /^cgroup2?$/ {print $2}' /proc/mounts; }
@@ -160,6 +179,7 @@ start() {
   wait_for 60 "the node" kubectl wait --for=condition=Ready node/node1 --timeout=2s
   wait_for 30 "the default service account" kubectl get serviceaccount default --request-timeout=5s # pods are refused before
   at "node ready"
+  [[ -z ${TWO_NODES:-} ]] || second_node
   kubectl apply -f "$HERE/manifests/coredns.yaml" >/dev/null
   [[ ${1:-} != --metrics ]] || kubectl apply -f "$HERE/manifests/metrics-server.yaml" >/dev/null
   wait_for 60 CoreDNS kubectl -n kube-system rollout status deployment/coredns --timeout=2s
@@ -171,10 +191,28 @@ start() {
   touch "$RUN/up"
 }
 
+# A second kubelet with a containerd of its own beside the first, in the same namespaces: a node to Kubernetes, though not to the machine.
+# It can be drained, stopped and lost while the first and the control plane go on.
+second_node() {
+  local NODE=$RUN/node2 GROUP=/$NAME/node2 PODS=10.201.1.0/24 NODE_ADDRESS=$SECOND_ADDRESS KUBELET=kubelet2 group config
+  mkdir -p "$NODE"/{cni,kubelet}
+  for group in $(cgroup_roots); do mkdir -p "$group$GROUP"; done
+  run ip addr add "$SECOND_ADDRESS/24" dev node0
+  for config in containerd.toml kubelet.yaml; do render $config "$NODE/$config"; done
+  render pods.conflist "$NODE/cni/10-pods.conflist"
+  spawn containerd2 containerd -c "$NODE/containerd.toml"
+  wait_for 30 "the second containerd" node_ctr version
+  load "$IMAGES"/*.tar
+  spawn kubelet2 "$BIN/kubelet" --config="$NODE/kubelet.yaml" --kubeconfig="$RUN/kubelet2.kubeconfig" --hostname-override=node2 \
+    --node-ip="$SECOND_ADDRESS" --root-dir="$NODE/kubelet" --cert-dir="$NODE/kubelet/pki"
+  wait_for 60 "the second node" kubectl wait --for=condition=Ready node/node2 --timeout=2s
+  at "second node ready"
+}
+
 cluster_up() {
   local metrics='' keep='' option problem
   for option; do
-    case $option in --metrics) metrics=$option ;; --keep) keep=1 ;; *) usage ;; esac
+    case $option in --metrics) metrics=$option ;; --two-nodes) TWO_NODES=1 ;; --keep) keep=1 ;; *) usage ;; esac
   done
   problem=$(obstacle)
   [[ -z $problem ]] || die "no cluster can run here: $problem"
@@ -199,7 +237,7 @@ start_failed() {
 
 # PID 1 of the node's PID namespace ends, and the kernel ends everything inside with it; the other namespaces go the same way.
 down() {
-  local node unshare group mount _
+  local node unshare process group mount _
   [[ -z ${MODELYARD_CLUSTER_INSIDE:-} ]] || die "a cluster is taken down from outside"
   [[ -e $RUN ]] || return 0
   if node=$(holder); then
@@ -209,6 +247,9 @@ down() {
     rm -f "$RUN"/log/*.outer # these end now, as they should
     wait_for 30 "the end of the node's processes" test ! -e "/proc/$node/ns/net" -a ! -e "/proc/$unshare/ns/net"
   fi
+  # Who waits outside for a service that was stopped is stopped with it, and has to see that it has ended.
+  for process in $(node_processes); do kill -CONT "$process" 2>/dev/null || true; done
+  for _ in {1..50}; do [[ $(node_processes) ]] || break; sleep .1; done
   for group in $(cgroup_roots); do
     for _ in {1..100}; do # groups empty a little after their processes have ended
       [[ -d $group/$NAME ]] || break
@@ -219,13 +260,16 @@ down() {
   nothing_left
   rm -rf --one-file-system "$RUN"
 }
+# The processes in the node's network namespace.
+node_processes() {
+  [[ -s $RUN/netns ]] || return 0
+  find /proc/[0-9]*/ns/net -maxdepth 0 -lname "net:\[$(<"$RUN/netns")\]" 2>/dev/null | cut -d/ -f3 || true
+}
 # no process in the node's network namespace (so that is gone too), no mount, no cgroup
 nothing_left() {
   local group left
-  if [[ -s $RUN/netns ]]; then
-    left=$(find /proc/[0-9]*/ns/net -maxdepth 0 -lname "net:\[$(<"$RUN/netns")\]" 2>/dev/null) || true
-    [[ -z $left ]] || die "processes of the node are left: $(tr '\n' ' ' <<<"$left")"
-  fi
+  left=$(node_processes)
+  [[ -z $left ]] || die "processes of the node are left: $(tr '\n' ' ' <<<"$left")"
   ! grep -F " $RUN/" /proc/mounts >&2 || die "mounts of the node are left"
   for group in $(cgroup_roots); do [[ ! -e $group/$NAME ]] || die "a cgroup of the node is left: $group/$NAME"; done
 }
@@ -243,7 +287,7 @@ sweep() {
     [[ ${owner%% *} == "$(readlink /proc/self/ns/pid)" ]] || continue # of another container that shares the cache
     [[ $(owner_of "$(cut -d' ' -f2 <<<"$owner")") != "$owner" ]] || continue
     say "taking down $(basename "$state"), whose owner is gone"
-    (called "$(basename "$state")" && down)
+    (called "$(basename "$state")" && down && rm -rf "$FAKE")
   done
 }
 

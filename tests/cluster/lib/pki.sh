@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2034,SC2153,SC2154 # rooms of one script share names
-# pki STATE ADDRESS PORT: two authorities, eight certificates and the service accounts' key pair in STATE/pki, and five
+# pki STATE ADDRESS PORT: two authorities, nine certificates and the service accounts' key pair in STATE/pki, and six
 # kubeconfigs that contain theirs in STATE. Elliptic keys throughout: RSA costs seconds.
 pki() (
   set -euo pipefail
@@ -26,9 +26,10 @@ pki() (
   certificate scheduler /CN=system:kube-scheduler DNS:localhost,IP:127.0.0.1
   certificate kube-proxy /O=system:node-proxier/CN=system:kube-proxy
   certificate kubelet /O=system:nodes/CN=system:node:node1 "DNS:node1,IP:$2,IP:127.0.0.1"
+  certificate kubelet2 /O=system:nodes/CN=system:node:node2 "DNS:node2,IP:$SECOND_ADDRESS,IP:127.0.0.1"
   openssl ecparam -name prime256v1 -genkey -noout -out sa.key
   openssl ec -in sa.key -pubout -out sa.pub
-  for name in admin controller-manager scheduler kube-proxy kubelet; do
+  for name in admin controller-manager scheduler kube-proxy kubelet kubelet2; do
     cat >"../$name.kubeconfig" <<K
 apiVersion: v1
 kind: Config

@@ -119,6 +119,30 @@ async fn an_image_that_cannot_be_had() {
 }
 
 #[tokio::test]
+async fn a_pod_that_is_held_back() {
+    within("held-back", async |namespace| {
+        if !cluster::shown(&["api-resources", "--api-group=admissionregistration.k8s.io"]).contains("mutatingadmissionpolicies") {
+            return record::skipped("a_pod_that_is_held_back", "the cluster has no MutatingAdmissionPolicy (Kubernetes 1.36)");
+        }
+        let patch = r#"[JSONPatch{op: "add", path: "/spec/schedulingGates", value: [{"name": "example.com/later"}]}]"#;
+        let spec = json!({
+            "failurePolicy": "Fail", "reinvocationPolicy": "Never",
+            "matchConstraints": matched(namespace),
+            "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": patch } }],
+        });
+        policy(namespace, "v1", "MutatingAdmissionPolicy", spec, json!({ "policyName": namespace.name }));
+        namespace.until_pods_are("held back", |said| said.contains("example.com/later")).await;
+        let deployed = namespace.deploy("mnist", mnist(1)).await;
+        deployed.until_not_ready("Scheduling", &["is held back by a scheduling gate"]).await;
+        cluster::run("kubectl", &["delete", "mutatingadmissionpolicybinding", &namespace.name], "");
+        namespace.until_pods_are("left alone", |said| !said.contains("example.com/later")).await;
+        namespace.kubectl(&["delete", "pods", "--all", "--wait=false"]);
+        deployed.until_ready().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn too_little_memory() {
     within("memory", async |namespace| {
         let mut tight = model(json!({ "uri": store::uri("big.onnx") }));

@@ -1,11 +1,13 @@
 //! What may be wrong with a model and its store.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::events::v1::Event;
 use serde_json::{Value, json};
 
 use crate::deployed::{condition, mnist, model};
 use crate::namespace::within;
 use crate::store;
+use crate::watch::all;
 
 /// A model that fails for this reason, and serves once it is written as it should be.
 async fn fails(test: &str, wrong: Value, reason: &str, words: &[&str], exit_code: i32) {
@@ -45,12 +47,47 @@ async fn bytes_of_another_sum() {
 
 #[tokio::test]
 async fn a_damaged_file() {
-    fails("model-invalid", json!({ "uri": store::uri("truncated.onnx") }), "ModelInvalid", &["cut short"], 65).await;
+    fails(
+        "model-invalid",
+        json!({ "uri": store::uri("truncated.onnx") }),
+        "ModelInvalid",
+        &["/truncated.onnx: ", "cut short"],
+        65,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn an_operator_that_the_engine_lacks() {
-    fails("model-unsupported", json!({ "uri": store::uri("unsupported_op.onnx") }), "ModelUnsupported", &["operator"], 65).await;
+    fails(
+        "model-unsupported",
+        json!({ "uri": store::uri("unsupported_op.onnx") }),
+        "ModelUnsupported",
+        &["/unsupported_op.onnx: ", "operator"],
+        65,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn another_failure_of_the_same_kind_is_another_event() {
+    within("another-event", async |namespace| {
+        let absent = |name: &str| model(json!({ "uri": store::uri(name) }));
+        let deployed = namespace.deploy("mnist", absent("first.onnx")).await;
+        deployed.until_not_ready("ModelNotFound", &["first.onnx"]).await;
+        deployed.apply(mnist(1)).await;
+        deployed.until_ready().await;
+        deployed.apply(absent("second.onnx")).await;
+        deployed.until_not_ready("ModelNotFound", &["second.onnx"]).await;
+        namespace
+            .until("an event for each", all().fields("reason=ModelNotFound"), |events: &[&Event]| {
+                let notes = events.iter().filter_map(|event| event.note.as_deref());
+                let of = |name: &str| notes.clone().filter(|note| note.contains(name)).count();
+                (of("first.onnx") >= 1 && of("second.onnx") >= 1).then_some(())
+            })
+            .await;
+    })
+    .await;
 }
 
 #[tokio::test]

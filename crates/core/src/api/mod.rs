@@ -7,6 +7,7 @@
 mod advice;
 mod crd;
 mod deployment;
+mod labels;
 mod model;
 mod network;
 mod page;
@@ -30,7 +31,7 @@ pub use reason::{Class, Reason};
 pub use resources::{Compute, Resources};
 pub use rollout::{Rollout, Strategy};
 pub use serving::{Batching, Queue, Serving};
-pub use status::{Failure, ModelDeploymentStatus, RevisionStatus, Role};
+pub use status::{ColdStart, Failure, ModelDeploymentStatus, RevisionStatus, Role};
 
 /// The API group.
 pub const GROUP: &str = "modelyard.dev";

@@ -9,7 +9,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units;
+use super::{labels, units};
 
 /// The Service in front of the replicas.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -21,8 +21,7 @@ pub struct ServiceOptions {
     /// Labels, beside the operator's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
-    #[x_kube(validation = Rule::new("self.all(key, !key.startsWith('modelyard.dev/') && !key.startsWith('app.kubernetes.io/'))")
-        .message("labels under modelyard.dev/ and app.kubernetes.io/ are the operator's: choose another prefix"))]
+    #[x_kube(validation = labels::beside_ours())]
     pub labels: BTreeMap<String, String>,
     /// Annotations, such as those that load balancers read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -6,6 +6,8 @@ use k8s_openapi::api::core::v1::{Affinity, EnvVar, LocalObjectReference, Tolerat
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::labels;
+
 /// Where replicas run, and what is added to their pods.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -13,8 +15,7 @@ pub struct PodOptions {
     /// Labels of the pods, beside the operator's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
-    #[x_kube(validation = Rule::new("self.all(key, !key.startsWith('modelyard.dev/') && !key.startsWith('app.kubernetes.io/'))")
-        .message("labels under modelyard.dev/ and app.kubernetes.io/ are the operator's: choose another prefix"))]
+    #[x_kube(validation = labels::beside_ours())]
     pub labels: BTreeMap<String, String>,
     /// Annotations of the pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -2,8 +2,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
+use kube::core::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::units;
 
 /// What runs and how it fares.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -34,6 +37,9 @@ pub struct ModelDeploymentStatus {
     /// The newest failure; cleared when a replica of that revision serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What the start of the newest ready replica took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold_start: Option<ColdStart>,
     /// `Serving`: some revision answers, or is parked at zero. `UpToDate`: the newest spec carries all traffic. `Ready`: both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -49,6 +55,9 @@ pub struct RevisionStatus {
     /// The model's version, where the revision serves one model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
+    /// SHA-256 of the model that is served, even if its uri names another by now; where the revision serves one model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// What the revision is to clients.
     pub role: Role,
     /// Replicas that exist.
@@ -86,4 +95,39 @@ pub struct Failure {
     pub exit_code: Option<i32>,
     /// When it happened.
     pub at: Time,
+}
+
+/// What the start of a replica took, from its creation to ready. A phase that is not known is absent. Kubernetes' own times are whole
+/// seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ColdStart {
+    /// The pod.
+    pub pod: String,
+    /// When it became ready.
+    pub at: Time,
+    /// From its creation to ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "units::optional_duration")]
+    pub total: Option<Duration>,
+    /// Until it had a node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "units::optional_duration")]
+    pub scheduling: Option<Duration>,
+    /// Until its image was there and its container ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "units::optional_duration")]
+    pub pulling: Option<Duration>,
+    /// Until the model's bytes had come; of several models, of the slowest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "units::optional_duration")]
+    pub downloading: Option<Duration>,
+    /// Until the engine had read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "units::optional_duration")]
+    pub loading: Option<Duration>,
+    /// Until the model had proved itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "units::optional_duration")]
+    pub warming: Option<Duration>,
 }

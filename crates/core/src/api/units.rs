@@ -14,6 +14,11 @@ pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 64, "pattern": DURATION, "example": "1m30s" })
 }
 
+/// The same, where the field may be absent.
+pub(super) fn optional_duration(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 64, "pattern": DURATION, "nullable": true, "example": "1.5s" })
+}
+
 /// A Kubernetes quantity: a string, or a bare integer.
 pub(super) fn quantity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "x-kubernetes-int-or-string": true, "maxLength": 32, "pattern": QUANTITY, "example": "64Mi" })

@@ -18,7 +18,8 @@ pub(super) fn failure(deployment: &Deployment, missing: bool, now: Timestamp) ->
         (reason, format!("Deployment {name} cannot make a pod: {said}; {}", advice(reason)), &failed.last_transition_time)
     } else {
         let stuck = stuck?;
-        let message = format!("Deployment {name} made no progress within rollout.progressDeadline");
+        let seconds = deployment.spec.as_ref().and_then(|spec| spec.progress_deadline_seconds).unwrap_or_default();
+        let message = format!("Deployment {name} made no progress within rollout.progressDeadline ({seconds}s)");
         (Reason::ProgressDeadlineExceeded, message, &stuck.last_transition_time)
     };
     Some(Failure { reason, message, pod: None, exit_code: None, at: at.clone().unwrap_or(Time(now)) })
@@ -37,7 +38,9 @@ fn condition<'a>(deployment: &'a Deployment, kind: &str) -> Option<&'a Deploymen
 #[must_use]
 pub fn refusal(said: &str) -> Reason {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if has(&["exceeded quota", "must specify limits", "must specify requests", "failed quota"]) {
+    if has(&["error looking up service account", "no PriorityClass with name", "RuntimeClass"]) {
+        Reason::InvalidSpec
+    } else if has(&["exceeded quota", "must specify limits", "must specify requests", "failed quota"]) {
         Reason::QuotaExceeded
     } else if has(&[
         "violates PodSecurity",
@@ -55,6 +58,7 @@ pub fn refusal(said: &str) -> Reason {
 /// What to do about a refusal.
 pub(super) const fn advice(reason: Reason) -> &'static str {
     match reason {
+        Reason::InvalidSpec => "create it, or mend its name in spec.pod",
         Reason::QuotaExceeded => "raise the quota, lower replicas or resources, or free what others hold",
         Reason::AdmissionDenied => "change the spec to what the policy allows, or the policy",
         _ => "see what the namespace allows",

@@ -10,6 +10,9 @@ use crate::api::{Failure, Reason};
 /// A server that has run this long and answers nothing is in trouble.
 const SILENCE: SignedDuration = SignedDuration::from_secs(30);
 
+/// The kubelet ends a server that has not answered its liveness probe six times, ten seconds apart, so none that ran for less than this.
+const PROBED: SignedDuration = SignedDuration::from_secs(50);
+
 /// What a pod does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PodState {
@@ -27,8 +30,8 @@ pub enum PodState {
     Gone(Failure),
 }
 
-/// What a server says of itself on `/readyz` while it is not ready.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What a server says of itself on `/readyz`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Loading {
     /// `Downloading`, `Loading`, `Warming`, `Failed`, `Draining`.
@@ -37,6 +40,37 @@ pub struct Loading {
     pub bytes: u64,
     /// Bytes that there are, where the store says.
     pub total_bytes: Option<u64>,
+    /// Its models.
+    pub models: Vec<Loaded>,
+}
+
+/// What a server says of one model.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Loaded {
+    /// SHA-256 of what was loaded, once it was.
+    pub digest: Option<String>,
+    /// What loading took, once it is ready.
+    pub seconds: Option<Seconds>,
+}
+
+/// What the phases of loading a model took, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+pub struct Seconds {
+    /// Until its bytes had come.
+    pub downloading: f64,
+    /// Until the engine had read them.
+    pub loading: f64,
+    /// Until it had proved itself.
+    pub warming: f64,
+}
+
+impl Seconds {
+    /// All together.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        self.downloading + self.loading + self.warming
+    }
 }
 
 /// The termination message of a server that could not serve.
@@ -53,7 +87,8 @@ pub fn pod_state(pod: &Pod, loading: Option<&Loading>, now: Timestamp) -> PodSta
         return PodState::Leaving;
     }
     let status = pod.status.as_ref();
-    if status.and_then(|status| status.phase.as_deref()) == Some("Failed") {
+    // One whose servers ended well when its node sent it away has succeeded, as Kubernetes sees it.
+    if let Some("Failed" | "Succeeded") = status.and_then(|status| status.phase.as_deref()) {
         return PodState::Gone(ended(pod, now));
     }
     if condition(pod, "Ready").is_some_and(|one| one.status == "True") {
@@ -73,9 +108,9 @@ pub fn pod_state(pod: &Pod, loading: Option<&Loading>, now: Timestamp) -> PodSta
     if let Some(terminated) = state.and_then(|state| state.terminated.as_ref()) {
         return PodState::Failed(exited(pod, terminated, now));
     }
-    // It ended before and starts again: why it ended stays told until it serves, or says that it gets on.
+    // It ended before and starts again: why it ended stays told until it serves, or gets on.
     if let Some(before) = last(container)
-        && loading.is_none_or(|loading| loading.state != "Downloading")
+        && loading.is_none_or(|loading| loading.state != "Downloading" || loading.bytes == 0)
     {
         return PodState::Failed(exited(pod, before, now));
     }
@@ -93,7 +128,12 @@ fn unscheduled(pod: &Pod, unplaced: &PodCondition, now: Timestamp) -> PodState {
         let message = format!("pod {}: {said}; create the claim that cache.persistentVolumeClaim names", name(pod));
         return PodState::Failed(of_pod(pod, Reason::ClaimNotFound, message, since));
     }
-    let message = format!("pod {} fits on no node: {said}; lower resources.requests, or add a node", name(pod));
+    let what = if said.contains("unbound immediate PersistentVolumeClaims") {
+        "give the claim that cache.persistentVolumeClaim names a volume, or a StorageClass that makes one"
+    } else {
+        "lower resources.requests, or add a node"
+    };
+    let message = format!("pod {} fits on no node: {said}; {what}", name(pod));
     PodState::Unschedulable(since, of_pod(pod, Reason::Unschedulable, message, since))
 }
 
@@ -120,13 +160,22 @@ fn waits(pod: &Pod, container: &ContainerStatus, waiting: &ContainerStateWaiting
             let message = format!("pod {}: {said}; add the key to the Secret", name(pod));
             PodState::Failed(of_pod(pod, Reason::SecretNotFound, message, now))
         }
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+        "CreateContainerConfigError" => {
+            let message = format!("pod {}: {said}; create it, or mend spec.pod.env", name(pod));
+            PodState::Failed(of_pod(pod, Reason::InvalidSpec, message, now))
+        }
+        "CreateContainerError" | "RunContainerError" => {
             let message = format!("pod {}: its container cannot be made: {said}", name(pod));
             PodState::Failed(of_pod(pod, Reason::CrashLooping, message, now))
         }
         // The kubelet tries once more: what happened before says more than that.
         _ => match last(container) {
             Some(terminated) => PodState::Failed(exited(pod, terminated, now)),
+            // Before its image is asked for, a pod gets its volumes and its network.
+            None if condition(pod, "PodReadyToStartContainers").is_some_and(|one| one.status == "False") => {
+                let message = format!("pod {} has its node, which makes its volumes and its network", name(pod));
+                PodState::UnderWay(Reason::Scheduling, message)
+            }
             None => PodState::UnderWay(Reason::PullingImage, format!("pod {} gets its image {image}", name(pod))),
         },
     }
@@ -147,6 +196,12 @@ fn exited(pod: &Pod, terminated: &ContainerStateTerminated, now: Timestamp) -> F
             Reason::OutOfMemory,
             "the kernel ended it for using more memory than resources.limits.memory; raise the limit".to_owned(),
         ),
+        None if ended_from_outside(terminated) => (
+            Reason::NotResponding,
+            format!(
+                "the server was ended from outside (exit code {code}): the kubelet does that to one that answers no probe for a minute; see its log"
+            ),
+        ),
         None => {
             let said = terminated.message.as_deref().filter(|text| !text.is_empty());
             let said = said.map_or_else(String::new, |text| format!(": {text}"));
@@ -154,6 +209,12 @@ fn exited(pod: &Pod, terminated: &ContainerStateTerminated, now: Timestamp) -> F
         }
     };
     Failure { exit_code: Some(code), ..of_pod(pod, reason, format!("pod {}: {message}", name(pod)), at) }
+}
+
+/// Whether somebody ended it after so long that the liveness probe may have been behind it. By itself no server ends well.
+fn ended_from_outside(terminated: &ContainerStateTerminated) -> bool {
+    let (Some(begun), Some(ended)) = (&terminated.started_at, &terminated.finished_at) else { return false };
+    matches!(terminated.exit_code, 0 | 137 | 143) && ended.0.duration_since(begun.0) >= PROBED
 }
 
 /// The class of an exit code (sysexits.h).
@@ -172,13 +233,17 @@ const fn by_code(code: i32) -> Reason {
 fn ended(pod: &Pod, now: Timestamp) -> Failure {
     let status = pod.status.as_ref();
     let said = status.and_then(|status| status.message.as_deref()).unwrap_or("no message");
+    let at = condition(pod, "DisruptionTarget").and_then(|one| one.last_transition_time.as_ref()).map_or(now, |time| time.0);
     match status.and_then(|status| status.reason.as_deref()) {
-        Some(why @ ("Evicted" | "Preempted" | "Terminated" | "NodeShutdown" | "NodeLost")) => {
-            let message = format!("pod {} was sent away ({why}): {said}", name(pod));
-            of_pod(pod, Reason::Evicted, message, now)
+        // Its containers are started again for ever, so only its machine ends a pod: Evicted, NodeShutdown, OutOfcpu and others.
+        Some(why) => {
+            let what = if said.contains("EmptyDir volume") { "; raise cache.emptyDir.sizeLimit" } else { "" };
+            of_pod(pod, Reason::Evicted, format!("pod {} was sent away ({why}): {said}{what}", name(pod)), at)
         }
-        Some(why) => of_pod(pod, Reason::CrashLooping, format!("pod {} failed ({why}): {said}", name(pod)), now),
-        None => of_pod(pod, Reason::CrashLooping, format!("pod {} failed: {said}", name(pod)), now),
+        None => {
+            let message = format!("pod {0} was ended by its node; its events say why (kubectl describe pod {0})", name(pod));
+            of_pod(pod, Reason::Evicted, message, at)
+        }
     }
 }
 
@@ -193,7 +258,10 @@ fn starts(pod: &Pod, loading: Option<&Loading>, since: Timestamp, now: Timestamp
     };
     match loading.state.as_str() {
         "Downloading" => {
-            let of = loading.total_bytes.map_or_else(String::new, |total| format!(" of {}", megabytes(total)));
+            let of = loading
+                .total_bytes
+                .filter(|total| *total > 0)
+                .map_or_else(String::new, |total| format!(" of {}", megabytes(total)));
             let message = format!("pod {} has fetched {}{of} of its model", name(pod), megabytes(loading.bytes));
             PodState::UnderWay(Reason::Downloading, message)
         }
@@ -206,7 +274,7 @@ fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
-fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
+pub(super) fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
     pod.status.as_ref()?.conditions.iter().flatten().find(|one| one.type_ == kind)
 }
 

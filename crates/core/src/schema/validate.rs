@@ -39,6 +39,7 @@ impl Walk {
         } else if let Some(expected) = schema["type"].as_str()
             && !fits(expected, value)
         {
+            self.choice(schema, value, path);
             return self.invalid(path, value, &format!("must be of type {expected}, not {}", kind_of(value)));
         }
         self.choice(schema, value, path);
@@ -69,6 +70,10 @@ impl Walk {
             if !fields.contains_key(name) {
                 self.add(&path.key(name), Kind::Required, "Required value".to_owned());
             }
+        }
+        let count = fields.len() as u64;
+        if let Some(most) = schema["maxProperties"].as_u64().filter(|most| count > *most) {
+            self.add(path, Kind::Invalid, format!("Too many: {count}: must have at most {most} items"));
         }
         let others = &schema["additionalProperties"];
         let open = schema["x-kubernetes-preserve-unknown-fields"] == true || *others == true;
@@ -152,7 +157,7 @@ impl Walk {
             _ => false,
         };
         if outside {
-            return self.invalid(path, value, &format!("must fit in {}", format.unwrap_or_default()));
+            self.invalid(path, value, &format!("must fit in {}", format.unwrap_or_default()));
         }
         let (exclusive_least, exclusive_most) = (schema["exclusiveMinimum"] == true, schema["exclusiveMaximum"] == true);
         if let Some(least) = schema["minimum"].as_f64().filter(|least| number < *least || (exclusive_least && number <= *least)) {
@@ -277,6 +282,11 @@ mod tests {
             ),
             (json!({"type": "array", "minItems": 1}), json!([]), "a: Invalid value: 0: should have at least 1 items"),
             (json!({"type": "array", "maxItems": 1}), json!([1, 2]), "a: Too many: 2: must have at most 1 items"),
+            (
+                json!({"maxProperties": 1, "additionalProperties": {}}),
+                json!({"b": 1, "c": 2}),
+                "a: Too many: 2: must have at most 1 items",
+            ),
             (
                 json!({"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"], "items": {"x-kubernetes-preserve-unknown-fields": true}}),
                 json!([{"k": 1, "v": 1}, {"k": 2}, {"k": 1}]),

@@ -115,3 +115,57 @@ fn zero_is_well_and_an_invalid_spec_keeps_what_serves() {
     });
     expect(&status, [("Serving", "True", "Serving"), ("UpToDate", "False", "InvalidSpec"), ("Ready", "False", "InvalidSpec")]);
 }
+
+#[test]
+fn what_is_known_of_a_start_stays_told() {
+    let resolved = resolved(1);
+    let start = |pod: &str, second| ColdStart {
+        pod: pod.to_owned(),
+        at: Time(at(second)),
+        total: Some(std::time::Duration::from_millis(1500).into()),
+        scheduling: None,
+        pulling: None,
+        downloading: None,
+        loading: None,
+        warming: None,
+    };
+    let mut new = revision("new", 1, 1, 1);
+    (new.cold_start, new.digest) = (Some(start("a", 5)), Some("ab".to_owned()));
+    let first = told(&resolved, &Observed { revisions: vec![new] }, None, 10);
+    assert_eq!((first.cold_start.as_ref(), first.revisions[0].digest.as_deref()), (Some(&start("a", 5)), Some("ab")));
+    let later = told(&resolved, &Observed { revisions: vec![revision("new", 1, 1, 1)] }, Some(&first), 20);
+    assert_eq!(later, first, "nothing is news, and nothing is forgotten");
+    let (mut old, mut new) = (revision("old", 1, 1, 1), revision("new", 2, 1, 1));
+    (old.cold_start, new.cold_start) = (Some(start("b", 7)), Some(start("c", 9)));
+    let both = told(&resolved, &Observed { revisions: vec![old, new] }, Some(&later), 30);
+    assert_eq!((both.cold_start, both.revisions[1].digest.as_deref()), (Some(start("c", 9)), None));
+}
+
+#[test]
+fn a_pause_is_told_whatever_waits_for_its_end() {
+    let mut paused = resolved(1);
+    paused.paused = true;
+    let serving = told(&paused, &Observed { revisions: vec![revision("new", 1, 1, 1)] }, None, 1);
+    expect(&serving, [("Serving", "True", "Serving"), ("UpToDate", "True", "Serving"), ("Ready", "True", "Serving")]);
+    assert!(serving.conditions.iter().all(|one| one.message.ends_with("paused: nothing is changed until spec.paused is false")));
+    let waiting = told(&paused, &Observed { revisions: vec![revision("old", 1, 1, 1)] }, None, 1);
+    expect(&waiting, [("Serving", "True", "Serving"), ("UpToDate", "False", "Paused"), ("Ready", "False", "Paused")]);
+}
+
+#[test]
+fn what_the_api_server_refuses_is_told_while_all_replicas_serve() {
+    let mut new = revision("new", 2, 1, 1);
+    let refusal = |pod: Option<&str>| Failure {
+        reason: Reason::Forbidden,
+        message: "NetworkPolicy m was refused".to_owned(),
+        pod: pod.map(str::to_owned),
+        exit_code: None,
+        at: Time(at(5)),
+    };
+    new.failure = Some(refusal(None));
+    let status = told(&resolved(1), &Observed { revisions: vec![new.clone()] }, None, 20);
+    expect(&status, [("Serving", "True", "Serving"), ("UpToDate", "False", "Forbidden"), ("Ready", "False", "Forbidden")]);
+    new.failure = Some(refusal(Some("m-1")));
+    let status = told(&resolved(1), &Observed { revisions: vec![new] }, None, 20);
+    expect(&status, [("Serving", "True", "Serving"), ("UpToDate", "True", "Serving"), ("Ready", "True", "Serving")]);
+}

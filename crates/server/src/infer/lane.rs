@@ -26,6 +26,8 @@ pub struct Ran {
     pub queued: Duration,
     /// Time in the engine.
     pub computed: Duration,
+    /// When the engine was done.
+    pub done: Instant,
     /// Rows of the run, those of other requests too; 0 where another request of the same run reports it.
     pub run_rows: usize,
 }
@@ -34,6 +36,8 @@ pub struct Ran {
 pub(super) struct Job {
     inputs: Vec<Tensor>,
     rows: usize,
+    /// Smaller goes first; equals in the order in which they came.
+    rank: u64,
     stop: Arc<Stop>,
     queued_at: Instant,
     reply: oneshot::Sender<Result<Ran, RunError>>,
@@ -104,16 +108,17 @@ impl Lane {
         row > 0 && self.shared.batching.is_none() && row.saturating_mul(rows as u64) < INLINE_BELOW.as_nanos() as u64
     }
 
-    pub(super) fn run_inline(&self, inputs: &[Tensor], rows: usize, stop: &Stop) -> Result<Ran, NotRun> {
-        let started = Instant::now();
+    /// Runs a request where it was decoded; `started` is now. Reading the clock costs some percent of the smallest run.
+    pub(super) fn run_inline(&self, inputs: &[Tensor], rows: usize, started: Instant, stop: &Stop) -> Result<Ran, NotRun> {
         let outputs = self.shared.compute(inputs, rows, stop).map_err(NotRun::Failed)?;
-        let computed = started.elapsed();
+        let done = Instant::now();
+        let computed = done.saturating_duration_since(started);
         self.shared.learn(rows, computed);
-        Ok(Ran { outputs, queued: Duration::ZERO, computed, run_rows: rows })
+        Ok(Ran { outputs, queued: Duration::ZERO, computed, done, run_rows: rows })
     }
 
-    /// Queues the parts of one request: all of them, or none.
-    pub(super) fn submit(&self, parts: Vec<(usize, Vec<Tensor>)>, deadline: Instant) -> Result<Ticket, NotRun> {
+    /// Queues the parts of one request: all of them, or none. Of `priority`, 1 goes first and 0, the default, last.
+    pub(super) fn submit(&self, parts: Vec<(usize, Vec<Tensor>)>, deadline: Instant, priority: u64) -> Result<Ticket, NotRun> {
         let stop = Arc::new(Stop::at(deadline));
         let mut queue = self.shared.queue.lock();
         if queue.closed {
@@ -123,10 +128,11 @@ impl Lane {
             return Err(NotRun::Full(queue.jobs.len()));
         }
         let queued_at = Instant::now();
+        let rank = priority.checked_sub(1).unwrap_or(u64::MAX);
         let mut replies = Vec::with_capacity(parts.len());
         for (rows, inputs) in parts {
             let (reply, outcome) = oneshot::channel();
-            queue.jobs.push_back(Job { inputs, rows, stop: Arc::clone(&stop), queued_at, reply });
+            insert(&mut queue.jobs, Job { inputs, rows, rank, stop: Arc::clone(&stop), queued_at, reply });
             replies.push(outcome);
             if queue.idle > 0 {
                 self.shared.work.notify_one();
@@ -183,12 +189,12 @@ impl Shared {
         }
     }
 
-    /// The next run's jobs: the oldest, and with batching those that can join it; `None` when the model leaves.
+    /// The next run's jobs: the first, and with batching those that can join it; `None` when the model leaves.
     fn next(&self) -> Option<Vec<Job>> {
         let mut queue = self.queue.lock();
         loop {
             drop_dead(&mut queue.jobs);
-            let Some(oldest) = queue.jobs.front() else {
+            let Some(oldest) = queue.jobs.iter().map(|job| job.queued_at).min() else {
                 if queue.closed {
                     return None;
                 }
@@ -200,7 +206,7 @@ impl Shared {
             let Some(batching) = self.batching.as_ref().filter(|_| self.stackable.load(Ordering::Relaxed)) else {
                 return queue.jobs.pop_front().map(|job| vec![job]);
             };
-            let due = oldest.queued_at + batching.max_delay;
+            let due = oldest + batching.max_delay;
             let full = packable_rows(&queue.jobs) >= batching.max_size as usize;
             if full || queue.closed || Instant::now() >= due {
                 return Some(pack(&mut queue.jobs, batching.max_size as usize));
@@ -234,7 +240,8 @@ impl Shared {
         let started = Instant::now();
         let stop = Stop::at(jobs.iter().map(|job| job.stop.deadline).max()?);
         let outputs = self.engine.run(&inputs, &stop).ok()?;
-        let computed = started.elapsed();
+        let done = Instant::now();
+        let computed = done.saturating_duration_since(started);
         let rows: usize = counts.iter().sum();
         let Some(apart) = batch::unstack(&outputs, &counts) else {
             tracing::warn!("an output has not one row for each that went in: this model's requests are run apart from now on");
@@ -244,7 +251,7 @@ impl Shared {
         self.learn(rows, computed);
         let ran = jobs.iter().zip(apart).enumerate().map(|(index, (job, outputs))| {
             let run_rows = if index == 0 { rows } else { 0 };
-            Ran { outputs, queued: started.saturating_duration_since(job.queued_at), computed, run_rows }
+            Ran { outputs, queued: started.saturating_duration_since(job.queued_at), computed, done, run_rows }
         });
         Some(ran.collect())
     }
@@ -256,9 +263,10 @@ impl Shared {
         let started = Instant::now();
         let queued = started.saturating_duration_since(job.queued_at);
         let outcome = self.compute(&job.inputs, job.rows, &job.stop).map(|outputs| {
-            let computed = started.elapsed();
+            let done = Instant::now();
+            let computed = done.saturating_duration_since(started);
             self.learn(job.rows, computed);
-            Ran { outputs, queued, computed, run_rows: job.rows }
+            Ran { outputs, queued, computed, done, run_rows: job.rows }
         });
         job.answer(outcome);
     }
@@ -288,6 +296,12 @@ impl Job {
     }
 }
 
+/// Puts a job behind those that go before it, or came before it with the same rank.
+fn insert(jobs: &mut VecDeque<Job>, job: Job) {
+    let after = jobs.iter().rev().take_while(|other| other.rank > job.rank).count();
+    jobs.insert(jobs.len() - after, job);
+}
+
 /// Takes out what nobody waits for any more, and answers what is late: neither is ever run.
 fn drop_dead(jobs: &mut VecDeque<Job>) {
     while let Some(front) = jobs.front() {
@@ -298,17 +312,17 @@ fn drop_dead(jobs: &mut VecDeque<Job>) {
     }
 }
 
-/// Rows that can run with the oldest job, its own included.
+/// Rows that can run with the first job, its own included.
 fn packable_rows(jobs: &VecDeque<Job>) -> usize {
-    let Some(oldest) = jobs.front() else { return 0 };
-    jobs.iter().filter(|job| batch::compatible(&oldest.inputs, &job.inputs)).map(|job| job.rows).sum()
+    let Some(first) = jobs.front() else { return 0 };
+    jobs.iter().filter(|job| batch::compatible(&first.inputs, &job.inputs)).map(|job| job.rows).sum()
 }
 
-/// Takes the oldest job and those after it that can run with it, up to `limit` rows; the others keep their places.
+/// Takes the first job and those after it that can run with it, up to `limit` rows; the others keep their places.
 fn pack(jobs: &mut VecDeque<Job>, limit: usize) -> Vec<Job> {
-    let Some(oldest) = jobs.pop_front() else { return Vec::new() };
-    let mut rows = oldest.rows;
-    let mut packed = vec![oldest];
+    let Some(first) = jobs.pop_front() else { return Vec::new() };
+    let mut rows = first.rows;
+    let mut packed = vec![first];
     let mut index = 0;
     while index < jobs.len() && rows < limit {
         let job = &jobs[index];
@@ -332,6 +346,7 @@ pub(super) fn join(mut parts: Vec<Ran>) -> Result<Ran, RunError> {
     let queued = parts.iter().map(|part| part.queued).min().unwrap_or_default();
     let computed = parts.iter().map(|part| part.computed).max().unwrap_or_default();
     let run_rows = parts.iter().map(|part| part.run_rows).sum();
+    let done = parts.iter().map(|part| part.done).max().unwrap_or_else(Instant::now);
     let outputs = batch::join(parts.into_iter().map(|part| part.outputs).collect());
-    Ok(Ran { outputs: outputs.map_err(|error| RunError::Internal(error.to_string()))?, queued, computed, run_rows })
+    Ok(Ran { outputs: outputs.map_err(|error| RunError::Internal(error.to_string()))?, queued, computed, done, run_rows })
 }

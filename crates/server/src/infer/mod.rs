@@ -67,8 +67,20 @@ pub struct Call {
     pub inputs: Vec<Tensor>,
     /// The client's own deadline, if it gave one.
     pub timeout: Option<Duration>,
+    /// Who goes first where requests wait: 1 before 2, and 0, the default, after all others. Source: Triton's schedule policy
+    /// extension.
+    pub priority: u64,
     /// When the request's head arrived: deadlines count from here.
     pub received: Instant,
+    /// When its body was there: the time from here to the call went into decoding.
+    pub read: Instant,
+}
+
+impl Call {
+    /// A request without wishes: no deadline of its own, and no place before others.
+    pub const fn new(inputs: Vec<Tensor>, received: Instant, read: Instant) -> Self {
+        Self { inputs, timeout: None, priority: 0, received, read }
+    }
 }
 
 /// What a model answered.
@@ -76,6 +88,8 @@ pub struct Call {
 pub struct Answer {
     /// In the signature's order.
     pub outputs: Vec<Tensor>,
+    /// When they were there: the time from here on goes into encoding.
+    pub at: Instant,
 }
 
 impl Model {
@@ -121,14 +135,15 @@ impl Model {
             return Err(self.late(limit));
         }
         let outcome = if self.lane.runs_inline(rows) {
-            self.lane.run_inline(&call.inputs, rows, &Stop::at(deadline))
+            self.lane.run_inline(&call.inputs, rows, started, &Stop::at(deadline))
         } else {
-            self.run_in_lane(call.inputs, rows, deadline).await
+            self.run_in_lane(call.inputs, rows, (deadline, call.priority)).await
         };
         match outcome {
             Ok(ran) => {
-                self.metrics.succeeded(rows, &ran);
-                Ok(Answer { outputs: ran.outputs })
+                let decoding = started.saturating_duration_since(call.read);
+                self.metrics.succeeded(rows, decoding, &ran);
+                Ok(Answer { outputs: ran.outputs, at: ran.done })
             }
             Err(fault) => {
                 self.metrics.failed(started.elapsed());
@@ -161,12 +176,12 @@ impl Model {
         if self.signature.batched { inputs.first().and_then(|tensor| tensor.shape().first()).copied().unwrap_or(1) } else { 1 }
     }
 
-    async fn run_in_lane(&self, inputs: Vec<Tensor>, rows: usize, deadline: Instant) -> Result<Ran, NotRun> {
+    async fn run_in_lane(&self, inputs: Vec<Tensor>, rows: usize, (deadline, priority): (Instant, u64)) -> Result<Ran, NotRun> {
         let parts = match self.policy.rows {
             Rows::FanOut if rows > 1 => batch::split_rows(&inputs, rows, self.lane.threads()),
             _ => vec![(rows, inputs)],
         };
-        let ran = self.lane.submit(parts, deadline)?.outcomes(deadline).await?;
+        let ran = self.lane.submit(parts, deadline, priority)?.outcomes(deadline).await?;
         lane::join(ran).map_err(NotRun::Failed)
     }
 

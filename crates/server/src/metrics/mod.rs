@@ -10,5 +10,5 @@ mod process;
 
 pub use expose::{Format, expose};
 pub use histogram::Histogram;
-pub use model::{Count, InFlight, ModelMetrics};
+pub use model::{Count, InFlight, ModelMetrics, Runs};
 pub use process::ProcessMetrics;

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
+
 use super::histogram::{Histogram, NANOSECONDS, ROWS};
 use crate::fault::Code;
 use crate::infer::Ran;
@@ -29,11 +31,31 @@ pub struct ModelMetrics {
     pub success: Count,
     /// Requests that were refused or failed after they had been decoded.
     pub failure: Count,
+    /// Requests whose body was turned into tensors.
+    pub decoding: Count,
+    /// Requests whose tensors were turned into an answer's body.
+    pub encoding: Count,
+    /// Runs by their number of rows.
+    runs: Mutex<Vec<Runs>>,
     /// Rows answered.
     pub rows: AtomicU64,
     /// When the last request was answered, milliseconds since 1970; 0 before the first.
     pub last_inference: AtomicU64,
 }
+
+/// Runs of one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Runs {
+    /// Rows of each.
+    pub rows: u64,
+    /// How many.
+    pub count: u64,
+    /// Nanoseconds in the engine, in all.
+    pub nanoseconds: u64,
+}
+
+/// Sizes of runs that are counted apart; those of further sizes are in the totals alone.
+const MAX_SIZES: usize = 256;
 
 /// How often, and how long in all.
 #[derive(Debug, Default)]
@@ -67,6 +89,9 @@ impl Default for ModelMetrics {
             in_flight: AtomicI64::new(0),
             success: Count::default(),
             failure: Count::default(),
+            decoding: Count::default(),
+            encoding: Count::default(),
+            runs: Mutex::default(),
             rows: AtomicU64::new(0),
             last_inference: AtomicU64::new(0),
         }
@@ -94,17 +119,41 @@ impl ModelMetrics {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// A request was computed.
-    pub fn succeeded(&self, rows: usize, ran: &Ran) {
+    /// A request was decoded in `decoding`, and computed.
+    pub fn succeeded(&self, rows: usize, decoding: Duration, ran: &Ran) {
+        self.decoding.add(decoding);
         self.success.add(ran.queued + ran.computed);
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
         self.queue.record(nanoseconds(ran.queued));
         if ran.run_rows > 0 {
             self.compute.record(nanoseconds(ran.computed));
             self.batch.record(ran.run_rows as u64);
+            self.ran(ran.run_rows as u64, nanoseconds(ran.computed));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_inference.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn ran(&self, rows: u64, nanoseconds: u64) {
+        let mut runs = self.runs.lock();
+        if let Some(same) = runs.iter_mut().find(|runs| runs.rows == rows) {
+            same.count += 1;
+            same.nanoseconds = same.nanoseconds.saturating_add(nanoseconds);
+        } else if runs.len() < MAX_SIZES {
+            runs.push(Runs { rows, count: 1, nanoseconds });
+        }
+    }
+
+    /// Runs by their number of rows, ascending.
+    pub fn runs(&self) -> Vec<Runs> {
+        let mut runs = self.runs.lock().clone();
+        runs.sort_unstable_by_key(|runs| runs.rows);
+        runs
+    }
+
+    /// An answer was encoded in `duration`.
+    pub fn encoded(&self, duration: Duration) {
+        self.encoding.add(duration);
     }
 
     /// A request was refused or failed, after `duration`.

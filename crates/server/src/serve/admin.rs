@@ -102,6 +102,15 @@ fn model(entry: &Entry) -> serde_json::Value {
     let state = entry.state();
     let mut model = json!({ "name": entry.config.name, "version": entry.config.version, "state": state.as_str() });
     match &*state {
+        State::Ready(_) => {
+            if let Some((digest, took)) = entry.loaded() {
+                let seconds = |took: Duration| took.as_secs_f64();
+                model["digest"] = digest.into();
+                model["seconds"] = json!({
+                    "downloading": seconds(took.downloading), "loading": seconds(took.loading), "warming": seconds(took.warming),
+                });
+            }
+        }
         State::Downloading(progress) => {
             let (bytes, total) = progress.read();
             model["bytes"] = bytes.into();

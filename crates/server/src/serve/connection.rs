@@ -8,7 +8,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -119,7 +120,13 @@ async fn serve_one(
     let answer = service_fn(|request: Request<Incoming>| {
         let (plane, serving) = (plane.clone(), phase.serving());
         async move {
-            let response = observed(&plane.service, plane.traces.as_deref(), request).await;
+            let version = request.version();
+            let mut response = observed(&plane.service, plane.traces.as_deref(), request).await;
+            // A kept connection that was closed while it is idle may be just about to carry a request, which would be lost. So each is
+            // ended by an answer that says so; HTTP/2 has a message for that.
+            if plane.service.is_draining() && version < Version::HTTP_2 {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             drop(serving);
             Ok::<_, Infallible>(response)
         }

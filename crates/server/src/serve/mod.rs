@@ -165,8 +165,10 @@ fn service(settings: &Settings, threads: usize) -> Arc<Service> {
         batching: serving.batching.clone(),
         request_timeout: serving.request_timeout,
     };
-    let store = Store::new(settings.cache_dir.clone().unwrap_or_else(Store::default_dir), Limits::default());
-    Service::new(&settings.config, Loader::new(store, scheduling), settings.allow_control)
+    let limits = Limits { max_cache_bytes: settings.cache_limit, ..Limits::default() };
+    let store = Store::new(settings.cache_dir.clone().unwrap_or_else(Store::default_dir), limits);
+    let loader = Loader::new(store, scheduling).within(settings.load_timeout);
+    Service::new(&settings.config, loader, settings.allow_control)
 }
 
 async fn listen(settings: &Settings) -> Result<(TcpListener, TcpListener), ServeError> {

@@ -17,12 +17,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Artifact, StoreError, digest, layout};
+use super::{Artifact, Limits, StoreError, digest, evict, layout};
 
 /// Paths in the cache directory.
 #[derive(Clone, Debug)]
 pub(super) struct Cache {
-    root: PathBuf,
+    pub(super) root: PathBuf,
 }
 
 /// One file of an entry.
@@ -105,11 +105,13 @@ impl Cache {
             self.discard(&entry)?;
             return Ok(None);
         };
+        self.touch(&entry);
         Ok(Some(Artifact { model: layout::find_model(&content)?, digest: digest.to_owned(), bytes: about.bytes }))
     }
 
-    /// Makes the entry of an artefact of `bytes` bytes: `fill` puts its files into the folder that it is given.
-    pub(super) fn insert<F>(&self, digest: &str, bytes: u64, fill: F) -> Result<Artifact, StoreError>
+    /// Makes the entry of an artefact of `bytes` bytes: `fill` puts its files into the folder that it is given. Then entries that
+    /// nobody has used for long go, until the cache is within its bounds again.
+    pub(super) fn insert<F>(&self, digest: &str, bytes: u64, limits: &Limits, fill: F) -> Result<Artifact, StoreError>
     where
         F: FnOnce(&Path) -> Result<Vec<Kept>, StoreError>,
     {
@@ -129,7 +131,16 @@ impl Cache {
             Err(_) if entry.join("about.json").exists() => {}
             Err(cause) => return Err(StoreError::disk(format!("cannot make {}", entry.display()), cause)),
         }
+        evict::evict(self, limits);
         Ok(Artifact { model, digest: digest.to_owned(), bytes })
+    }
+
+    /// Notes that an entry is used now. On a cache that may not be written nothing is ever evicted either.
+    fn touch(&self, entry: &Path) {
+        let touched = File::open(entry.join("about.json")).and_then(|about| about.set_modified(SystemTime::now()));
+        if let Err(error) = touched {
+            tracing::debug!(entry = %entry.display(), %error, "its last use is not noted");
+        }
     }
 
     /// Writes a small JSON file whole or not at all.
@@ -150,7 +161,7 @@ impl Cache {
     }
 
     /// Takes an entry out at once, then removes it.
-    fn discard(&self, entry: &Path) -> Result<(), StoreError> {
+    pub(super) fn discard(&self, entry: &Path) -> Result<(), StoreError> {
         let away = self.temporary("damaged");
         make_parent(&away.path)?;
         match fs::rename(entry, &away.path) {

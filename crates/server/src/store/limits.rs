@@ -15,6 +15,10 @@ pub struct Limits {
     pub max_ratio: u64,
     /// Unpacked bytes below which the ratio is not asked for: small files may well be all zeros; 64 MiB.
     pub ratio_from_bytes: u64,
+    /// Bytes on disk that the cache may hold before the entries unused for longest are removed; 20 GiB.
+    pub max_cache_bytes: u64,
+    /// How long an entry stays after its last use in any case: another process may be about to read it; 1 h.
+    pub in_use: Duration,
     /// How long a store may send no byte, of the head or of the body; 30 s.
     pub stall: Duration,
     /// How long a TCP connection may take to open; 10 s.
@@ -39,6 +43,8 @@ impl Default for Limits {
             max_entries: 10_000,
             max_ratio: 200,
             ratio_from_bytes: 64 << 20,
+            max_cache_bytes: 20 << 30,
+            in_use: Duration::from_secs(3600),
             stall: Duration::from_secs(30),
             connect: Duration::from_secs(10),
             attempts: 6,

@@ -42,7 +42,7 @@ pub(super) async fn fetch(
         let _lock = lock;
         match cache.find(&digest)? {
             Some(artifact) => Ok(artifact),
-            None => cache.insert(&digest, bytes, |into| archive::unpack(&path, kind, into, &limits)),
+            None => cache.insert(&digest, bytes, &limits, |into| archive::unpack(&path, kind, into, &limits)),
         }
     })
     .await

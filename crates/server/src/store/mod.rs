@@ -11,6 +11,7 @@ mod archive;
 mod cache;
 mod content;
 mod digest;
+mod evict;
 mod layout;
 mod limits;
 mod local;
@@ -110,6 +111,12 @@ pub async fn fetch(source: &Source, store: &Store, progress: &Progress) -> Resul
         "http" | "https" => remote::fetch(source, expected, store, progress).await,
         _ => Err(StoreError::Invalid(format!("expected a uri with file:, http: or https:, found '{}'", source.uri))),
     }
+}
+
+/// A uri as messages show it: without its credentials and its query.
+#[must_use]
+pub fn shown(uri: &str) -> String {
+    remote::shown(uri).unwrap_or_else(|| uri.to_owned())
 }
 
 /// The model's file of a path that may be a folder, as a `file:` model would find it.

@@ -467,3 +467,36 @@ async fn a_store_that_wants_a_header_gets_the_one_of_the_environment() {
     server.stop().await;
     assert_eq!(server.seen()[0].headers["authorization"], expected);
 }
+
+#[test]
+fn a_full_cache_loses_what_was_unused_for_longest() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = cache::Cache::new(dir.path().to_owned());
+    let mut limits = Limits { max_cache_bytes: 3500, in_use: Duration::ZERO, ..Limits::default() };
+    let digest = |id: u8| of_bytes(&[id]);
+    let insert = |id: u8, limits: &Limits| {
+        let model = vec![id; 1000];
+        let fill = |into: &Path| {
+            fs::write(into.join("model.onnx"), &model).unwrap();
+            Ok(vec![cache::Kept { path: "model.onnx".into(), sha256: of_bytes(&model) }])
+        };
+        cache.insert(&digest(id), 1000, limits, fill).unwrap();
+        // What was used in the same tick of the file system's clock has no order: each is older than the one before it was.
+        let about = dir.path().join("sha256").join(digest(id)).join("about.json");
+        let used = std::time::SystemTime::now() - Duration::from_secs(100 - u64::from(id));
+        fs::File::open(about).unwrap().set_modified(used).unwrap();
+    };
+    let held = || (1..=4).filter(|id| dir.path().join("sha256").join(digest(*id)).exists()).collect::<Vec<u8>>();
+    for id in 1..=2 {
+        insert(id, &limits);
+    }
+    assert!(cache.find(&digest(1)).unwrap().is_some(), "used again");
+    insert(3, &limits);
+    assert_eq!(held(), [1, 2, 3], "within its bounds");
+    insert(4, &limits);
+    assert_eq!(held(), [1, 3, 4], "the second was unused for longest");
+    assert!(cache.find(&digest(2)).unwrap().is_none());
+    limits = Limits { max_cache_bytes: 1000, in_use: Duration::from_secs(3600), ..limits };
+    insert(2, &limits);
+    assert_eq!(held(), [1, 2, 3, 4], "all were used lately");
+}

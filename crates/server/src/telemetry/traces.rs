@@ -1,29 +1,20 @@
-//! One span per request, sent by OTLP over HTTP, when `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._TRACES_ENDPOINT`) is set. The other
-//! `OTEL_*` variables of the specification mean what they mean everywhere. Names follow OpenTelemetry's semantic conventions.
+//! One span per request, where the environment names a collector. Names follow OpenTelemetry's semantic conventions.
 
-use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http::{Method, Response};
+use modelyard_telemetry::traces;
 use opentelemetry::trace::{
     Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer, TracerProvider,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_http::{HttpClient, HttpError};
-use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
-use tokio::runtime::Handle;
 
 use crate::protocol::Seen;
 
 /// W3C Trace Context's header.
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// An OTLP answer is small; a larger one is no OTLP answer.
-const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// The service that the spans are of.
+const SERVICE: &str = "modelyard-server";
 
 /// Makes spans and sends them.
 #[derive(Debug)]
@@ -43,21 +34,10 @@ impl Traces {
     /// # Errors
     /// When the environment's settings are wrong.
     pub fn from_environment() -> Result<Option<Self>, String> {
-        let named = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-        if !named.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
-            return Ok(None);
-        }
-        let client =
-            Collector { client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()), runtime: Handle::current() };
-        let exporter = SpanExporter::builder().with_http().with_http_client(client).build();
-        let exporter = exporter.map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"))?;
-        let mut resource = Resource::builder();
-        if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
-            resource = resource.with_service_name("modelyard-server");
-        }
-        let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
-        let tracer = provider.tracer("modelyard-server");
-        Ok(Some(Self { provider, tracer }))
+        Ok(traces::from_environment(SERVICE)?.map(|provider| {
+            let tracer = provider.tracer(SERVICE);
+            Self { provider, tracer }
+        }))
     }
 
     /// Begins the span of a request, as a child of what `traceparent` names.
@@ -113,27 +93,6 @@ fn parse(text: &str) -> Option<SpanContext> {
 
 fn format(context: &SpanContext) -> String {
     format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags().to_u8())
-}
-
-/// The way to the collector: hyper, on the runtime that [`Traces`] was made on, since the exporter's own thread has none.
-#[derive(Debug)]
-struct Collector {
-    client: Client<HttpConnector, Full<Bytes>>,
-    runtime: Handle,
-}
-
-#[async_trait::async_trait]
-impl HttpClient for Collector {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let client = self.client.clone();
-        let sent = self.runtime.spawn(async move {
-            let response = client.request(request.map(Full::new)).await?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await?.to_bytes();
-            Ok::<_, HttpError>(Response::from_parts(head, body))
-        });
-        sent.await?
-    }
 }
 
 #[cfg(test)]

@@ -76,6 +76,12 @@ fn one_model_that_fails_does_not_take_down_the_others() {
     assert_eq!(ready.status, 200);
     let failed = ready.json()["models"][0].clone();
     assert_eq!((failed["name"].as_str(), failed["reason"].as_str()), (Some("unsupported_op"), Some("ModelUnsupported")));
+    assert_eq!((&failed["digest"], &failed["seconds"]), (&json!(null), &json!(null)));
+    let loaded = ready.json()["models"][1].clone();
+    assert_eq!(loaded["digest"].as_str().map(str::len), Some(64), "{loaded}");
+    for phase in ["downloading", "loading", "warming"] {
+        assert!(loaded["seconds"][phase].as_f64().is_some_and(|seconds| (0.0..60.0).contains(&seconds)), "{loaded}");
+    }
     let answer = post(server.address(), "/v1/models/mnist:predict", &mnist_body(1)).unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(get(server.address(), "/v2/models/unsupported_op/ready").unwrap().status, 503);

@@ -27,6 +27,7 @@ struct Options {
     /// Outputs are binary unless they say otherwise themselves.
     binary: bool,
     timeout: Option<Duration>,
+    priority: u64,
 }
 
 /// Answers an inference request.
@@ -36,17 +37,20 @@ struct Options {
 pub(super) async fn infer(service: &Service, model: &Arc<Model>, incoming: Incoming<'_>) -> Result<Response<Reply>, Fault> {
     let length = json_length(incoming.headers)?;
     let body = encoding::read(incoming.headers, incoming.body, service.max_request_bytes).await?;
+    let read = Instant::now();
     let (request, options) = match length {
         // The whole body is the one input's bytes.
-        Some(0) => (raw::request(&model.signature, &body)?, Options { binary: true, timeout: None }),
+        Some(0) => (raw::request(&model.signature, &body)?, Options { binary: true, ..Options::default() }),
         _ => decode(&body, length)?,
     };
     let Request { id, inputs, outputs, .. } = request;
     let wanted = Wanted::of(model, &outputs, options.binary)?;
     let inputs = model.signature.bind(inputs.into_iter().map(|input| (input.name, input.tensor)))?;
-    let call = Call { inputs, timeout: options.timeout, received: incoming.received };
+    let call = Call { inputs, timeout: options.timeout, priority: options.priority, received: incoming.received, read };
     let answer = model.infer(call).await?;
-    reply::write(model, id.as_deref(), (&wanted, answer.outputs))
+    let response = reply::write(model, id.as_deref(), (&wanted, answer.outputs))?;
+    model.metrics.encoded(answer.at.elapsed());
+    Ok(response)
 }
 
 fn decode(body: &Bytes, length: Option<usize>) -> Result<(Request<'_>, Options), Fault> {
@@ -57,8 +61,6 @@ fn decode(body: &Bytes, length: Option<usize>) -> Result<(Request<'_>, Options),
 
 impl Options {
     /// Checks the parameters that the protocol and its extensions name; others are the client's own affair.
-    ///
-    /// `priority` is checked and has one level: requests of a model are answered in the order in which they came.
     fn of<'a>(parameters: &[(impl AsRef<str>, Parameter<'a>)]) -> Result<Self, Fault> {
         let mut options = Self::default();
         for (name, value) in parameters {
@@ -68,9 +70,7 @@ impl Options {
                     let microseconds = value.as_u64(name)?;
                     options.timeout = (microseconds > 0).then(|| Duration::from_micros(microseconds));
                 }
-                name @ "priority" => {
-                    value.as_u64(name)?;
-                }
+                name @ "priority" => options.priority = value.as_u64(name)?,
                 name @ ("sequence_id" | "sequence_start" | "sequence_end") if !is_zero(value) => {
                     return Err(Fault::invalid(format!(
                         "parameter '{name}': this model keeps no sequence state; leave the parameter out"
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn parameters_are_honoured_or_refused() {
-        let asked = Options { binary: true, timeout: Some(Duration::from_micros(1500)) };
+        let asked = Options { binary: true, timeout: Some(Duration::from_micros(1500)), priority: 2 };
         assert_eq!(options(r#"{"binary_data_output":true,"timeout":1500,"priority":2,"own":"x","triton_a":1}"#), Ok(asked));
         assert_eq!(options(r#"{"timeout":0,"sequence_id":0,"sequence_start":false,"priority":0}"#), Ok(Options::default()));
         assert_eq!(options(r#"{"sequence_id":"","sequence_end":false}"#), Ok(Options::default()));

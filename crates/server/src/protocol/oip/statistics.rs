@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use modelyard_wire::json::write;
 
 use crate::infer::Model;
+use crate::metrics::Runs;
 use crate::protocol::Service;
 
 /// What one model did. Durations are sums.
@@ -26,8 +27,16 @@ pub struct ModelStatistics {
     pub fail: Duration,
     /// Waiting for a thread.
     pub queue: Duration,
+    /// Turning bodies into tensors.
+    pub compute_input: Duration,
     /// In the engine.
     pub compute_infer: Duration,
+    /// Turning tensors into bodies.
+    pub compute_output: Duration,
+    /// Runs by their number of rows.
+    pub runs: Vec<Runs>,
+    /// Bytes of the model's file and its external data.
+    pub bytes: u64,
 }
 
 /// How often, and how long in all.
@@ -59,12 +68,16 @@ impl ModelStatistics {
             success: metrics.success.read().into(),
             fail: metrics.failure.read().into(),
             queue: (queue.count, queue.sum).into(),
+            compute_input: metrics.decoding.read().into(),
             compute_infer: (compute.count, compute.sum).into(),
+            compute_output: metrics.encoding.read().into(),
+            runs: metrics.runs(),
+            bytes: model.facts.bytes,
         }
     }
 
-    /// Appends the JSON object. What this server does not count apart (decoding, encoding, a cache) is zero, as the extension's
-    /// readers expect every key.
+    /// Appends the JSON object. There is no cache of answers, so its counts are zero: the extension's readers expect every key.
+    /// Decoding and encoding belong to requests, not to runs: by batch size they are zero too.
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"name\":");
         write::string(out, &self.name);
@@ -83,9 +96,9 @@ impl ModelStatistics {
             ("success", self.success),
             ("fail", self.fail),
             ("queue", self.queue),
-            ("compute_input", none),
+            ("compute_input", self.compute_input),
             ("compute_infer", self.compute_infer),
-            ("compute_output", none),
+            ("compute_output", self.compute_output),
             ("cache_hit", none),
             ("cache_miss", none),
         ]
@@ -96,7 +109,18 @@ impl ModelStatistics {
             let Duration { count, ns } = duration;
             out.extend_from_slice(format!("{before}\"{key}\":{{\"count\":{count},\"ns\":{ns}}}").as_bytes());
         }
-        out.extend_from_slice(b"},\"response_stats\":{},\"batch_stats\":[],\"memory_usage\":[]}");
+        out.extend_from_slice(b"},\"response_stats\":{},\"batch_stats\":[");
+        for (index, Runs { rows, count, nanoseconds }) in self.runs.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            let none = "{\"count\":0,\"ns\":0}";
+            let infer = format!("{{\"count\":{count},\"ns\":{nanoseconds}}}");
+            let batch = format!(
+                "{comma}{{\"batch_size\":{rows},\"compute_input\":{none},\"compute_infer\":{infer},\"compute_output\":{none}}}"
+            );
+            out.extend_from_slice(batch.as_bytes());
+        }
+        let memory = format!("],\"memory_usage\":[{{\"type\":\"CPU\",\"id\":0,\"byte_size\":{}}}]}}", self.bytes);
+        out.extend_from_slice(memory.as_bytes());
     }
 }
 

@@ -1,6 +1,7 @@
 //! `:predict`: decode, infer, encode.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{HeaderMap, Response};
 
@@ -26,9 +27,11 @@ pub(super) async fn handle(service: &Service, asked: Asked<'_>, seen: &mut Seen)
     if let Some(kind) = protobuf::kind(headers) {
         return protobuf::handle(service, (model, kind), bytes, seen).await;
     }
+    let read = Instant::now();
     let request = body::read(&bytes, &model.signature)?;
     drop(bytes);
-    let call = Call { inputs: request.inputs, timeout: None, received: seen.received };
-    let answer = model.infer(call).await?;
-    Ok(json_response(reply::write(request.format, &model.signature.outputs, &answer.outputs)?))
+    let answer = model.infer(Call::new(request.inputs, seen.received, read)).await?;
+    let response = json_response(reply::write(request.format, &model.signature.outputs, &answer.outputs)?);
+    model.metrics.encoded(answer.at.elapsed());
+    Ok(response)
 }

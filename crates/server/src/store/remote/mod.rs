@@ -81,6 +81,11 @@ pub(super) async fn fetch(
     }
 }
 
+/// A URL as messages show it; none where it is no URL of this kind.
+pub(super) fn shown(uri: &str) -> Option<String> {
+    Some(Address::parse(uri).ok()?.shown())
+}
+
 /// The header that a variable of the environment holds.
 fn authorization(variable: &str) -> Result<HeaderValue, StoreError> {
     let text = std::env::var(variable).map_err(|_| {
@@ -127,7 +132,7 @@ async fn keep(
         let partial = partial.lock();
         let artifact = match cache.find(&digest)? {
             Some(artifact) => Ok(artifact),
-            None => cache.insert(&digest, bytes, |into| archive::place(partial.path(), &name, &digest, into, &limits)),
+            None => cache.insert(&digest, bytes, &limits, |into| archive::place(partial.path(), &name, &digest, into, &limits)),
         };
         // What is no artefact now will not become one.
         partial.remove();

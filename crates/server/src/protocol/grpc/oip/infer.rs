@@ -1,7 +1,7 @@
 //! `ModelInfer`: one request to a model, one answer.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use modelyard_wire::Tensor;
 use modelyard_wire::proto::inference::infer_parameter::ParameterChoice;
@@ -30,12 +30,14 @@ pub(super) async fn infer(
     timeout: Option<Duration>,
     seen: &mut Seen,
 ) -> Result<ModelInferResponse, Fault> {
+    let read = Instant::now();
     let model = service.registry.find(&request.model_name, Some(&request.model_version))?;
     seen.model = Some(model.clone());
     let wanted = wanted(&model, &request.outputs)?;
     let timeout = shorter(timeout, parameter_timeout(&request.parameters)?);
+    let priority = whole_number(&request.parameters, "priority")?.unwrap_or(0);
     let inputs = model.signature.bind(contents::tensors(&mut request)?)?;
-    let answer = model.infer(Call { inputs, timeout, received: seen.received }).await?;
+    let answer = model.infer(Call { inputs, timeout, priority, received: seen.received, read }).await?;
     let mut response = ModelInferResponse {
         model_name: request.model_name,
         model_version: model.version.to_string(),
@@ -51,6 +53,7 @@ pub(super) async fn infer(
             Some(count) => push(&mut response, name, &classify::best(&model, tensor, count)?),
         }
     }
+    model.metrics.encoded(answer.at.elapsed());
     Ok(response)
 }
 

@@ -6,6 +6,7 @@ use super::super::super::Service;
 use super::super::super::oip::statistics::{Duration, ModelStatistics};
 use crate::fault::Fault;
 use crate::infer::Model;
+use crate::metrics::Runs;
 
 /// The statistics of one model, or of every model that answers.
 ///
@@ -23,7 +24,7 @@ pub(super) fn of(service: &Service, request: &pb::ModelStatisticsRequest) -> Res
     Ok(pb::ModelStatisticsResponse { model_stats: ready.map(|model| statistics(&model)).collect() })
 }
 
-/// What is not counted apart (decoding, encoding, a cache) is there and zero, as in REST.
+/// What is not counted (a cache; decoding and encoding by batch size) is there and zero, as in REST.
 fn statistics(model: &Model) -> pb::ModelStatistics {
     let of = ModelStatistics::of(model);
     pb::ModelStatistics {
@@ -36,13 +37,24 @@ fn statistics(model: &Model) -> pb::ModelStatistics {
             success: duration(of.success),
             fail: duration(of.fail),
             queue: duration(of.queue),
-            compute_input: duration(Duration::default()),
+            compute_input: duration(of.compute_input),
             compute_infer: duration(of.compute_infer),
-            compute_output: duration(Duration::default()),
+            compute_output: duration(of.compute_output),
             cache_hit: duration(Duration::default()),
             cache_miss: duration(Duration::default()),
         }),
+        batch_stats: of.runs.into_iter().map(batch).collect(),
+        memory_usage: vec![pb::MemoryUsage { r#type: "CPU".to_owned(), id: 0, byte_size: of.bytes }],
         ..pb::ModelStatistics::default()
+    }
+}
+
+fn batch(Runs { rows, count, nanoseconds }: Runs) -> pb::InferBatchStatistics {
+    pb::InferBatchStatistics {
+        batch_size: rows,
+        compute_input: duration(Duration::default()),
+        compute_infer: duration(Duration { count, ns: nanoseconds }),
+        compute_output: duration(Duration::default()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `Predict`: named tensors in, named tensors out. The REST side answers serialised requests with it, too.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use modelyard_wire::proto::tensorflow_serving::{PredictRequest, PredictResponse};
@@ -36,6 +36,7 @@ pub(super) async fn predict(
     timeout: Option<Duration>,
     seen: &mut Seen,
 ) -> Result<PredictResponse, Fault> {
+    let read = Instant::now();
     let spec = named(request.model_spec)?;
     let model = find(service, &spec)?.ready()?;
     seen.model = Some(Arc::clone(&model));
@@ -47,12 +48,13 @@ pub(super) async fn predict(
         inputs.push((name, input));
     }
     let inputs = model.signature.bind(inputs)?;
-    let answer = model.infer(Call { inputs, timeout, received: seen.received }).await?;
+    let answer = model.infer(Call { timeout, ..Call::new(inputs, seen.received, read) }).await?;
     let mut response = PredictResponse { model_spec: Some(spec_of(&model, SIGNATURE)), ..PredictResponse::default() };
     for index in wanted {
         let name = model.signature.outputs[index].name.clone();
         response.outputs.insert(name, tensor::write(&answer.outputs[index]));
     }
+    model.metrics.encoded(answer.at.elapsed());
     Ok(response)
 }
 

@@ -1,0 +1,181 @@
+//! Asks servers how they are, beside the reconciles: a server that does not answer keeps nobody waiting. An answer that is new wakes
+//! its ModelDeployment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::runtime::reflector::ObjectRef;
+use modelyard_core::diagnose::Loading;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+
+use super::kept::Kept;
+use super::probe;
+use super::shelf::owner_key;
+
+/// Servers that are asked at once, over all ModelDeployments.
+const AT_ONCE: usize = 64;
+
+/// An answer is good for this long: a little less than a starting replica is looked at again.
+const FRESH: Duration = Duration::from_millis(2500);
+
+/// A server to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Server {
+    /// The name of its pod.
+    pub(super) pod: String,
+    /// Its address.
+    pub(super) address: String,
+}
+
+/// What there is to know.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// By the name of the pod; none: it was asked and said nothing.
+    pub(super) said: HashMap<String, Option<Loading>>,
+    /// Whether some were never asked so far. Their answers wake the object.
+    pub(super) waiting: bool,
+}
+
+/// Who was asked, and what they said.
+pub(super) struct Probes {
+    permits: Arc<Semaphore>,
+    known: Arc<Known>,
+    wake: mpsc::Sender<ObjectRef<Kept>>,
+    /// How long an answer is good.
+    fresh: Duration,
+}
+
+/// By ModelDeployment, by pod.
+type Known = Mutex<HashMap<String, HashMap<String, Answer>>>;
+
+/// The newest of a server.
+#[derive(Default)]
+struct Answer {
+    /// When it came, and what it was.
+    last: Option<(Instant, Option<Loading>)>,
+    asking: bool,
+}
+
+impl Probes {
+    /// Nobody was asked yet. Who reads the channel reconciles what it names.
+    pub(super) fn new() -> (Self, mpsc::Receiver<ObjectRef<Kept>>) {
+        let (wake, woken) = mpsc::channel(AT_ONCE);
+        (Self { permits: Arc::new(Semaphore::new(AT_ONCE)), known: Arc::default(), wake, fresh: FRESH }, woken)
+    }
+
+    /// What `servers` of the ModelDeployment have said. Those whose answer is old are asked anew; of others nothing is known any more.
+    pub(super) fn hear(&self, owner: &ObjectRef<Kept>, servers: Vec<Server>) -> Heard {
+        let (key, mut known, mut heard) = (owner_key(owner), self.known.lock(), Heard::default());
+        if servers.is_empty() {
+            known.remove(&key);
+            return heard;
+        }
+        let answers = known.entry(key).or_default();
+        answers.retain(|pod, _| servers.iter().any(|server| server.pod == *pod));
+        for server in servers {
+            let answer = answers.entry(server.pod.clone()).or_default();
+            match &answer.last {
+                Some((_, said)) => drop(heard.said.insert(server.pod.clone(), said.clone())),
+                None => heard.waiting = true,
+            }
+            let old = answer.last.as_ref().is_none_or(|(at, _)| at.elapsed() >= self.fresh);
+            if old
+                && !answer.asking
+                && let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned()
+            {
+                answer.asking = true;
+                self.ask(owner.clone(), server, permit);
+            }
+        }
+        heard
+    }
+
+    /// The ModelDeployment is gone.
+    pub(super) fn forget(&self, owner: &ObjectRef<Kept>) {
+        self.known.lock().remove(&owner_key(owner));
+    }
+
+    fn ask(&self, owner: ObjectRef<Kept>, server: Server, permit: OwnedSemaphorePermit) {
+        let (known, wake) = (Arc::clone(&self.known), self.wake.clone());
+        tokio::spawn(async move {
+            let said = probe::loading(&server.address).await;
+            let news = {
+                let mut known = known.lock();
+                let answer = known.get_mut(&owner_key(&owner)).and_then(|answers| answers.get_mut(&server.pod));
+                // Nobody wants to know any more.
+                let Some(answer) = answer else { return };
+                answer.asking = false;
+                let before = answer.last.replace((Instant::now(), said.clone()));
+                before.is_none_or(|(_, before)| before != said)
+            };
+            drop(permit);
+            if news {
+                // Where nobody reads any more, the operator is on its way out.
+                let _ = wake.send(owner).await;
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn owner() -> ObjectRef<Kept> {
+        ObjectRef::new("m").within("n")
+    }
+
+    fn server(pod: &str, address: &str) -> Server {
+        Server { pod: pod.to_owned(), address: address.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_waited_for_by_nobody() {
+        let (probes, mut woken) = Probes::new();
+        // A connection to a multicast address is refused on this machine.
+        let silent = || vec![server("a", "239.0.0.1"), server("b", "239.0.0.2")];
+        let first = probes.hear(&owner(), silent());
+        assert!(first.waiting && first.said.is_empty());
+        assert_eq!(woken.recv().await, Some(owner()));
+        assert_eq!(woken.recv().await, Some(owner()));
+        let then = probes.hear(&owner(), silent());
+        assert!(!then.waiting && then.said.len() == 2 && then.said.values().all(Option::is_none), "{then:?}");
+        assert_eq!(probes.known.lock().len(), 1);
+        probes.hear(&owner(), Vec::new());
+        assert!(probes.known.lock().is_empty(), "what nobody asks about is not kept");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_told_and_the_same_one_wakes_nobody() {
+        let own = std::process::id();
+        let address = format!("127.{}.{}.9", 1 + own % 200, own / 200 % 200);
+        let listener = tokio::net::TcpListener::bind((address.as_str(), probe::port())).await.unwrap();
+        let answering = tokio::spawn(async move {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let read = stream.read(&mut [0; 1024]).await.unwrap();
+                assert!(read > 0);
+                let body = r#"{"state":"Downloading","bytes":5,"totalBytes":9}"#;
+                let head = format!("HTTP/1.1 503 Service Unavailable\r\ncontent-length: {}\r\n\r\n", body.len());
+                stream.write_all((head + body).as_bytes()).await.unwrap();
+            }
+        });
+        let (probes, mut woken) = Probes::new();
+        let probes = Probes { fresh: Duration::ZERO, ..probes };
+        let servers = || vec![server("a", &address)];
+        assert!(probes.hear(&owner(), servers()).waiting);
+        assert_eq!(woken.recv().await, Some(owner()));
+        let heard = probes.hear(&owner(), servers());
+        assert_eq!(heard.said["a"].as_ref().map(|loading| loading.bytes), Some(5));
+        assert!(!heard.waiting, "the last answer is told until another comes");
+        answering.await.unwrap();
+        let all = u32::try_from(AT_ONCE).unwrap();
+        let _nobody_asks_any_more = probes.permits.acquire_many(all).await.unwrap();
+        assert!(woken.try_recv().is_err());
+    }
+}
