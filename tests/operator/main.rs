@@ -23,3 +23,5 @@ mod policies;
 mod quiet;
 mod reasons;
 mod rollout;
+mod scale;
+mod upgrade;
