@@ -28,6 +28,8 @@ demo-cluster: cluster-tools ## The operator on a Kubernetes of its own: chart, k
 	$(CARGO) build --release $(WORKSPACE) --bins
 	@tools/demo-cluster "$(TARGET)/release"
 
+# Of the Dockerfile it builds the final stages, with buildah, over the programs just compiled, and compares them with tools/image's. Not
+# covered is the stage that compiles, whose base image is a registry's; hadolint reads it in `make lint`.
 .PHONY: test
 test: ## Every test, real clients and a real cluster included (installs what they need)
 	@tools/prepare
@@ -35,16 +37,17 @@ test: ## Every test, real clients and a real cluster included (installs what the
 	$(CARGO) test $(WORKSPACE) --no-fail-fast
 	tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
 	python3 tests/image/test_image.py
-	python3 tests/image/test_dockerfile.py "$(TARGET)/debug" # The final stages, over these programs. Not the stage that compiles: its base is a registry's
+	python3 tests/image/test_dockerfile.py "$(TARGET)/debug"
 	$(MAKE) --no-print-directory test-cluster
 
 .PHONY: test-cluster
-test-cluster: ## The chart and the operator on the test cluster, or with KUBECONFIG=FILE on a cluster of yours
+test-cluster: ## The chart and the operator on the test cluster and beside Karpenter, or with KUBECONFIG=FILE on a cluster of yours
 	@tests/cluster/cluster tools
 	charts/test
 	@if [ -n "$(KUBECONFIG)" ]; then echo "skipped: charts/live-test, which installs and removes the kind, so it needs a cluster of its own"; \
 	else charts/live-test --binaries "$(TARGET)/debug"; fi
 	tests/operator/run $(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG))
+	$(if $(KUBECONFIG),,tests/autoscaler/run)
 	$(if $(KUBECONFIG),,tests/faults/run --short)
 
 .PHONY: test-faults
@@ -66,20 +69,21 @@ bench-control: cluster-tools ## Measure the operator with 100 and 1 000 ModelDep
 lint: ## Format, clippy, dependencies, scripts, generated files
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
-	$(CARGO) clippy $(WORKSPACE) --test operator -- -D warnings
+	$(CARGO) clippy $(WORKSPACE) --test operator --test autoscaler -- -D warnings
 	@tools/prepare cargo-deny shellcheck hadolint
 	PATH="$(CACHE)/tools/bin:$$PATH" cargo deny --log-level error check bans licenses sources
 	git ls-files -z | xargs -0 grep -lZ -m1 -E '^#!.*\b(bash|sh)$$' | xargs -0 shellcheck
 	PATH="$(CACHE)/tools/bin:$$PATH" hadolint Dockerfile
 
 .PHONY: generate
-generate: ## Write what is made from the code: the CRDs, the chart's copies and page, dist/install.yaml, the manual pages
+generate: ## Write what is made from the code: CRDs, the chart's copies and page, dist/install.yaml, the reference, reasons, manual pages
 	$(CARGO) build $(WORKSPACE) --bins
 	$(TARGET)/debug/modelyard crds --dir crds
 	cp crds/*.yaml charts/modelyard/files/crds/
 	$(TARGET)/debug/modelyard rbac > charts/modelyard/files/rights.yaml
 	tools/chart-docs
 	tools/install-manifest
+	rm -rf docs/reasons && $(TARGET)/debug/modelyard docs --output docs
 	rm -rf docs/man && $(TARGET)/debug/modelyard man --output docs/man
 
 .PHONY: image

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use modelyard_core::release;
 use modelyard_telemetry::logs::{self, Lines};
 
 use crate::controller::{Settings, run};
@@ -14,6 +15,9 @@ pub struct Arguments {
     /// The image of the servers that are started from now on
     #[arg(long, env = "MODELYARD_SERVER_IMAGE", default_value = concat!("modelyard-server:", env!("CARGO_PKG_VERSION")))]
     server_image: String,
+    /// When servers that run already get the image and the pods of this release
+    #[arg(long, env = "MODELYARD_SERVER_UPGRADE", value_enum, ignore_case = true, default_value_t = ServerUpgrade::OnChange)]
+    server_upgrade: ServerUpgrade,
     /// Watch only these namespaces, comma-separated (default: all)
     #[arg(long, env = "MODELYARD_WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
@@ -34,6 +38,17 @@ pub struct Arguments {
     log_level: String,
 }
 
+/// When servers that run get those of a new release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ServerUpgrade {
+    /// With the next change of the spec, or by `modelyard restart`: upgrading the operator restarts nothing.
+    #[value(name = "OnChange")]
+    OnChange,
+    /// All, one in twenty at a time and new before old; a release whose servers do not become ready stops there.
+    #[value(name = "Rolling")]
+    Rolling,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -52,6 +67,10 @@ impl Arguments {
         let levels = logs::start_changeable(&self.log_level, lines).context("--log-level")?;
         let settings = Settings {
             server_image: self.server_image,
+            server_upgrade: match self.server_upgrade {
+                ServerUpgrade::OnChange => release::ServerUpgrade::OnChange,
+                ServerUpgrade::Rolling => release::ServerUpgrade::Rolling,
+            },
             namespaces: self.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
             lease_namespace: self.lease_namespace.filter(|name| !name.is_empty()),
             identity: self.identity.unwrap_or_else(|| format!("modelyard-{}", std::process::id())),

@@ -1,4 +1,4 @@
-//! `modelyard restart`: new pods of the same revision, as `kubectl rollout restart` makes them.
+//! `modelyard restart`: new pods of the same revision, as `kubectl rollout restart` makes them; and of the operator's newest server.
 
 use std::pin::pin;
 use std::process::ExitCode;
@@ -9,11 +9,14 @@ use futures_util::StreamExt;
 use jiff::{Timestamp, Unit};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Patch, PatchParams};
+use modelyard_core::release::RENEW;
+use modelyard_core::render::TEMPLATE_ANNOTATION;
 use modelyard_core::resolve::resolve;
 use serde_json::json;
 
 use super::cluster::{
-    Access, Cluster, FIELD_MANAGER, Seen, follow, interrupted, parse_duration, parse_name, revision_of, workloads_of,
+    Access, Cluster, Document, FIELD_MANAGER, Seen, document, follow, interrupted, parse_duration, parse_name, revision_of,
+    workloads_of,
 };
 use super::served::runtime;
 
@@ -22,7 +25,8 @@ const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// Replace the pods of a ModelDeployment by new ones of the same revision, without a failed request
 ///
-/// Does to the current revision's Deployment what kubectl rollout restart does: a new pod first, then an old one goes.
+/// Does to the current revision's Deployment what kubectl rollout restart does: a new pod first, then an old one goes. The new
+/// ones run the server of the operator as it is now, where the spec names no serverImage.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -40,6 +44,10 @@ pub struct Arguments {
     /// How long to wait at most, such as 30s or 5m
     #[arg(long, default_value = "5m", value_name = "DURATION", value_parser = parse_duration)]
     timeout: Duration,
+
+    /// Print one object for programs: name, namespace, revision, deployment, restartedAt, finished
+    #[arg(long, short, value_enum, value_name = "FORMAT")]
+    output: Option<Document>,
 }
 
 const EXAMPLES: &str = "\
@@ -71,15 +79,31 @@ impl Arguments {
             bail!("revision {} has no Deployment yet; modelyard status {} says why", resolved.revision, self.name);
         };
         let now = Timestamp::now().round(Unit::Second)?.to_string();
-        let patch = json!({"spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: now}}}}});
+        let patch = json!({"metadata": {"annotations": {TEMPLATE_ANNOTATION: RENEW}}, "spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: now}}}}});
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patched = cluster.api::<Deployment>().patch(&workload, &params, &Patch::Strategic(patch)).await;
         patched.map_err(|error| cluster.failed(&format!("restart Deployment {workload}"), error))?;
-        if self.no_wait {
-            super::stdout::print(&format!("{} restarts; modelyard status {} shows how far it is\n", self.name, self.name))?;
-            return Ok(ExitCode::SUCCESS);
+        if !self.no_wait {
+            let code = self.wait(&cluster, &workload).await?;
+            if code != ExitCode::SUCCESS {
+                return Ok(code);
+            }
         }
-        self.wait(&cluster, &workload).await
+        match self.output {
+            Some(format) => super::stdout::print(&document(
+                format,
+                &json!({
+                    "name": self.name, "namespace": cluster.namespace, "revision": resolved.revision, "deployment": workload,
+                    "restartedAt": now, "finished": !self.no_wait,
+                }),
+            )?)?,
+            None if self.no_wait => {
+                let name = &self.name;
+                super::stdout::tell(&format!("{name} restarts; modelyard status {name} shows how far it is\n"))?;
+            }
+            None => super::stdout::print(&format!("{} is restarted\n", self.name))?,
+        }
+        Ok(ExitCode::SUCCESS)
     }
 
     async fn wait(&self, cluster: &Cluster, workload: &str) -> anyhow::Result<ExitCode> {
@@ -95,10 +119,7 @@ impl Arguments {
             };
             match seen {
                 Some(Ok(Seen::Object(deployment))) => match progress(&deployment) {
-                    None => {
-                        super::stdout::print(&format!("{} is restarted\n", self.name))?;
-                        return Ok(ExitCode::SUCCESS);
-                    }
+                    None => return Ok(ExitCode::SUCCESS),
                     Some(words) if words != last => {
                         super::say(format_args!("{words}"));
                         last = words;

@@ -10,6 +10,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
 use modelyard_core::api::Reason;
 use modelyard_core::diagnose::refusal;
+use modelyard_core::release::{Extent, around_the_template};
 use modelyard_core::render::{MANAGER, Objects, Scaled, is_owned_by};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -61,12 +62,15 @@ pub(super) struct Target<'a> {
 const NONE_YET: &str = "1";
 
 impl Target<'_> {
-    /// Applies what differs.
-    pub(super) async fn apply(&self, objects: Objects, seen: &Seen) -> Result<(), ApplyError> {
+    /// Applies what differs; of the Deployment of the spec's own revision, as much as `extent` says.
+    pub(super) async fn apply(&self, objects: Objects, extent: Extent, seen: &Seen) -> Result<(), ApplyError> {
         let Objects { deployment, others, service, disruption_budget, network_policy } = objects;
         self.put(&service, self.mine(&self.world.services, &service.name_any())).await?;
-        let known = seen.workloads.iter().find(|one| one.name_any() == deployment.name_any());
-        self.put(&deployment, known.cloned()).await?;
+        let live = seen.workloads.iter().find(|one| one.name_any() == deployment.name_any()).cloned();
+        match (extent, live) {
+            (Extent::AroundTheTemplate, Some(live)) => self.adjust(&live, &deployment).await?,
+            (_, live) => self.put(&deployment, live).await?,
+        }
         for other in &others {
             self.scale(other, &seen.workloads).await?;
         }
@@ -157,6 +161,28 @@ impl Target<'_> {
             }),
             Ok(_) => Ok(()),
             Err(error) => Err(failed(shown.to_owned(), error)),
+        }
+    }
+
+    /// Changes a Deployment around its template, which another release has made. To apply it whole would take away what that release
+    /// set and this one does not know.
+    async fn adjust(&self, live: &Deployment, wanted: &Deployment) -> Result<(), ApplyError> {
+        let changed = around_the_template(live, wanted);
+        if covers(live, &changed) {
+            return Ok(());
+        }
+        let name = live.name_any();
+        let spec = changed.spec.unwrap_or_default();
+        let patch = Patch::Merge(json!({ "spec": {
+            "replicas": spec.replicas, "progressDeadlineSeconds": spec.progress_deadline_seconds, "strategy": spec.strategy,
+        } }));
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        match self.api::<Deployment>().patch(&name, &params, &patch).await {
+            Ok(_) => {
+                tracing::info!(namespace = self.namespace, deployment = %name, "adjusted; its template is another release's");
+                Ok(())
+            }
+            Err(error) => Err(failed(format!("Deployment {name}"), error)),
         }
     }
 

@@ -33,6 +33,7 @@ mod settings;
 mod shelf;
 mod slim;
 mod traces;
+mod upgrades;
 mod world;
 
 pub use settings::{ControllerError, Settings};
@@ -58,6 +59,7 @@ struct Context {
     queue: queue::Queue,
     pace: pace::Pace,
     server_image: String,
+    upgrades: upgrades::Upgrades,
     events: Arc<events::Events>,
     untaken: report::Untaken,
     backoff: backoff::Backoff,
@@ -72,6 +74,7 @@ impl Context {
         self.backoff.forget(&object.to_string());
         self.probes.forget(object);
         self.pace.forget(object);
+        self.upgrades.ended(object);
     }
 }
 
@@ -111,6 +114,7 @@ pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerErr
             queue: queue::Queue::default(),
             pace: pace::Pace::default(),
             server_image: settings.server_image.clone(),
+            upgrades: upgrades::Upgrades::new(settings.server_upgrade),
             backoff: backoff::Backoff::default(),
             leads: leads.clone(),
             metrics: metrics.clone(),
@@ -119,7 +123,12 @@ pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerErr
         reconciling.push(reconcile_all(Arc::clone(&context), streams, woken, stopping.clone()));
         contexts.push(context);
     }
-    tracing::info!(server_image = settings.server_image, namespaces = ?settings.namespaces, "watching");
+    tracing::info!(
+        server_image = settings.server_image,
+        server_upgrade = ?settings.server_upgrade,
+        namespaces = ?settings.namespaces,
+        "watching"
+    );
     health.ready(move || {
         metrics.text(contexts.iter().map(|context| (&context.world, &context.untaken, &context.queue)), *leads.borrow())
     });

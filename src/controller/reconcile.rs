@@ -10,7 +10,8 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use modelyard_core::api::{Class, Failure, ModelDeploymentStatus, Reason};
 use modelyard_core::plan::{Observed, Plan, RevisionObserved, plan};
-use modelyard_core::render::{CONTAINER, DEPLOYMENT_LABEL, Owner, REVISION_LABEL, SERVER_IMAGE_ANNOTATION, render};
+use modelyard_core::release::{is_made_like, is_rolled_out, take_over};
+use modelyard_core::render::{DEPLOYMENT_LABEL, Owner, REVISION_LABEL, render};
 use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
 
@@ -21,6 +22,7 @@ use super::observe::{Seen, observe};
 use super::report::{Report, Told, verdict};
 use super::shelf::owner_key;
 use super::traces::Reconciling;
+use super::upgrades::{self, Turn};
 use super::{Context, report};
 
 /// An API server that keeps a reconcile this long is asked again later.
@@ -136,10 +138,15 @@ async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Resul
     let (planned, applied) = match &resolved {
         Ok(resolved) => {
             let plan = plan(resolved, &seen.observed, now);
-            let applied = if resolved.paused { Ok(()) } else { deployment.apply(resolved, &plan, &mut seen, now).await };
+            let applied = if resolved.paused {
+                context.upgrades.ended(&deployment.reference());
+                Ok(None)
+            } else {
+                deployment.apply(resolved, &plan, &mut seen, now).await
+            };
             (Ok((resolved, plan)), applied)
         }
-        Err(invalid) => (Err(invalid), Ok(())),
+        Err(invalid) => (Err(invalid), Ok(None)),
     };
     drop(step);
     if matches!(applied, Err(ApplyError::Ending)) {
@@ -172,23 +179,27 @@ async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Resul
             }
         }
     }
-    match applied {
+    let turn_comes = match applied {
         // What is not ours is not watched: that it went has to be asked for.
         Err(ApplyError::Refused { reason: Reason::NameConflict, .. }) => {
             return Ok(Done { next: Action::requeue(FOREIGN), reason });
         }
-        Err(ApplyError::Refused { reason, .. }) if reason.class() == Class::User => {}
+        Err(ApplyError::Refused { reason, .. }) if reason.class() == Class::User => None,
         Err(error) => return Err(error.into()),
-        Ok(()) => context.backoff.forget(&reference),
-    }
-    Ok(Done { next: next(planned.ok().map(|(_, plan)| plan).as_ref(), &seen.observed, held, now), reason })
+        Ok(turn_comes) => {
+            context.backoff.forget(&reference);
+            turn_comes
+        }
+    };
+    let again = [held, turn_comes].into_iter().flatten().min();
+    Ok(Done { next: next(planned.ok().map(|(_, plan)| plan).as_ref(), &seen.observed, again, now), reason })
 }
 
-/// When to look again although nothing is seen to change. `held`: when what was not told may be.
-fn next(plan: Option<&Plan>, observed: &Observed, held: Option<Duration>, now: Timestamp) -> Action {
+/// When to look again although nothing is seen to change. `again`: when what was not told may be, or a turn may come.
+fn next(plan: Option<&Plan>, observed: &Observed, again: Option<Duration>, now: Timestamp) -> Action {
     let starting = observed.revisions.iter().any(|one| one.ready < one.running && one.progress.is_some());
     let planned = plan.and_then(|plan| plan.wake_at).map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-    match [starting.then_some(STARTING), planned, held].into_iter().flatten().min() {
+    match [starting.then_some(STARTING), planned, again].into_iter().flatten().min() {
         Some(delay) => Action::requeue(delay),
         None => Action::await_change(),
     }
@@ -206,21 +217,46 @@ struct Deployment<'a> {
 }
 
 impl Deployment<'_> {
-    /// Applies the plan. A refusal becomes the failure of the spec's revision as well.
-    async fn apply(&self, resolved: &Resolved, plan: &Plan, seen: &mut Seen, now: Timestamp) -> Result<(), ApplyError> {
-        let image = resolved.server_image.clone().or_else(|| image_of(seen, &resolved.revision));
-        let image = image.unwrap_or_else(|| self.context.server_image.clone());
-        let owner = Owner { namespace: self.namespace, uid: self.uid, server_image: &image };
+    fn reference(&self) -> ObjectRef<Kept> {
+        ObjectRef::new(self.name).within(self.namespace)
+    }
+
+    /// Applies the plan. A refusal becomes the failure of the spec's revision as well. Says when to come again, where its servers
+    /// are to be replaced and it is not its turn.
+    async fn apply(
+        &self,
+        resolved: &Resolved,
+        plan: &Plan,
+        seen: &mut Seen,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, ApplyError> {
+        let (context, reference) = (self.context, self.reference());
+        let newest = resolved.server_image.as_ref().unwrap_or(&context.server_image);
+        let rendered = |image: &str| {
+            let owner = Owner { namespace: self.namespace, uid: self.uid, server_image: image };
+            render(resolved, plan, owner, resolved.history)
+        };
+        let live = revision_of(seen, &resolved.revision);
+        let mut turn = Turn::Never;
+        let (objects, extent) = take_over(live.as_deref(), newest, rendered, || {
+            let own = seen.observed.revisions.iter().find(|one| one.revision == resolved.revision);
+            let serves = own.is_some_and(|one| one.ready >= one.wanted);
+            turn = context.upgrades.turn(&reference, serves, &context.world.reader());
+            turn == Turn::Now
+        });
+        if live.is_some_and(|live| is_made_like(&live, &objects.deployment) && is_rolled_out(&live)) {
+            context.upgrades.ended(&reference);
+        }
+        let turn_comes = (turn == Turn::Later).then_some(upgrades::WAIT);
         let target = Target {
-            client: &self.context.client,
-            world: &self.context.world,
+            client: &context.client,
+            world: &context.world,
             namespace: self.namespace,
             uid: self.uid,
             key: self.key,
             contested: self.contested,
         };
-        let objects = render(resolved, plan, owner, resolved.history);
-        let Err(error) = target.apply(objects, seen).await else { return Ok(()) };
+        let Err(error) = target.apply(objects, extent, seen).await else { return Ok(turn_comes) };
         if let ApplyError::Refused { reason, message } = &error {
             let failure = Failure { reason: *reason, message: message.clone(), pod: None, exit_code: None, at: Time(now) };
             let revisions = &mut seen.observed.revisions;
@@ -254,15 +290,8 @@ impl Deployment<'_> {
     }
 }
 
-/// The image that a revision was made with: a new release of the operator does not change it, and neither does a hand on the Deployment.
-fn image_of(seen: &Seen, revision: &str) -> Option<String> {
-    let workload = seen.workloads.iter().find(|one| {
-        one.metadata.labels.as_ref().and_then(|labels| labels.get(REVISION_LABEL)).map(String::as_str) == Some(revision)
-    })?;
-    if let Some(image) = workload.metadata.annotations.as_ref().and_then(|notes| notes.get(SERVER_IMAGE_ANNOTATION)) {
-        return Some(image.clone());
-    }
-    // Made before the image was noted.
-    let pod = workload.spec.as_ref()?.template.spec.as_ref()?;
-    pod.containers.iter().find(|container| container.name == CONTAINER)?.image.clone()
+/// The Deployment of a revision.
+fn revision_of(seen: &Seen, revision: &str) -> Option<Arc<k8s_openapi::api::apps::v1::Deployment>> {
+    let label = |one: &ObjectMeta| one.labels.as_ref()?.get(REVISION_LABEL).cloned();
+    seen.workloads.iter().find(|one| label(&one.metadata).as_deref() == Some(revision)).cloned()
 }

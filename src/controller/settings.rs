@@ -7,6 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::client::ClientBuilder;
 use kube::{Api, Client, Config, CustomResourceExt};
 use modelyard_core::api::ModelDeployment;
+use modelyard_core::release::ServerUpgrade;
 
 use super::backoff::Reconnect;
 use super::fence::Fence;
@@ -23,6 +24,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(295);
 pub struct Settings {
     /// The image of new replicas.
     pub server_image: String,
+    /// When servers that run get that image, and what else this release makes otherwise.
+    pub server_upgrade: ServerUpgrade,
     /// The only namespaces that are watched; empty: all.
     pub namespaces: Vec<String>,
     /// The namespace of the Lease by which one of several operators leads; none: this one leads.

@@ -187,7 +187,6 @@ impl Item {
 fn strip(metadata: &mut ObjectMeta) {
     metadata.managed_fields = None;
     metadata.resource_version = None;
-    metadata.generation = None;
 }
 
 fn name_of(metadata: &ObjectMeta) -> String {

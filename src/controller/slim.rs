@@ -7,9 +7,10 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use modelyard_core::render::{DEPLOYMENT_LABEL, REVISION_LABEL};
 
-/// Its status tells of pods that cannot be made, and whether all were there once.
+/// Its status tells of pods that cannot be made, and whether all were there once; and by its generation, of which spec.
 pub(super) fn workload(object: &mut Deployment) {
-    let conditions = object.status.take().and_then(|status| status.conditions).unwrap_or_default();
+    let status = object.status.take().unwrap_or_default();
+    let (observed_generation, conditions) = (status.observed_generation, status.conditions.unwrap_or_default());
     let mut conditions: Vec<_> =
         conditions.into_iter().filter(|one| matches!(one.type_.as_str(), "Progressing" | "ReplicaFailure")).collect();
     for condition in &mut conditions {
@@ -18,13 +19,13 @@ pub(super) fn workload(object: &mut Deployment) {
             condition.message = None;
         }
     }
-    object.status = Some(DeploymentStatus { conditions: Some(conditions), ..DeploymentStatus::default() });
+    object.status = Some(DeploymentStatus { observed_generation, conditions: Some(conditions), ..DeploymentStatus::default() });
 }
 
 /// Of a pod the status is read, and none of its spec.
 pub(super) fn pod(object: &mut Pod) {
     object.spec = None;
-    object.metadata.annotations = None;
+    (object.metadata.annotations, object.metadata.generation) = (None, None);
     if let Some(labels) = &mut object.metadata.labels {
         labels.retain(|name, _| [DEPLOYMENT_LABEL, REVISION_LABEL, "pod-template-hash"].contains(&name.as_str()));
     }
@@ -55,13 +56,17 @@ pub(super) fn pod(object: &mut Pod) {
 
 /// Its status says how a load balancer is set up, which is between it and its users.
 pub(super) fn service(object: &mut Service) {
+    object.metadata.generation = None;
     object.status = None;
 }
 
 /// Its status counts pods, which we do ourselves.
 pub(super) fn budget(object: &mut PodDisruptionBudget) {
+    object.metadata.generation = None;
     object.status = None;
 }
 
 /// It has no status.
-pub(super) fn policy(_: &mut NetworkPolicy) {}
+pub(super) fn policy(object: &mut NetworkPolicy) {
+    object.metadata.generation = None;
+}

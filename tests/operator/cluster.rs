@@ -28,18 +28,26 @@ pub(crate) async fn connect() -> Client {
     Client::try_default().await.expect("KUBECONFIG names no cluster: run tests/operator/run")
 }
 
-fn install() {
+/// Upgrades the operator, or installs it, with these values of the chart beside those of every test; nothing else is kept.
+pub(crate) fn upgrade(values: &str) {
     let chart = repository("charts/modelyard");
-    let chart = chart.to_str().unwrap();
     // One where a test asks what the operator has asked; for the tests of faults as many as the chart has by itself.
-    let values = match std::env::var_os("FAULTS") {
-        None => ["--set", "replicas=1,log.format=text,podDisruptionBudget.enabled=false"],
-        Some(_) => ["--set", "log.format=text"],
+    let own = match std::env::var_os("FAULTS") {
+        None => "replicas=1,log.format=text,podDisruptionBudget.enabled=false",
+        Some(_) => "log.format=text",
     };
-    let mut arguments = vec!["upgrade", "--install", RELEASE, chart, "--namespace", RELEASE, "--create-namespace"];
-    arguments.extend(values);
+    let mut arguments =
+        vec!["upgrade", "--install", RELEASE, chart.to_str().unwrap(), "--namespace", RELEASE, "--create-namespace"];
+    arguments.extend(["--set", own]);
+    if !values.is_empty() {
+        arguments.extend(["--set", values]);
+    }
     arguments.extend(["--wait", "--timeout", "2m"]);
     run("helm", &arguments, "");
+}
+
+fn install() {
+    upgrade("");
     let mut store = store::manifest(RELEASE);
     if std::env::var_os("FAULTS").is_some() {
         // The second node is the one that is lost.

@@ -14,6 +14,7 @@ mod watch;
 
 mod admission;
 mod crowd;
+mod examples;
 mod faults;
 mod fields;
 mod first;
@@ -23,3 +24,5 @@ mod policies;
 mod quiet;
 mod reasons;
 mod rollout;
+mod scale;
+mod upgrade;

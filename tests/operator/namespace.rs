@@ -13,6 +13,7 @@ use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::RwLock;
 
 use crate::cluster::{self, RELEASE};
 use crate::record;
@@ -20,6 +21,9 @@ use crate::watch;
 
 /// How long anything may take. Ten times what it takes on two busy cores.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Held by many who use the operator, or by one who replaces it.
+static OPERATOR: RwLock<()> = RwLock::const_new(());
 
 pub(crate) struct Namespace {
     pub(crate) name: String,
@@ -34,6 +38,21 @@ pub(crate) async fn within(test: &str, body: impl AsyncFnOnce(&Namespace)) {
 
 /// The same, in a namespace with these labels.
 pub(crate) async fn labelled(test: &str, labels: &Value, body: impl AsyncFnOnce(&Namespace)) {
+    let _many = OPERATOR.read().await;
+    run(test, labels, body).await;
+}
+
+/// Runs a test that replaces the operator, while no other runs. The operator is as before afterwards.
+pub(crate) async fn alone(test: &str, body: impl AsyncFnOnce(&Namespace)) {
+    let _one = OPERATOR.write().await;
+    let outcome = AssertUnwindSafe(run(test, &json!({}), body)).catch_unwind().await;
+    cluster::upgrade("");
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
+    }
+}
+
+async fn run(test: &str, labels: &Value, body: impl AsyncFnOnce(&Namespace)) {
     let client = cluster::connect().await;
     let began = Instant::now();
     let namespaces: Api<Object> = Api::all(client.clone());

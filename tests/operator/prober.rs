@@ -1,5 +1,5 @@
 //! A client that never stops asking: a pod that sends a prediction through the Service twenty times a second, each on a connection
-//! of its own, and says of each what became of it.
+//! of its own, and says of each what became of it. And four that ask as fast as they can and say nothing, for load.
 
 use std::time::Duration;
 
@@ -23,6 +23,19 @@ while :; do
 done
 "#;
 
+const LOAD: &str = r#"
+press() {
+  while :; do
+    echo "$REQUEST" | ask post "$HOST" 80 "/v2/models/$HOST/infer" - >/dev/null 2>&1 || :
+  done
+}
+press & press & press &
+press
+"#;
+
+/// The pod of [`Namespace::press`].
+pub(crate) const PRESSING: &str = "load";
+
 pub(crate) struct Prober<'a> {
     namespace: &'a Namespace,
 }
@@ -35,16 +48,26 @@ pub(crate) struct Answers {
 impl Namespace {
     /// Starts to ask the ModelDeployment `name`, which is ready, and returns once the first answers have come.
     pub(crate) async fn probe(&self, name: &str) -> Prober<'_> {
-        let sample = std::fs::read_to_string(repository("examples/mnist/model/sample.json")).unwrap();
-        let request = serde_json::from_str::<Value>(&sample).unwrap()["request"].to_string();
-        let mut pod = store::pod("prober", SCRIPT);
-        let variable = |name: &str, value: &str| serde_json::json!({ "name": name, "value": value });
-        pod["spec"]["containers"][0]["env"] = vec![variable("HOST", name), variable("REQUEST", &request)].into();
-        self.put::<Pod>("prober", pod).await;
+        self.put::<Pod>("prober", asking("prober", SCRIPT, name)).await;
         let prober = Prober { namespace: self };
         prober.until_more(5).await;
         prober
     }
+
+    /// Asks the ModelDeployment `name` as fast as four clients can, until the pod is deleted.
+    pub(crate) async fn press(&self, name: &str) {
+        self.put::<Pod>(PRESSING, asking(PRESSING, LOAD, name)).await;
+    }
+}
+
+/// A pod whose script finds the model and a request for it in its environment.
+fn asking(pod: &str, script: &str, name: &str) -> Value {
+    let sample = std::fs::read_to_string(repository("examples/mnist/model/sample.json")).unwrap();
+    let request = serde_json::from_str::<Value>(&sample).unwrap()["request"].to_string();
+    let mut pod = store::pod(pod, script);
+    let variable = |name: &str, value: &str| serde_json::json!({ "name": name, "value": value });
+    pod["spec"]["containers"][0]["env"] = vec![variable("HOST", name), variable("REQUEST", &request)].into();
+    pod
 }
 
 impl Prober<'_> {

@@ -5,6 +5,7 @@
 pub mod api;
 pub mod diagnose;
 pub mod plan;
+pub mod release;
 pub mod render;
 pub mod resolve;
 pub mod rights;
@@ -13,3 +14,4 @@ pub mod server_config;
 pub mod status;
 pub mod units;
 pub mod unresolve;
+pub mod warn;

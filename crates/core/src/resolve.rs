@@ -241,8 +241,13 @@ pub(crate) fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> Str
         cache: Some(&cache).filter(|cache| **cache != Cache::default()),
         secrets: secrets(spec),
     };
-    let shape = serde_json::to_value(shape).map(sorted).unwrap_or_default();
-    let sum = Sha256::digest(shape.to_string());
+    digest(&shape)
+}
+
+/// Ten hexadecimal digits that name a value, whatever the order of its fields.
+pub(crate) fn digest(value: &impl Serialize) -> String {
+    let value = serde_json::to_value(value).map(sorted).unwrap_or_default();
+    let sum = Sha256::digest(value.to_string());
     sum.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -311,6 +316,14 @@ mod tests {
     fn the_name_of_a_revision_never_changes_by_accident() {
         let base = json!({"model": {"uri": "file:mnist.onnx"}});
         assert_eq!(resolved(base.clone()).revision, "72b2fc6772");
+        let full = json!({
+            "model": {"uri": "http://models/m.onnx", "sha256": "0".repeat(64), "version": 3, "classes": ["a", "b"], "secretRef": {"name": "s"}},
+            "serving": {"drainDelay": "2s", "batching": {"maxSize": 8}}, "resources": {"limits": {"cpu": "2"}}, "serverImage": "own:2",
+            "pod": {"labels": {"team": "vision"}, "nodeSelector": {"disk": "ssd"}}, "cache": {"emptyDir": {"sizeLimit": "1Gi"}},
+        });
+        let mut named_full = object(full);
+        named_full.metadata.name = Some("full".to_owned());
+        assert_eq!(resolve(&named_full).unwrap().revision, "549fb11cd7");
         let with = |path: &str, value: Value| {
             let mut spec = base.clone();
             *spec.pointer_mut(path).unwrap() = value;

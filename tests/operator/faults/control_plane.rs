@@ -30,7 +30,8 @@ async fn an_api_server_that_is_away_costs_no_request() {
         heard.assert_none_lost();
         assert!(acted < BACK, "nobody acted for {acted:?}");
         assert_no_orphan(&mnist, 3).await;
-        let what = format!("the API server is away for {} s; {:.1} s later the operator acts", away.as_secs(), acted.as_secs_f64());
+        let what =
+            format!("the API server is away for {} s; {:.1} s later the operator acts", away.as_secs(), acted.as_secs_f64());
         took(&what, &heard, converged);
     })
     .await;

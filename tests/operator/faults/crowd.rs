@@ -87,7 +87,8 @@ async fn ready(client: &Client) -> usize {
 
 async fn create(client: &Client, name: &str, spec: &Value) {
     let api: Api<ModelDeployment> = Api::namespaced(client.clone(), "default");
-    let object = json!({ "apiVersion": "modelyard.dev/v1alpha1", "kind": "ModelDeployment", "metadata": { "name": name }, "spec": spec });
+    let object =
+        json!({ "apiVersion": "modelyard.dev/v1alpha1", "kind": "ModelDeployment", "metadata": { "name": name }, "spec": spec });
     api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
 }
 

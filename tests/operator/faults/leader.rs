@@ -63,7 +63,8 @@ async fn a_leader_that_is_told_to_end_hands_over() {
         let calls = audit.calls();
         assert_eq!(audit::usurped(&calls, &name).0, Vec::<String>::new());
         assert_eq!(audit::lists(&calls, &next), Vec::<String>::new(), "a follower is warm: it has nothing to list");
-        let what = format!("the leading operator is told to end (TERM); the other one leads after {:.2} s", handed_over.as_secs_f64());
+        let what =
+            format!("the leading operator is told to end (TERM); the other one leads after {:.2} s", handed_over.as_secs_f64());
         took(&what, &heard, converged);
         operators::replace(&namespace.client, &leader).await;
     })
@@ -95,7 +96,10 @@ async fn a_leader_that_hangs_and_wakes_up_writes_nothing() {
         assert_no_orphan(&mnist, 3).await;
         let (wrong, writes) = audit::usurped(&audit.calls(), &name);
         assert_eq!(wrong, Vec::<String>::new(), "of {writes}");
-        let what = format!("the leading operator hangs (STOP) and wakes up; nobody acts for {:.1} s, two never write", acted.as_secs_f64());
+        let what = format!(
+            "the leading operator hangs (STOP) and wakes up; nobody acts for {:.1} s, two never write",
+            acted.as_secs_f64()
+        );
         took(&what, &heard, converged);
     })
     .await;
@@ -137,7 +141,10 @@ async fn a_lease_that_is_deleted_and_stolen_never_makes_two_leaders() {
         let (wrong, writes) = audit::usurped(&audit.calls(), &leader.name_any());
         assert_eq!(wrong, Vec::<String>::new(), "of {writes}");
         assert!(writes >= round as usize / 2, "{writes} writes in {round} rounds say little");
-        let what = format!("the Lease is deleted {} times, then stolen by nobody; of {writes} writes none by one that does not lead", round / 3);
+        let what = format!(
+            "the Lease is deleted {} times, then stolen by nobody; of {writes} writes none by one that does not lead",
+            round / 3
+        );
         took(&what, &heard, converged);
     })
     .await;

@@ -35,7 +35,7 @@ async fn a_kubelet_and_a_containerd_that_stop_take_no_model_along() {
         until_all_ready(&mnist, 2).await;
         let (load, before) = (Load::start(namespace, "mnist").await, pods(namespace).await);
         let mark = Instant::now();
-        let killed = machine::kill(&["kubelet", "containerd", "kubelet2", "containerd2"]).await;
+        let killed = machine::kill(&["kubelet", "kubelet2", "containerd", "containerd2"]).await;
         operators::pass(Duration::from_secs(20)).await;
         killed.start();
         machine::until_cluster().await;
@@ -87,7 +87,11 @@ async fn a_node_that_restarts_brings_its_models_back() {
         let converged = back.elapsed();
         let heard = load.heard(mark).await;
         for (began, _, why) in heard.lost() {
-            assert!(matches!(why, Lost::Cut(_)) && began <= dead, "lost {:?} after the end: {why:?}", began.saturating_duration_since(dead));
+            assert!(
+                matches!(why, Lost::Cut(_)) && began <= dead,
+                "lost {:?} after the end: {why:?}",
+                began.saturating_duration_since(dead)
+            );
         }
         assert_no_orphan(&mnist, 3).await;
         let what = format!("a node with one of 2 replicas loses all its processes and is back after {:.0} s", away.as_secs_f64());

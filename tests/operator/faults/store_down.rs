@@ -78,7 +78,10 @@ async fn a_store_that_is_away_stops_no_replica_that_runs() {
         let heard = load.heard(mark).await;
         heard.assert_none_lost();
         assert_no_orphan(&mnist, 2).await;
-        let what = format!("the store is away at a scale-up from 1 to 2: StoreUnavailable after {:.1} s; by itself when it is back", said.as_secs_f64());
+        let what = format!(
+            "the store is away at a scale-up from 1 to 2: StoreUnavailable after {:.1} s; by itself when it is back",
+            said.as_secs_f64()
+        );
         took(&what, &heard, converged);
     })
     .await;
@@ -128,7 +131,11 @@ async fn a_copy_in_the_cache_serves_without_the_store() {
         took("the store is away at a scale-up from 1 to 3, with the cache on a claim: the copy serves", &heard, converged);
         // Before the folder goes.
         mnist.delete().await;
-        namespace.until("no pod", crate::watch::labelled(modelyard_core::render::DEPLOYMENT_LABEL), |all: &[&Pod]| all.is_empty().then_some(())).await;
+        namespace
+            .until("no pod", crate::watch::labelled(modelyard_core::render::DEPLOYMENT_LABEL), |all: &[&Pod]| {
+                all.is_empty().then_some(())
+            })
+            .await;
     })
     .await;
 }

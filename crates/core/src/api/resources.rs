@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
+use schemars::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::units;
@@ -20,6 +21,7 @@ use super::units;
 pub struct Resources {
     /// What a replica is promised: schedulers and cluster autoscalers count it. Local mode starts replicas without a reservation.
     #[serde(default = "requests")]
+    #[schemars(transform = each_by_default)]
     pub requests: Compute,
     /// What a replica may use at most. `limits.cpu`, rounded up, is also the number of threads that run models, on a cluster and in
     /// local mode alike.
@@ -49,4 +51,15 @@ impl Default for Resources {
 
 fn requests() -> Compute {
     Compute { cpu: Some(Quantity("100m".to_owned())), memory: Some(Quantity("128Mi".to_owned())) }
+}
+
+/// Who writes one of the two still asks for the other: without a request a scheduler takes it for nothing, and an autoscaler that
+/// goes by a share of the request has no share to go by.
+fn each_by_default(schema: &mut Schema) {
+    let defaults = serde_json::to_value(requests()).unwrap_or_default();
+    for (name, default) in defaults.as_object().into_iter().flatten() {
+        if let Some(field) = schema.pointer_mut(&format!("/properties/{name}")).and_then(serde_json::Value::as_object_mut) {
+            field.insert("default".to_owned(), default.clone());
+        }
+    }
 }

@@ -195,6 +195,36 @@ proptest! {
     }
 
     #[test]
+    fn a_number_that_an_autoscaler_changes_on_the_way_costs_nothing(numbers in prop::collection::vec(0_u32..12, 1..30), luck in prop::collection::vec(any::<bool>(), 200)) {
+        let mut world = seen(&[("old", 4, 4, 4)]);
+        let mut luck = luck.into_iter();
+        let mut become_ready = |world: &mut Observed| {
+            for one in &mut world.revisions {
+                if one.ready < one.running && luck.next().unwrap_or(true) {
+                    one.ready += 1;
+                    one.served = true;
+                }
+            }
+        };
+        for wanted in &numbers {
+            let before = totals(&world).1;
+            let next = plan(&resolved(*wanted, Capacity::Surge), &world, at(9000));
+            apply(&mut world, &next);
+            prop_assert!(totals(&world).1 >= before.min(*wanted), "{} of {} ready, {} before", totals(&world).1, wanted, before);
+            become_ready(&mut world);
+        }
+        let wanted = numbers[numbers.len() - 1];
+        let resolved = resolved(wanted, Capacity::Surge);
+        for _ in 0..600 {
+            let next = plan(&resolved, &world, at(9000));
+            apply(&mut world, &next);
+            become_ready(&mut world);
+        }
+        let last = plan(&resolved, &world, at(9000));
+        prop_assert_eq!(last.revision("new").map(|one| (one.replicas, one.weight)), Some((wanted, 100)));
+    }
+
+    #[test]
     fn a_new_revision_that_fails_leaves_the_old_at_full_strength(wanted in 1_u32..20, partly in 0_u32..20) {
         let resolved = resolved(wanted, Capacity::Surge);
         let partly = partly.min(wanted - 1);

@@ -31,6 +31,8 @@ pub const REVISION_LABEL: &str = "modelyard.dev/revision";
 pub const VERSION_ANNOTATION: &str = "modelyard.dev/model-version";
 /// The annotation of a revision's Deployment that tells the server image that it was made with.
 pub const SERVER_IMAGE_ANNOTATION: &str = "modelyard.dev/server-image";
+/// The annotation of a revision's Deployment that names the template that it was made with.
+pub const TEMPLATE_ANNOTATION: &str = "modelyard.dev/template";
 
 /// Every object of one ModelDeployment. Who applies them takes all fields apart, so that a kind that is added and not applied does not
 /// compile.

@@ -24,6 +24,10 @@ pub const ADMIN_PORT: i32 = 9090;
 pub const CONTAINER: &str = "server";
 /// The user and group of the server's image.
 const USER: i64 = 65532;
+/// Replicas of one deployment that a machine may have without being avoided. A scheduler prefers the emptiest machine whatever
+/// this says. An autoscaler that makes machines, such as Karpenter, tries to keep the wish as if it were a rule: with 1 it made
+/// a machine for each replica, twelve of them for 1.2 CPUs.
+const SHARE_OF_A_MACHINE: i32 = 10;
 /// Where artefacts are kept.
 const CACHE: &str = "/var/cache/modelyard";
 /// Seconds that a server has after what it waits for, to end.
@@ -59,7 +63,9 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> PodSpec {
         containers: vec![container(resolved, owner)],
         volumes: Some(vec![cache(resolved)]),
         topology_spread_constraints: Some(match resolved.pod.topology_spread_constraints.as_slice() {
-            [] => ["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map(|key| spread(resolved, key)).into(),
+            [] => [("kubernetes.io/hostname", SHARE_OF_A_MACHINE), ("topology.kubernetes.io/zone", 1)]
+                .map(|(key, skew)| spread(resolved, key, skew))
+                .into(),
             chosen => chosen.to_vec(),
         }),
         node_selector: some(resolved.pod.node_selector.clone()),
@@ -159,9 +165,9 @@ fn amounts(compute: &Compute) -> BTreeMap<String, Quantity> {
 }
 
 /// Replicas stay apart where there is room to, and are started where there is not.
-fn spread(resolved: &Resolved, key: &str) -> TopologySpreadConstraint {
+fn spread(resolved: &Resolved, key: &str, max_skew: i32) -> TopologySpreadConstraint {
     TopologySpreadConstraint {
-        max_skew: 1,
+        max_skew,
         topology_key: key.to_owned(),
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
         label_selector: Some(LabelSelector { match_labels: Some(selector(resolved)), ..LabelSelector::default() }),
