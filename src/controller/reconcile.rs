@@ -15,6 +15,7 @@ use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
 
 use super::apply::{ApplyError, Target};
+use super::backoff::may_pass;
 use super::observe::{Seen, observe};
 use super::report::Report;
 use super::world::Guarded;
@@ -44,6 +45,28 @@ pub(super) enum Failed {
     /// The status or an event could not be written.
     #[error("cannot write the status: {0}")]
     Status(#[source] Box<kube::Error>),
+}
+
+impl Failed {
+    /// What failed.
+    pub(super) fn step(&self) -> &str {
+        match self {
+            Self::NoWatch => "the stores",
+            Self::Slow => "time",
+            Self::Apply(ApplyError::Refused { message, .. }) => message,
+            Self::Apply(ApplyError::Call { object, .. }) => object,
+            Self::Status(_) => "the status",
+        }
+    }
+
+    /// Whether the API server is at fault, not the object.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::NoWatch | Self::Apply(ApplyError::Refused { .. }) => false,
+            Self::Slow => true,
+            Self::Apply(ApplyError::Call { source, .. }) | Self::Status(source) => may_pass(source),
+        }
+    }
 }
 
 /// Reconciles one object, if this operator leads and as long as it does.

@@ -37,8 +37,7 @@ impl Audit {
     pub(crate) fn calls(&self) -> Vec<Call> {
         let log = fs::read(&self.path).unwrap();
         let text = String::from_utf8_lossy(&log[self.from..]);
-        let mut calls: Vec<Call> =
-            text.lines().filter_map(|line| call(&serde_json::from_str::<Value>(line).ok()?)).collect();
+        let mut calls: Vec<Call> = text.lines().filter_map(|line| call(&serde_json::from_str::<Value>(line).ok()?)).collect();
         calls.sort_by_key(|call| call.at);
         calls
     }

@@ -36,7 +36,9 @@ async fn a_clock_that_jumps_disturbs_nothing() {
         kubeconfig(&proxy, &config);
         let mut operator = Outside::start_with(&config, &log, Some(RELEASE), |command| {
             // The one for programs of several threads.
-            command.env("LD_PRELOAD", library.trim().replace("libfaketime.so", "libfaketimeMT.so")).env("FAKETIME_TIMESTAMP_FILE", &clock);
+            command
+                .env("LD_PRELOAD", library.trim().replace("libfaketime.so", "libfaketimeMT.so"))
+                .env("FAKETIME_TIMESTAMP_FILE", &clock);
             command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         });
         let mnist = namespace.deploy("mnist", spec(1, 2)).await;
@@ -56,7 +58,8 @@ async fn a_clock_that_jumps_disturbs_nothing() {
         }
         let said = std::fs::read_to_string(&log).unwrap();
         assert!(operator.runs() && !said.contains("does not lead any more"), "{said}");
-        let written = operators::leases(&namespace.client).get(operators::LEASE).await.unwrap().spec.unwrap().renew_time.unwrap().0;
+        let written =
+            operators::leases(&namespace.client).get(operators::LEASE).await.unwrap().spec.unwrap().renew_time.unwrap().0;
         assert!(written < jiff::Timestamp::now() - jiff::SignedDuration::from_mins(30), "its clock did not jump: {written}");
         drop((load, operator, absent));
         operators::leader(&namespace.client).await;

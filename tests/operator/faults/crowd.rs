@@ -87,14 +87,15 @@ async fn ready(client: &Client) -> usize {
 
 async fn create(client: &Client, name: &str, spec: &Value) {
     let api: Api<ModelDeployment> = Api::namespaced(client.clone(), "default");
-    let object = json!({ "apiVersion": "modelyard.dev/v1alpha1", "kind": "ModelDeployment", "metadata": { "name": name }, "spec": spec });
+    let object =
+        json!({ "apiVersion": "modelyard.dev/v1alpha1", "kind": "ModelDeployment", "metadata": { "name": name }, "spec": spec });
     api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
 }
 
 #[tokio::test]
 async fn many_come_and_go_at_once_and_leave_nothing() {
     let began = Instant::now();
-    let many = if is_short() { 100 } else { 1000 };
+    let many = if is_short() { 60 } else { 1000 };
     let patience = EACH * many + Duration::from_secs(60);
     // The operators of the other cluster have no part in this.
     let fake = Fake::start();

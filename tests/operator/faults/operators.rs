@@ -44,7 +44,8 @@ pub(crate) async fn leader(client: &Client) -> Pod {
         conditions.into_iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True")
     };
     let two = watch::until(pods(client), labelled(OPERATORS), PATIENCE, |all: &[&Pod]| {
-        let living: Vec<Pod> = all.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(|pod| (*pod).clone()).collect();
+        let living: Vec<Pod> =
+            all.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(|pod| (*pod).clone()).collect();
         (living.len() == 2 && living.iter().all(is_ready)).then_some(living)
     });
     let two = two.await.unwrap_or_else(|last| panic!("no two operators: {last:?}"));

@@ -83,5 +83,7 @@ async fn an_operator_gets_through_refusals_and_conflicts() {
 }
 
 async fn assert_no_orphan_of_all(namespace: &crate::namespace::Namespace, pods: usize) {
-    namespace.until("as many pods as are wanted", labelled(DEPLOYMENT_LABEL), |there: &[&Pod]| (there.len() == pods).then_some(())).await;
+    namespace
+        .until("as many pods as are wanted", labelled(DEPLOYMENT_LABEL), |there: &[&Pod]| (there.len() == pods).then_some(()))
+        .await;
 }

@@ -28,16 +28,25 @@ async fn a_server_that_is_killed_takes_only_what_it_was_answering() {
         let killed = Instant::now();
         mnist.until("says that one of two is ready", |object| object["status"]["readyOfWanted"] == "1/2").await;
         let told = killed.elapsed();
-        let recovered = mnist.until("is ready again", |object| is_current(object) && object["status"]["readyOfWanted"] == "2/2").await;
+        let recovered =
+            mnist.until("is ready again", |object| is_current(object) && object["status"]["readyOfWanted"] == "2/2").await;
         let converged = killed.elapsed();
         assert_eq!(recovered["status"]["failure"], serde_json::Value::Null);
         let heard = load.heard(mark).await;
         for (began, _, why) in heard.lost() {
-            assert!(matches!(why, Lost::Cut(_)) && began <= killed, "lost {:?} after the kill: {why:?}", began.saturating_duration_since(killed));
+            assert!(
+                matches!(why, Lost::Cut(_)) && began <= killed,
+                "lost {:?} after the kill: {why:?}",
+                began.saturating_duration_since(killed)
+            );
         }
         assert!(heard.disturbed() < SEEN, "requests were sent to a dead server for {:?}", heard.disturbed());
         assert_no_orphan(&mnist, 2).await;
-        took(&format!("the process of one of 2 servers is killed (-9); status says so after {:.1} s", told.as_secs_f64()), &heard, converged);
+        took(
+            &format!("the process of one of 2 servers is killed (-9); status says so after {:.1} s", told.as_secs_f64()),
+            &heard,
+            converged,
+        );
     })
     .await;
 }

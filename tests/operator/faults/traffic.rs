@@ -112,7 +112,11 @@ async fn a_drain_costs_no_request_and_waits_for_the_budget() {
         let heard = load.heard(mark).await;
         heard.assert_none_lost();
         assert_no_orphan(&mnist, 2).await;
-        took("kubectl drain of the only node left: the budget holds one of 2 replicas for 8 s; then nodes are there again", &heard, converged);
+        took(
+            "kubectl drain of the only node left: the budget holds one of 2 replicas for 8 s; then nodes are there again",
+            &heard,
+            converged,
+        );
     })
     .await;
 }
