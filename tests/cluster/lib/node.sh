@@ -68,12 +68,12 @@ stop_service() {
 }
 # start_service NAME...: start services again that were stopped or killed, as they were
 start_service() {
-  local name command
+  local name words
   for name; do
     [[ -s $RUN/log/$name.command ]] || die "there is no service '$name'"
     if [[ -s $RUN/log/$name.pid ]] && run test -e "/proc/$(<"$RUN/log/$name.pid")"; then die "$name runs"; fi
-    mapfile -d '' -t command <"$RUN/log/$name.command"
-    spawn "$name" "${command[@]}"
+    mapfile -d '' -t words <"$RUN/log/$name.command"
+    spawn "$name" "${words[@]}"
     wait_for 10 "$name" test -s "$RUN/log/$name.pid"
     case $name in # a kubelet that finds none ends
       containerd) wait_for 30 containerd node_ctr version ;;
