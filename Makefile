@@ -28,6 +28,8 @@ demo-cluster: cluster-tools ## The operator on a Kubernetes of its own: chart, k
 	$(CARGO) build --release $(WORKSPACE) --bins
 	@tools/demo-cluster "$(TARGET)/release"
 
+# Of the Dockerfile it builds the final stages, with buildah, over the programs just compiled, and compares them with tools/image's. Not
+# covered is the stage that compiles, whose base image is a registry's; hadolint reads it in `make lint`.
 .PHONY: test
 test: ## Every test, real clients and a real cluster included (installs what they need)
 	@tools/prepare
@@ -35,7 +37,7 @@ test: ## Every test, real clients and a real cluster included (installs what the
 	$(CARGO) test $(WORKSPACE) --no-fail-fast
 	tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
 	python3 tests/image/test_image.py
-	python3 tests/image/test_dockerfile.py "$(TARGET)/debug" # The final stages, over these programs. Not the stage that compiles: its base is a registry's
+	python3 tests/image/test_dockerfile.py "$(TARGET)/debug"
 	$(MAKE) --no-print-directory test-cluster
 
 .PHONY: test-cluster
@@ -74,13 +76,14 @@ lint: ## Format, clippy, dependencies, scripts, generated files
 	PATH="$(CACHE)/tools/bin:$$PATH" hadolint Dockerfile
 
 .PHONY: generate
-generate: ## Write what is made from the code: the CRDs, the chart's copies and page, dist/install.yaml, the manual pages
+generate: ## Write what is made from the code: CRDs, the chart's copies and page, dist/install.yaml, the reference, reasons, manual pages
 	$(CARGO) build $(WORKSPACE) --bins
 	$(TARGET)/debug/modelyard crds --dir crds
 	cp crds/*.yaml charts/modelyard/files/crds/
 	$(TARGET)/debug/modelyard rbac > charts/modelyard/files/rights.yaml
 	tools/chart-docs
 	tools/install-manifest
+	rm -rf docs/reasons && $(TARGET)/debug/modelyard docs --output docs
 	rm -rf docs/man && $(TARGET)/debug/modelyard man --output docs/man
 
 .PHONY: image

@@ -89,7 +89,7 @@ fn bad_yaml_is_shown_at_its_places_all_at_once() {
     let faults: Value = serde_json::from_slice(&output.stdout).unwrap();
     let second = json!({
         "file": "-", "line": 6, "column": 3, "length": 7, "object": "ModelDeployment/9lives", "path": "spec.replica",
-        "message": "Unknown field \"replica\": did you mean \"replicas\"?", "source": "  replica: 2",
+        "severity": "error", "message": "Unknown field \"replica\": did you mean \"replicas\"?", "source": "  replica: 2",
     });
     assert_eq!(faults[1], second);
 }
@@ -139,6 +139,35 @@ fn two_files_with_one_name_are_refused() {
         "{}",
         text(&output)
     );
+}
+
+#[test]
+fn what_is_risky_is_warned_about_and_strict_makes_a_gate_of_it() {
+    let risky = GOOD.replace("file:mnist.onnx", "http://models/mnist.onnx");
+    let run = |arguments: &[&str]| modelyard(Path::new("."), arguments, &risky);
+    let shown = run(&["validate", "-"]);
+    assert_eq!(shown.status.code(), Some(0));
+    let sum =
+        "warning: -:6:3: spec.model.sha256: without it, whoever is on the way of plain http can put another model in its place";
+    assert!(text(&shown).contains(sum) && text(&shown).contains("is valid (revision"), "{}", text(&shown));
+    assert_eq!(run(&["validate", "--strict", "-"]).status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&run(&["validate", "-o", "json", "-"]).stdout).unwrap();
+    assert_eq!((&found[0]["severity"], &found[0]["object"]), (&json!("warning"), &json!("ModelDeployment/mnist")));
+    assert_eq!(modelyard(Path::new("."), &["validate", "--strict", "-"], GOOD).status.code(), Some(0));
+}
+
+#[test]
+fn a_reason_is_explained() {
+    let (page, fine) = here(&["explain", "reason", "modelnotfound"]);
+    assert!(fine && page.starts_with("REASON:     ModelNotFound\n") && page.contains("\nWHAT TO DO:\n  - Ask as"), "{page}");
+    insta::assert_snapshot!("explain_a_reason", page);
+    let all = here(&["explain", "reasons"]).0;
+    assert!(all.lines().count() > 30 && all.contains("ChecksumMismatch"), "{all}");
+    let near = "error: there is no reason \"ModelNotFond\"; did you mean ModelNotFound?\n";
+    assert_eq!(here(&["explain", "reason", "ModelNotFond"]), (near.to_owned(), false));
+    let page: Value = serde_json::from_str(&here(&["explain", "reason", "OutOfMemory", "-o", "json"]).0).unwrap();
+    assert_eq!(page["reason"], "OutOfMemory");
+    assert!(!here(&["explain", "spec.model", "OutOfMemory"]).1);
 }
 
 #[test]

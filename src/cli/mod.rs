@@ -2,18 +2,22 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub mod bench;
 pub mod cluster;
+mod complete;
 pub mod completions;
 pub mod controller;
 pub mod crds;
 pub mod diff;
+pub mod docs;
 pub mod doctor;
 pub mod evaluate;
 pub mod explain;
+pub mod import;
 pub mod inspect;
+mod invoked;
 pub mod list;
 pub mod local;
 pub mod logs;
@@ -28,6 +32,8 @@ mod stdout;
 pub mod validate;
 pub mod version;
 pub mod wait;
+
+use invoked::Invoked;
 
 /// One YAML becomes a model served over the network: on a Kubernetes cluster, or on this machine.
 #[derive(Debug, Parser)]
@@ -50,6 +56,7 @@ enum Command {
     Restart(restart::Arguments),
     Doctor(doctor::Arguments),
     Validate(validate::Arguments),
+    Import(import::Arguments),
     Explain(explain::Arguments),
     Predict(predict::Arguments),
     Evaluate(evaluate::Arguments),
@@ -58,8 +65,24 @@ enum Command {
     Crds(crds::Arguments),
     Rbac(rbac::Arguments),
     Completions(completions::Arguments),
+    #[command(hide = true)]
+    Docs(docs::Arguments),
     Man(man::Arguments),
     Version(version::Arguments),
+}
+
+/// Reads the command line, as which program this was started too, and does what it says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let invoked = Invoked::now();
+    if invoked == Invoked::Completer {
+        return complete::run(std::env::args().skip(1).collect());
+    }
+    let matches = invoked.command(Arguments::command()).get_matches();
+    match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments.run(),
+        Err(error) => error.exit(),
+    }
 }
 
 impl Arguments {
@@ -78,6 +101,7 @@ impl Arguments {
             Command::Restart(arguments) => arguments.run(),
             Command::Doctor(arguments) => arguments.run(),
             Command::Validate(arguments) => arguments.run(),
+            Command::Import(arguments) => arguments.run(),
             Command::Explain(arguments) => arguments.run(),
             Command::Predict(arguments) => arguments.run(),
             Command::Evaluate(arguments) => arguments.run(),
@@ -86,6 +110,7 @@ impl Arguments {
             Command::Crds(arguments) => arguments.run(),
             Command::Rbac(arguments) => arguments.run(),
             Command::Completions(arguments) => arguments.run(),
+            Command::Docs(arguments) => arguments.run(),
             Command::Man(arguments) => arguments.run(),
             Command::Version(arguments) => arguments.run(),
         };
@@ -99,7 +124,7 @@ impl Arguments {
 /// Tells something beside the answer, on standard error. A reader that went away is no failure, and no reason to panic.
 fn say(words: std::fmt::Arguments<'_>) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr().lock(), "{words}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", Invoked::now().spoken(words.to_string()));
 }
 
 /// A failure and its causes, but for those that the message before quotes already.

@@ -15,7 +15,8 @@ use modelyard_core::resolve::resolve;
 use serde_json::json;
 
 use super::cluster::{
-    Access, Cluster, FIELD_MANAGER, Seen, follow, interrupted, parse_duration, parse_name, revision_of, workloads_of,
+    Access, Cluster, Document, FIELD_MANAGER, Seen, document, follow, interrupted, parse_duration, parse_name, revision_of,
+    workloads_of,
 };
 use super::served::runtime;
 
@@ -43,6 +44,10 @@ pub struct Arguments {
     /// How long to wait at most, such as 30s or 5m
     #[arg(long, default_value = "5m", value_name = "DURATION", value_parser = parse_duration)]
     timeout: Duration,
+
+    /// Print one object for programs: name, namespace, revision, deployment, restartedAt, finished
+    #[arg(long, short, value_enum, value_name = "FORMAT")]
+    output: Option<Document>,
 }
 
 const EXAMPLES: &str = "\
@@ -78,11 +83,27 @@ impl Arguments {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patched = cluster.api::<Deployment>().patch(&workload, &params, &Patch::Strategic(patch)).await;
         patched.map_err(|error| cluster.failed(&format!("restart Deployment {workload}"), error))?;
-        if self.no_wait {
-            super::stdout::print(&format!("{} restarts; modelyard status {} shows how far it is\n", self.name, self.name))?;
-            return Ok(ExitCode::SUCCESS);
+        if !self.no_wait {
+            let code = self.wait(&cluster, &workload).await?;
+            if code != ExitCode::SUCCESS {
+                return Ok(code);
+            }
         }
-        self.wait(&cluster, &workload).await
+        match self.output {
+            Some(format) => super::stdout::print(&document(
+                format,
+                &json!({
+                    "name": self.name, "namespace": cluster.namespace, "revision": resolved.revision, "deployment": workload,
+                    "restartedAt": now, "finished": !self.no_wait,
+                }),
+            )?)?,
+            None if self.no_wait => {
+                let name = &self.name;
+                super::stdout::tell(&format!("{name} restarts; modelyard status {name} shows how far it is\n"))?;
+            }
+            None => super::stdout::print(&format!("{} is restarted\n", self.name))?,
+        }
+        Ok(ExitCode::SUCCESS)
     }
 
     async fn wait(&self, cluster: &Cluster, workload: &str) -> anyhow::Result<ExitCode> {
@@ -98,10 +119,7 @@ impl Arguments {
             };
             match seen {
                 Some(Ok(Seen::Object(deployment))) => match progress(&deployment) {
-                    None => {
-                        super::stdout::print(&format!("{} is restarted\n", self.name))?;
-                        return Ok(ExitCode::SUCCESS);
-                    }
+                    None => return Ok(ExitCode::SUCCESS),
                     Some(words) if words != last => {
                         super::say(format_args!("{words}"));
                         last = words;

@@ -13,9 +13,9 @@ use modelyard_core::resolve::resolve;
 use modelyard_core::schema::Path;
 use modelyard_core::units;
 use modelyard_core::unresolve::{Shape, unresolve};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::cluster::{Access, FIELD_MANAGER, changes, parse_name, replacement, revision_of, workloads_of};
+use super::cluster::{Access, Document, FIELD_MANAGER, changes, document, parse_name, replacement, revision_of, workloads_of};
 use super::served::runtime;
 
 /// Go back to an earlier revision
@@ -41,6 +41,10 @@ pub struct Arguments {
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
+
+    /// Print one object for programs: name, namespace, dryRun, from, to, becomes, changes
+    #[arg(long, short, value_enum, value_name = "FORMAT")]
+    output: Option<Document>,
 }
 
 const EXAMPLES: &str = "\
@@ -77,7 +81,23 @@ impl Arguments {
         let spec = |object: &ModelDeployment| serde_json::to_value(&object.spec);
         let fields = changes(&Path::root().key("spec"), &spec(&before)?, &spec(&after)?);
         let resolved = resolve(&after).context("the spec of that revision")?;
-        let (would, name) = (if self.dry_run { "would go" } else { "goes" }, &self.name);
+        let name = &self.name;
+        if !self.dry_run {
+            let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+            let written = api.replace(name, &params, &object).await;
+            written.map_err(|error| cluster.failed(&format!("change ModelDeployment {name}"), error))?;
+        }
+        if let Some(format) = self.output {
+            super::stdout::print(&document(
+                format,
+                &json!({
+                    "name": name, "namespace": cluster.namespace, "dryRun": self.dry_run, "from": current, "to": label(target),
+                    "becomes": resolved.revision, "changes": fields,
+                }),
+            )?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let would = if self.dry_run { "would go" } else { "goes" };
         let from = current.map(|current| format!("from {current} ")).unwrap_or_default();
         let effect = replacement(resolved.replicas, resolved.replicas);
         let mut text = format!("{name} {would} {from}to revision {}: {effect}\n", label(target));
@@ -85,11 +105,6 @@ impl Arguments {
         if resolved.revision != label(target) {
             // Made by another release, which named revisions otherwise.
             text.push_str(&format!("  this release names it {}: its pods may be made anew\n", resolved.revision));
-        }
-        if !self.dry_run {
-            let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-            let written = api.replace(name, &params, &object).await;
-            written.map_err(|error| cluster.failed(&format!("change ModelDeployment {name}"), error))?;
         }
         super::stdout::print(&text)?;
         Ok(ExitCode::SUCCESS)
@@ -169,8 +184,6 @@ fn keep_spelling(old: &Value, new: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn workload(revision: &str) -> Deployment {

@@ -13,3 +13,11 @@ pub(super) fn print(text: &str) -> io::Result<()> {
         written => written,
     }
 }
+
+/// Writes a text for people, who are told the commands by the name that they have typed.
+///
+/// # Errors
+/// As of [`print`].
+pub(super) fn tell(text: &str) -> io::Result<()> {
+    print(&super::Invoked::now().spoken(text.to_owned()))
+}

@@ -4,13 +4,14 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::manifest::{self, Diagnostic, Reading};
+use crate::manifest::{self, Diagnostic, Reading, Severity};
 
 /// Check YAML files offline: schema, defaults and every rule that the API server would apply
 ///
-/// Prints every fault with its file, line and column, and exits 1 if there is any, or nothing to check. Documents of other
-/// kinds are skipped with a note.
+/// Prints every fault with its file, line and column, and exits 1 if there is any, or nothing to check. What may be applied but is
+/// likely to hurt on a cluster is warned about. Documents of other kinds are skipped with a note.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Files, folders with .yaml, .yml and .json files, or - for standard input
     #[arg(required = true, value_name = "FILE")]
@@ -18,14 +19,25 @@ pub struct Arguments {
     /// How to print what is found
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
+    /// Exit 1 for warnings too
+    #[arg(long)]
+    strict: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  modelyard validate mnist.yaml
+  modelyard validate --strict models/          # as a gate before production
+  modelyard validate - -o json < mnist.yaml
+
+Exit codes: 0 no fault; 1 a fault, nothing to check, or with --strict a warning; 2 wrong arguments.";
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 enum Format {
     /// The faulty lines with carets, and one line for each object without fault
     #[default]
     Text,
-    /// An array with one object for each fault: file, line, column, length, object, path, message, source
+    /// An array with one object for each fault and warning: file, line, column, length, object, path, severity, message, source
     Json,
 }
 
@@ -41,9 +53,13 @@ impl Arguments {
         }
         match self.output {
             Format::Text => super::stdout::print(&text(&reading)?)?,
-            Format::Json => super::stdout::print(&format!("{}\n", serde_json::to_string_pretty(&reading.diagnostics)?))?,
+            Format::Json => {
+                let all: Vec<&Diagnostic> = reading.diagnostics.iter().chain(warnings(&reading)).collect();
+                super::stdout::print(&format!("{}\n", serde_json::to_string_pretty(&all)?))?;
+            }
         }
-        Ok(if reading.diagnostics.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let fine = reading.diagnostics.is_empty() && !(self.strict && warnings(&reading).next().is_some());
+        Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
@@ -56,10 +72,15 @@ impl Arguments {
             position: None,
             object: None,
             path: String::new(),
+            severity: Severity::Error,
             message: "nothing to validate: expected a ModelDeployment, found none".to_owned(),
             source: None,
         }
     }
+}
+
+fn warnings(reading: &Reading) -> impl Iterator<Item = &Diagnostic> {
+    reading.manifests.iter().flat_map(|manifest| &manifest.warnings)
 }
 
 fn text(reading: &Reading) -> Result<String, std::fmt::Error> {
@@ -70,6 +91,9 @@ fn text(reading: &Reading) -> Result<String, std::fmt::Error> {
     }
     for note in &reading.notes {
         writeln!(text, "note: {}", note.headline())?;
+    }
+    for warning in warnings(reading) {
+        writeln!(text, "warning: {}", warning.headline())?;
     }
     for fault in &reading.diagnostics {
         writeln!(text, "error: {fault}")?;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use modelyard_core::api::{Class, ModelDeployment};
+use serde_json::{Value, json};
 
-use super::cluster::{Access, Cluster, Readiness, Seen, follow, interrupted, parse_duration, parse_name};
+use super::cluster::{Access, Cluster, Document, Readiness, Seen, document, follow, interrupted, parse_duration, parse_name};
 use super::served::runtime;
 
 /// Wait until a ModelDeployment is ready, serves, is up to date, or is gone
@@ -34,6 +35,10 @@ pub struct Arguments {
     /// Wait on where somebody has to mend something first
     #[arg(long)]
     patient: bool,
+
+    /// Print one object for programs when it ends: name, namespace, for, reached, reason, message, advice
+    #[arg(long, short, value_enum, value_name = "FORMAT")]
+    output: Option<Document>,
 }
 
 /// What is waited for.
@@ -74,7 +79,8 @@ impl Arguments {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         runtime()?.block_on(async {
             let cluster = self.access.open().await?;
-            Wait { name: self.name, state: self.state, timeout: self.timeout, patient: self.patient }.on(&cluster).await
+            let Self { name, state, timeout, patient, output, .. } = self;
+            Wait { name, state, timeout, patient, output }.on(&cluster).await
         })
     }
 }
@@ -85,6 +91,7 @@ pub(super) struct Wait {
     pub(super) state: State,
     pub(super) timeout: Duration,
     pub(super) patient: bool,
+    pub(super) output: Option<Document>,
 }
 
 impl Wait {
@@ -94,13 +101,25 @@ impl Wait {
         let mut late = pin!(tokio::time::sleep(self.timeout));
         let mut ended = pin!(interrupted());
         let mut last = String::new();
-        let mut found = false;
+        let mut found: Option<Box<ModelDeployment>> = None;
+        let end = |reached, words: &str, found: Option<&ModelDeployment>| match self.output {
+            Some(format) => {
+                super::stdout::print(&document(format, &self.for_programs(&cluster.namespace, reached, words, found))?)
+                    .map_err(anyhow::Error::from)
+            }
+            None if reached => Ok(super::stdout::tell(&format!("{words}\n"))?),
+            None => {
+                super::say(format_args!("error: {words}"));
+                Ok(())
+            }
+        };
         loop {
             let seen = tokio::select! {
                 () = &mut late => {
                     let name = &self.name;
                     let told = if last.is_empty() { "the API server has not answered".to_owned() } else { last };
-                    super::say(format_args!("error: {name} is not {} after {:?}: {told}", self.state.words(), self.timeout));
+                    let words = format!("{name} is not {} after {:?}: {told}", self.state.words(), self.timeout);
+                    end(false, &words, found.as_deref())?;
                     return Ok(ExitCode::FAILURE);
                 }
                 () = &mut ended => return Ok(ExitCode::from(130)),
@@ -108,22 +127,23 @@ impl Wait {
             };
             let verdict = match seen {
                 Some(Ok(Seen::Object(object))) => {
-                    found = true;
-                    self.judge(&object)
+                    let verdict = self.judge(&object);
+                    found = Some(object);
+                    verdict
                 }
                 Some(Ok(Seen::Gone)) if self.state == State::Deleted => Verdict::Reached(format!("{} is gone", self.name)),
-                Some(Ok(Seen::Gone)) if found => Verdict::Hopeless(format!("{} was deleted", self.name)),
+                Some(Ok(Seen::Gone)) if found.is_some() => Verdict::Hopeless(format!("{} was deleted", self.name)),
                 Some(Ok(Seen::Gone)) => return Err(cluster.absent(&self.name).await.into()),
                 Some(Err(error)) => return Err(error.into()),
                 None => Verdict::Hopeless("the watch has ended".to_owned()),
             };
             match verdict {
                 Verdict::Reached(words) => {
-                    super::stdout::print(&format!("{words}\n"))?;
+                    end(true, &words, found.as_deref())?;
                     return Ok(ExitCode::SUCCESS);
                 }
                 Verdict::Hopeless(words) => {
-                    super::say(format_args!("error: {words}"));
+                    end(false, &words, found.as_deref())?;
                     return Ok(ExitCode::FAILURE);
                 }
                 Verdict::Waiting(words) => {
@@ -134,6 +154,17 @@ impl Wait {
                 }
             }
         }
+    }
+
+    /// How it ended, and what was seen last.
+    fn for_programs(&self, namespace: &str, reached: bool, words: &str, found: Option<&ModelDeployment>) -> Value {
+        let state = found.zip(self.state.condition()).map(|(object, kind)| Readiness::of(object, kind));
+        json!({
+            "name": self.name, "namespace": namespace, "for": self.state.words(), "reached": reached,
+            "reason": state.as_ref().map(|state| &state.name),
+            "message": state.as_ref().map_or(words, |state| &state.message),
+            "advice": state.as_ref().filter(|state| !state.holds).map(Readiness::advice),
+        })
     }
 
     fn judge(&self, object: &ModelDeployment) -> Verdict {
@@ -180,8 +211,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
     fn object(serving: Value, up_to_date: Value) -> ModelDeployment {
@@ -200,7 +229,7 @@ mod tests {
     fn what_cannot_come_by_itself_is_not_waited_for() {
         let failing = object(json!(["True", "Serving"]), json!(["False", "ModelNotFound"]));
         let slow = object(json!(["False", "Loading"]), json!(["False", "Loading"]));
-        let wait = |state, patient| Wait { name: "m".to_owned(), state, timeout: Duration::ZERO, patient };
+        let wait = |state, patient| Wait { name: "m".to_owned(), state, timeout: Duration::ZERO, patient, output: None };
         let judge = |state, patient, object| match wait(state, patient).judge(object) {
             Verdict::Reached(_) => "reached",
             Verdict::Hopeless(words) => {

@@ -61,8 +61,7 @@ impl Events {
     pub(super) async fn tell(&self, happening: Happening, regarding: &ObjectReference) {
         if let Err(error) = self.publish(happening, regarding).await {
             let (namespace, name) = (regarding.namespace.as_deref(), regarding.name.as_deref());
-            // A namespace that is on its way out, or gone.
-            let ending = matches!(&error, kube::Error::Api(status) if status.is_not_found() || is_terminating(status));
+            let ending = matches!(&error, kube::Error::Api(status) if is_terminating(status));
             if ending {
                 tracing::debug!(%error, namespace, name, "no event is written any more");
             } else {
@@ -120,13 +119,17 @@ impl Events {
     }
 }
 
-/// Whether nothing can be made since the namespace is on its way out.
+/// Whether nothing can be made since the namespace is on its way out, or gone.
 pub(super) fn is_terminating(said: &Status) -> bool {
-    said.details.iter().flat_map(|details| &details.causes).any(|cause| cause.reason == "NamespaceTerminating")
+    let Some(details) = &said.details else { return false };
+    let gone = said.is_not_found() && details.kind == "namespaces";
+    gone || details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use http::{Request, Response};
     use kube::client::Body;
     use serde_json::Value;
@@ -134,12 +137,15 @@ mod tests {
 
     use super::*;
 
+    /// Method and body of each request.
+    type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+
     /// Events against an API server that takes everything, and what it was asked.
-    fn recorded() -> (Events, std::sync::Arc<Mutex<Vec<(String, Value)>>>) {
-        let asked = std::sync::Arc::new(Mutex::new(Vec::new()));
-        let kept = std::sync::Arc::clone(&asked);
+    fn recorded() -> (Events, Asked) {
+        let asked = Asked::default();
+        let kept = Arc::clone(&asked);
         let service = service_fn(move |request: Request<Body>| {
-            let asked = std::sync::Arc::clone(&kept);
+            let asked = Arc::clone(&kept);
             async move {
                 let method = request.method().to_string();
                 let body = request.into_body().collect_bytes().await.unwrap();
@@ -186,6 +192,26 @@ mod tests {
                 ("PATCH", None, &json!(3)),
             ]
         );
+    }
+
+    #[test]
+    fn a_namespace_that_is_being_deleted_is_told_from_a_right_that_is_missing() {
+        for (causes, terminating) in [
+            (
+                json!([{ "reason": "NamespaceTerminating", "message": "namespace shop is being terminated", "field": "metadata.namespace" }]),
+                true,
+            ),
+            (json!([]), false),
+            (json!([{ "reason": "FieldValueInvalid", "message": "no", "field": "spec" }]), false),
+        ] {
+            let said = json!({ "status": "Failure", "message": "forbidden", "reason": "Forbidden", "code": 403, "details": { "causes": causes } });
+            assert_eq!(is_terminating(&serde_json::from_value(said.clone()).unwrap()), terminating, "{said}");
+        }
+        for (kind, gone) in [("namespaces", true), ("services", false)] {
+            let said =
+                json!({ "status": "Failure", "reason": "NotFound", "code": 404, "details": { "name": "shop", "kind": kind } });
+            assert_eq!(is_terminating(&serde_json::from_value(said.clone()).unwrap()), gone, "{said}");
+        }
     }
 
     #[tokio::test]

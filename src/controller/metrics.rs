@@ -22,6 +22,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tower::{Layer, Service};
 
 use super::queue::Queue;
+use super::report::Untaken;
 use super::world::World;
 
 /// Seconds.
@@ -115,15 +116,15 @@ impl Metrics {
     }
 
     /// The text of a scrape, in OpenMetrics' format.
-    pub(super) fn text<'a>(&self, parts: impl Iterator<Item = (&'a World, &'a Queue)>, leads: bool) -> String {
+    pub(super) fn text<'a>(&self, parts: impl Iterator<Item = (&'a World, &'a Untaken, &'a Queue)>, leads: bool) -> String {
         self.leader.set(i64::from(leads));
         let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
         let (mut depth, mut oldest) = (0, Duration::ZERO);
-        for (world, queue) in parts {
+        for (world, untaken, queue) in parts {
             let (waiting, since) = queue.state();
             (depth, oldest) = (depth + waiting, oldest.max(since));
             if leads {
-                world.reasons().for_each(|reason| *counts.entry(reason).or_default() += 1);
+                world.reasons(untaken).for_each(|reason| *counts.entry(reason).or_default() += 1);
             }
         }
         self.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));

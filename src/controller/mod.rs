@@ -129,7 +129,9 @@ pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerErr
         namespaces = ?settings.namespaces,
         "watching"
     );
-    health.ready(move || metrics.text(contexts.iter().map(|context| (&context.world, &context.queue)), *leads.borrow()));
+    health.ready(move || {
+        metrics.text(contexts.iter().map(|context| (&context.world, &context.untaken, &context.queue)), *leads.borrow())
+    });
     let mut ended = tokio::spawn(join_all(reconciling));
     tokio::select! {
         () = signalled() => {}

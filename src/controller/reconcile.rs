@@ -34,6 +34,9 @@ const STARTING: Duration = Duration::from_secs(3);
 /// While somebody else's object has a name that is needed, it is asked again this often.
 const FOREIGN: Duration = Duration::from_secs(10);
 
+/// While the API server cannot take a status, it is offered again this often: another definition of the kind may have come.
+const UNTAKEN: Duration = Duration::from_secs(300);
+
 /// Why a reconcile is to be tried again.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failed {
@@ -116,15 +119,13 @@ async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Resul
         return Ok(Done::leaving());
     }
     let now = Timestamp::now();
-    let status;
+    let mut status = context.untaken.of(uid);
+    let untaken = status.is_some();
     let (previous, resolved) = match &object.0 {
-        Ok(object) => {
-            context.untaken.forget(uid);
-            (object.status.as_ref(), resolve(object))
-        }
+        Ok(object) => (status.as_ref().or(object.status.as_ref()), resolve(object)),
         Err(unreadable) => {
             // Only the spec may be what does not parse.
-            status = context.untaken.of(uid).or_else(|| kept.status());
+            status = status.or_else(|| kept.status());
             (status.as_ref(), Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() }))
         }
     };
@@ -162,14 +163,20 @@ async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Resul
         name,
         reference: report::reference(&object),
         readable: object.0.is_ok(),
+        untaken,
     };
     // What a server has to say may be all the difference; it comes in a moment.
-    let held = if seen.waiting { Some(STARTING) } else { context.pace.wait(&owner, previous, &told) };
+    let mut held = if seen.waiting { Some(STARTING) } else { context.pace.wait(&owner, previous, &told) };
     if held.is_none() {
         let _step = trace.step("report");
         let outcome = report.tell(previous, &told).await.map_err(|error| Failed::Status(Box::new(error)))?;
-        if outcome == Told::Untakeable {
-            context.untaken.keep(uid, told, &context.world.reader());
+        match outcome {
+            Told::Unchanged => {}
+            Told::Written => context.untaken.forget(uid),
+            Told::Untakeable => {
+                context.untaken.keep(uid, told, &context.world.reader());
+                held = Some(UNTAKEN);
+            }
         }
     }
     let turn_comes = match applied {

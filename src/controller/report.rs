@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::events::{Events, Happening};
 use super::kept::{Guarded, Kept};
+use super::metrics::known;
 
 /// The object that events are about.
 pub(super) fn reference(object: &Guarded) -> ObjectReference {
@@ -28,11 +29,15 @@ pub(super) struct Report<'a> {
     pub(super) reference: ObjectReference,
     /// Whether the object fits its schema.
     pub(super) readable: bool,
+    /// Whether what was told last could not be written.
+    pub(super) untaken: bool,
 }
 
 /// What became of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
+    /// It is what was told before.
+    Unchanged,
     /// The object has it.
     Written,
     /// The API server cannot take it: it checks the spec's rules with it, and a rule cannot be evaluated on what has another type.
@@ -57,6 +62,12 @@ impl Untaken {
         self.0.lock().remove(uid);
     }
 
+    /// The reason that could not be told.
+    pub(super) fn reason(&self, uid: &str) -> Option<&'static str> {
+        let kept = self.0.lock();
+        Some(known(verdict(kept.get(uid)?)?.0))
+    }
+
     /// What was kept.
     pub(super) fn of(&self, uid: &str) -> Option<ModelDeploymentStatus> {
         self.0.lock().get(uid).cloned()
@@ -75,8 +86,8 @@ impl Report<'_> {
         previous: Option<&ModelDeploymentStatus>,
         now: &ModelDeploymentStatus,
     ) -> Result<Told, kube::Error> {
-        if previous == Some(now) {
-            return Ok(Told::Written);
+        if previous == Some(now) && !self.untaken {
+            return Ok(Told::Unchanged);
         }
         let api: Api<ModelDeployment> = Api::namespaced(self.client.clone(), self.namespace);
         let body = json!({ "apiVersion": API_VERSION, "kind": ModelDeployment::kind(&()), "status": now });
@@ -92,13 +103,11 @@ impl Report<'_> {
             Ok(()) => Told::Written,
             // Deleted meanwhile: nobody is left to tell.
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Told::Written),
-            Err(kube::Error::Api(status)) if !self.readable && status.is_invalid() => {
-                tracing::warn!(
-                    namespace = self.namespace,
-                    name = self.name,
-                    said = status.message,
-                    "the status cannot be written"
-                );
+            Err(kube::Error::Api(status)) if status.is_invalid() => {
+                if !self.untaken {
+                    let (namespace, name, said) = (self.namespace, self.name, status.message);
+                    tracing::warn!(namespace, name, said, "the status cannot be written");
+                }
                 Told::Untakeable
             }
             Err(error) => return Err(error),

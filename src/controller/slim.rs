@@ -37,7 +37,8 @@ pub(super) fn pod(object: &mut Pod) {
     status.start_time = None;
     status.ephemeral_container_statuses = None;
     if let Some(conditions) = &mut status.conditions {
-        conditions.retain(|one| matches!(one.type_.as_str(), "PodScheduled" | "Ready" | "DisruptionTarget"));
+        let read = ["PodScheduled", "PodReadyToStartContainers", "Ready", "DisruptionTarget"];
+        conditions.retain(|one| read.contains(&one.type_.as_str()));
         for condition in conditions {
             condition.last_probe_time = None;
         }

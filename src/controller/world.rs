@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use super::backoff::Reconnect;
 use super::kept::Kept;
+use super::report::Untaken;
 use super::shelf::{Shelf, shelf};
 use super::slim;
 
@@ -64,9 +65,13 @@ impl World {
         self.deployments.clone()
     }
 
-    /// The reason of each object's `Ready`, of those that have one. What does not parse is invalid, whatever its status says.
-    pub(super) fn reasons(&self) -> impl Iterator<Item = &'static str> {
-        self.deployments.state().into_iter().filter_map(|object| object.reason())
+    /// The reason of each object's `Ready`, of those that have one. What does not parse is invalid, whatever its status says; so is mostly one
+    /// whose status could not be written.
+    pub(super) fn reasons(&self, untaken: &Untaken) -> impl Iterator<Item = &'static str> {
+        self.deployments.state().into_iter().filter_map(|object| {
+            let kept = object.meta().uid.as_deref().and_then(|uid| untaken.reason(uid));
+            kept.or_else(|| object.reason())
+        })
     }
 
     /// Waits until every store has been filled once: before that, what is missing may only not have come yet. False: the watches are

@@ -19,15 +19,10 @@ const STILL: Duration = Duration::from_millis(100);
 /// Sends [`Event::Edited`] whenever the content of the files, or what lies at the paths of the `models` that were taken last, is
 /// another than before, until nobody listens.
 pub(super) async fn watch(files: Vec<PathBuf>, mut models: watch::Receiver<Models>, events: mpsc::UnboundedSender<Event>) {
-    let from_input = files.iter().any(|file| file == Path::new("-"));
+    // What came by standard input is kept, and does not change.
     let files: Vec<PathBuf> = files.into_iter().filter(|file| file != Path::new("-")).collect();
-    // Standard input cannot be read again, so a change of a model has nothing to be carried out with.
-    let watched = |models: &Models| if from_input { Models::default() } else { models.clone() };
-    if from_input && files.is_empty() {
-        return;
-    }
     let (touched, mut touches) = mpsc::channel(1);
-    let mut taken = watched(&models.borrow_and_update());
+    let mut taken = models.borrow_and_update().clone();
     // Held for as long as this runs: it stops watching when dropped.
     let mut watcher = Some(watcher(&files, &taken, touched.clone()));
     let mut known = (fingerprint(&files), taken.clone());
@@ -39,7 +34,7 @@ pub(super) async fn watch(files: Vec<PathBuf>, mut models: watch::Receiver<Model
                     return;
                 }
                 // What was taken, not what is there now: that may be another thing again.
-                let new = watched(&models.borrow_and_update());
+                let new = models.borrow_and_update().clone();
                 if new.0.keys().ne(taken.0.keys()) {
                     // The old one first: the system grants only so many.
                     drop(watcher.take());

@@ -5,10 +5,12 @@ use std::path::Path as File;
 use modelyard_core::api;
 use modelyard_core::resolve::resolve;
 use modelyard_core::schema::{Kind, Path, Schema, Violation, nearest, schemas};
+use modelyard_core::warn::warnings;
 use serde_json::Value;
 
+use super::diagnostic::Severity;
 use super::yaml::{self, Node, Span};
-use super::{Diagnostic, Manifest, Reading, rules};
+use super::{Diagnostic, Manifest, Reading, Written, rules};
 
 /// Reads every document of a text into the reading.
 pub(super) fn text(file: &File, text: &str, reading: &mut Reading) {
@@ -29,6 +31,22 @@ pub(super) fn text(file: &File, text: &str, reading: &mut Reading) {
     }
     found.sort_by_key(|one| one.position.map_or((0, 0), |at| (at.line, at.column)));
     reading.diagnostics.append(&mut found);
+}
+
+/// Reads every document of a text, whatever kind it is of.
+pub(super) fn every(file: &File, text: &str, found: &mut Vec<Written>, faults: &mut Vec<Diagnostic>) {
+    let lines: Vec<&str> = text.lines().collect();
+    let page = Page { file, lines: &lines };
+    for document in yaml::documents(text) {
+        faults.extend(document.faults.iter().map(|fault| page.about(fault.span, &fault.path, fault.message.clone())));
+        let Some(node) = document.node.filter(|_| document.faults.is_empty()) else { continue };
+        let items = match (node.text("apiVersion"), node.text("kind")) {
+            (Some("v1"), Some("List")) => node.items("items"),
+            _ => None,
+        };
+        let nodes = items.unwrap_or(std::slice::from_ref(&node));
+        found.extend(nodes.iter().map(|node| Written { file: file.to_owned(), line: node.span().line, value: node.value() }));
+    }
 }
 
 /// A file's name and lines, for messages.
@@ -157,7 +175,24 @@ impl Check<'_> {
             }
         };
         match resolve(&deployment) {
-            Ok(resolved) => Some(Manifest { file: self.page.file.to_owned(), line: node.span().line, deployment, resolved }),
+            Ok(resolved) => {
+                let written = node.value();
+                let object = Some(format!("ModelDeployment/{}", resolved.name));
+                let warnings = warnings(&deployment, &written).into_iter().map(|one| {
+                    let path = Path::parse(&one.field);
+                    let about = self.page.about(Some(node.place(&path)), &path, one.message);
+                    Diagnostic { object: object.clone(), severity: Severity::Warning, ..about }
+                });
+                let warnings = warnings.collect();
+                Some(Manifest {
+                    file: self.page.file.to_owned(),
+                    line: node.span().line,
+                    deployment,
+                    resolved,
+                    written,
+                    warnings,
+                })
+            }
             Err(invalid) => {
                 let path = Path::parse(&invalid.field);
                 self.say(node.place(&path), &path, format!("Invalid value: {}", invalid.message));

@@ -23,10 +23,23 @@ pub struct Diagnostic {
     pub object: Option<String>,
     /// The field, such as `spec.models[1].name`; empty where no field is the matter.
     pub path: String,
+    /// Whether it keeps the object from being served.
+    pub severity: Severity,
     /// What was found and what was expected.
     pub message: String,
     /// The line of the file.
     pub source: Option<String>,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It cannot be served.
+    #[default]
+    Error,
+    /// It can, and is likely to hurt on a cluster.
+    Warning,
 }
 
 /// A place in a file, counted from 1 in characters.
@@ -53,6 +66,7 @@ impl Diagnostic {
             position: None,
             object: None,
             path: String::new(),
+            severity: Severity::default(),
             message: message.to_owned(),
             source: None,
         }

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use modelyard_core::api::ModelDeployment;
 use modelyard_core::resolve::Resolved;
+use serde_json::Value;
 
-pub use diagnostic::{Diagnostic, Position};
+pub use diagnostic::{Diagnostic, Position, Severity};
 
 /// What a set of files says.
 #[derive(Debug, Default)]
@@ -37,6 +38,21 @@ pub struct Manifest {
     pub deployment: ModelDeployment,
     /// What it resolves to, likewise.
     pub resolved: Resolved,
+    /// The object as it is written, without defaults.
+    pub written: Value,
+    /// What may be served as it is, but is likely to hurt on a cluster.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A document of any kind, as it is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// The file that it stands in; `-` for standard input.
+    pub file: PathBuf,
+    /// The line on which it starts, from 1.
+    pub line: usize,
+    /// What it says.
+    pub value: Value,
 }
 
 impl Manifest {
@@ -87,6 +103,22 @@ pub fn read_text(file: &Path, text: &str) -> Reading {
     check::text(file, text, &mut reading);
     refuse_twins(&mut reading);
     reading
+}
+
+/// Reads the documents of files, whatever kind they are of, the items of a `List` each by itself; and what cannot be read.
+#[must_use]
+pub fn documents(paths: &[PathBuf]) -> (Vec<Written>, Vec<Diagnostic>) {
+    let (mut found, mut faults) = (Vec::new(), Vec::new());
+    for path in paths {
+        match source::files(path) {
+            Ok(files) => files.iter().for_each(|file| match source::text(file) {
+                Ok(text) => check::every(file, &text, &mut found, &mut faults),
+                Err(error) => faults.push(Diagnostic::of_file(file, &format!("cannot be read: {error}"))),
+            }),
+            Err(error) => faults.push(Diagnostic::of_file(path, &format!("cannot be read: {error}"))),
+        }
+    }
+    (found, faults)
 }
 
 fn read_file(file: &Path, reading: &mut Reading) {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// No manifest is larger; an API server takes far less.
 const MOST_BYTES: u64 = 16 << 20;
@@ -24,9 +25,14 @@ pub(super) fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The text of a file; of `-`, standard input.
+/// The text of a file; of `-`, standard input, which says the same each time: it can be read only once, so it is kept. Who reads
+/// the files again after an edit still has what came by it.
 pub(super) fn text(file: &Path) -> io::Result<String> {
-    if file == Path::new("-") { whole(io::stdin().lock()) } else { whole(File::open(file)?) }
+    static INPUT: OnceLock<Result<String, String>> = OnceLock::new();
+    if file != Path::new("-") {
+        return whole(File::open(file)?);
+    }
+    INPUT.get_or_init(|| whole(io::stdin().lock()).map_err(|error| error.to_string())).clone().map_err(io::Error::other)
 }
 
 fn whole(source: impl Read) -> io::Result<String> {

@@ -36,25 +36,30 @@ where
     K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let mut there: BTreeMap<String, K> = BTreeMap::new();
-    let mut coming = BTreeMap::new();
+    // Only a whole list tells what there is not.
+    let (mut coming, mut listed) = (BTreeMap::new(), false);
     let mut events = watcher(api, chosen).boxed();
     let deadline = tokio::time::Instant::now() + patience;
     loop {
         match tokio::time::timeout_at(deadline, events.next()).await {
             Err(_) | Ok(None) => return Err(there.into_values().collect()),
             Ok(Some(Ok(event))) => match event {
-                Event::Init => coming.clear(),
+                Event::Init => {
+                    coming.clear();
+                    listed = false;
+                }
                 Event::InitApply(object) => drop(coming.insert(object.name_any(), object)),
-                Event::InitDone => there = std::mem::take(&mut coming),
+                Event::InitDone => {
+                    there = std::mem::take(&mut coming);
+                    listed = true;
+                }
                 Event::Apply(object) => drop(there.insert(object.name_any(), object)),
                 Event::Delete(object) => drop(there.remove(&object.name_any())),
             },
             // A watch that broke is opened again by the next question.
             Ok(Some(Err(error))) => println!("a watch broke: {error}"),
         }
-        if coming.is_empty()
-            && let Some(found) = holds(&there.values().collect::<Vec<_>>())
-        {
+        if listed && let Some(found) = holds(&there.values().collect::<Vec<_>>()) {
             return Ok(found);
         }
     }

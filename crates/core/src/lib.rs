@@ -14,3 +14,4 @@ pub mod server_config;
 pub mod status;
 pub mod units;
 pub mod unresolve;
+pub mod warn;

@@ -188,7 +188,8 @@ fn newest_failing(seen: &[RevisionObserved]) -> Option<&RevisionObserved> {
     seen.iter().filter(|one| one.failure.is_some() && one.ready == 0).max_by_key(|one| one.created)
 }
 
-/// The revisions, the newest first. Stable is the one with the most traffic; of the others, the spec's own is the candidate.
+/// The revisions, the newest first. Stable is the one with the most traffic, and where no replica is wanted the spec's own, which
+/// waits for nothing; of the others, the spec's own is the candidate.
 fn revisions(situation: &Situation<'_>) -> Vec<RevisionStatus> {
     let mut seen: Vec<&RevisionObserved> = situation.observed.revisions.iter().collect();
     seen.sort_by(|left, right| right.created.cmp(&left.created).then_with(|| left.revision.cmp(&right.revision)));
@@ -198,8 +199,9 @@ fn revisions(situation: &Situation<'_>) -> Vec<RevisionStatus> {
         Some((_, plan)) => plan.revision(&one.revision).map_or(0, |planned| planned.weight),
         None => told(one).map_or(0, |known| u32::try_from(known.weight).unwrap_or(0)),
     };
-    let stable =
-        seen.iter().filter(|one| one.ready > 0).max_by_key(|one| (weight(one), one.created)).map(|one| one.revision.clone());
+    let serving = seen.iter().filter(|one| one.ready > 0).max_by_key(|one| (weight(one), one.created));
+    let parked = wanted.filter(|(resolved, _)| resolved.replicas == 0).map(|(resolved, _)| &resolved.revision);
+    let stable = serving.map(|one| &one.revision).or(parked).cloned();
     let role = |one: &RevisionObserved| {
         if Some(&one.revision) == stable.as_ref() {
             Role::Stable

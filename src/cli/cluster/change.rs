@@ -4,6 +4,7 @@ use std::fmt;
 
 use modelyard_core::plan::step;
 use modelyard_core::schema::Path;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::{Map, Value};
 
 /// A field that differs.
@@ -12,6 +13,17 @@ pub(crate) struct Change {
     path: Path,
     old: Option<Value>,
     new: Option<Value>,
+}
+
+/// For programs: `path`, `old` and `new`; null is what is not there.
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut change = serializer.serialize_struct("Change", 3)?;
+        change.serialize_field("path", &self.path.to_string())?;
+        change.serialize_field("old", &self.old)?;
+        change.serialize_field("new", &self.new)?;
+        change.end()
+    }
 }
 
 impl fmt::Display for Change {

@@ -15,7 +15,7 @@ mod tunnel;
 pub use access::Access;
 pub(super) use access::Cluster;
 pub(super) use age::age;
-pub(super) use change::{changes, replacement};
+pub(super) use change::{Change, changes, replacement};
 pub(super) use failure::ClusterError;
 pub(super) use follow::{Seen, follow};
 pub(super) use object::{Readiness, condition, revision_of, workloads_of};

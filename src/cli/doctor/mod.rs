@@ -82,7 +82,10 @@ impl Arguments {
             Some(format) => document(format, &findings)?,
             None => text(&findings),
         };
-        super::stdout::print(&text)?;
+        match self.output {
+            Some(_) => super::stdout::print(&text)?,
+            None => super::stdout::tell(&text)?,
+        }
         let wrong = findings.iter().any(|finding| finding.state == State::Wrong);
         Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }

@@ -4,30 +4,30 @@ use modelyard_core::schema::Schema;
 use serde_json::Value;
 
 /// One field: where it is, and its schema.
-pub(super) struct Field<'a> {
+pub(crate) struct Field<'a> {
     /// Its name; the kind's at the root.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its path; empty at the root.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// Whether the object around it must have it.
-    pub(super) required: bool,
+    pub(crate) required: bool,
     /// Its schema.
-    pub(super) schema: &'a Value,
+    pub(crate) schema: &'a Value,
 }
 
 impl<'a> Field<'a> {
     /// The whole object.
-    pub(super) fn root(schema: &'a Schema) -> Self {
+    pub(crate) fn root(schema: &'a Schema) -> Self {
         Self { name: schema.kind.clone(), path: String::new(), required: false, schema: &schema.root }
     }
 
     /// The field of a name; of a list, its items' field.
-    pub(super) fn below(&self, name: &str) -> Option<Self> {
+    pub(crate) fn below(&self, name: &str) -> Option<Self> {
         self.fields().into_iter().find(|field| field.name == name)
     }
 
     /// The fields, by name; required ones are not moved forward.
-    pub(super) fn fields(&self) -> Vec<Self> {
+    pub(crate) fn fields(&self) -> Vec<Self> {
         let inner = element(self.schema);
         let required = |name: &str| inner["required"].as_array().is_some_and(|names| names.iter().any(|one| one == name));
         let properties = inner["properties"].as_object().into_iter().flatten();
@@ -42,12 +42,12 @@ impl<'a> Field<'a> {
     }
 
     /// `string`, `[]Object`, `map[string]string`, as kubectl names types.
-    pub(super) fn type_name(&self) -> String {
+    pub(crate) fn type_name(&self) -> String {
         type_name(self.schema)
     }
 
     /// The documentation; lines that only the source breaks are joined.
-    pub(super) fn description(&self) -> String {
+    pub(crate) fn description(&self) -> String {
         let text = self.schema["description"].as_str().unwrap_or_default();
         text.split("\n\n")
             .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -56,13 +56,13 @@ impl<'a> Field<'a> {
     }
 
     /// The values of an enumeration.
-    pub(super) fn choices(&self) -> Vec<String> {
+    pub(crate) fn choices(&self) -> Vec<String> {
         let values = element(self.schema)["enum"].as_array().into_iter().flatten();
         values.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
     }
 
     /// Limits of the value, each as a word and a value.
-    pub(super) fn limits(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn limits(&self) -> Vec<(&'static str, String)> {
         const WORDS: [(&str, &str); 7] = [
             ("minimum", "minimum"),
             ("maximum", "maximum"),
@@ -78,7 +78,7 @@ impl<'a> Field<'a> {
     }
 
     /// What the rules demand, in words.
-    pub(super) fn rules(&self) -> Vec<String> {
+    pub(crate) fn rules(&self) -> Vec<String> {
         let rules = self.schema["x-kubernetes-validations"].as_array().into_iter().flatten();
         rules.filter_map(|rule| rule["message"].as_str().or_else(|| rule["rule"].as_str())).map(str::to_owned).collect()
     }

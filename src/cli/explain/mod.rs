@@ -1,23 +1,27 @@
-//! `modelyard explain`: the documentation of a field, from the schema that the cluster enforces.
+//! `modelyard explain`: the documentation of a field, from the schema that the cluster enforces; and of a reason, from the table
+//! that the operator tells it from.
 
 use std::process::ExitCode;
 
 use anyhow::bail;
 use modelyard_core::schema::{Schema, nearest, schemas};
 
-mod field;
+pub(super) mod field;
 mod page;
+pub(super) mod reason;
 
 use field::Field;
 
-/// Print the documentation of a field, as kubectl explain would
-///
-/// Examples: modelyard explain, modelyard explain spec.model.uri, modelyard explain mdep.spec.serving --recursive
+/// Print the documentation of a field, as kubectl explain would, or of a reason in a status
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// A path such as spec.model.uri, with or without the kind before it (mdep.spec.model)
+    /// A path such as spec.model.uri, with or without the kind before it (mdep.spec.model); or the word reason
     #[arg(value_name = "PATH")]
     path: Option<String>,
+    /// After the word reason: which one; without it, all are listed
+    #[arg(value_name = "REASON")]
+    reason: Option<String>,
     /// Print the fields of the fields too, names and types alone
     #[arg(long)]
     recursive: bool,
@@ -35,12 +39,31 @@ enum Format {
     Json,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  modelyard explain
+  modelyard explain spec.model.uri
+  modelyard explain mdep.spec.serving --recursive
+  modelyard explain reason                  # all, with their meanings
+  modelyard explain reason ModelNotFound    # what is behind it, and what to do
+
+Exit codes: 0 explained; 1 there is no such field or reason; 2 wrong arguments.";
+
 impl Arguments {
     /// Runs the command.
     ///
     /// # Errors
-    /// There is no such field; the message lists the nearest.
+    /// There is no such field or reason; the message lists the nearest.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        if self.path.as_deref().is_some_and(|path| path.eq_ignore_ascii_case("reason") || path.eq_ignore_ascii_case("reasons")) {
+            super::stdout::print(&reason::explain(self.reason.as_deref(), matches!(self.output, Format::Json))?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(more) = &self.reason {
+            bail!(
+                "expected one path, found {more:?} after it; a reason follows the word reason: modelyard explain reason {more}"
+            );
+        }
         let (schema, steps) = parse(self.path.as_deref().unwrap_or_default())?;
         let field = find(schema, &steps)?;
         let text = match self.output {

@@ -70,7 +70,7 @@ fn facts(field: &Field<'_>) -> Vec<(&'static str, String)> {
 }
 
 /// Paragraphs broken at the width, each line indented.
-fn wrapped(text: &str, indent: usize) -> String {
+pub(super) fn wrapped(text: &str, indent: usize) -> String {
     let mut lines = Vec::new();
     for paragraph in text.split("\n\n") {
         let mut line = String::new();

@@ -73,7 +73,10 @@ impl Arguments {
             return watch::watch(self, &cluster, object).await;
         }
         let events = events(&cluster, &self.name).await;
-        super::stdout::print(&self.text(&object, &events)?)?;
+        match self.output {
+            Some(_) => super::stdout::print(&self.text(&object, &events)?)?,
+            None => super::stdout::tell(&self.text(&object, &events)?)?,
+        }
         Ok(code(&object))
     }
 

@@ -110,6 +110,9 @@ fn advice(out: &mut String, view: &View<'_>) {
     let ready = Readiness::of(view.object, "Ready");
     if !ready.holds {
         let _ = writeln!(out, "\nwhat to do\n  {}", ready.advice());
+        if let Some(reason) = ready.reason {
+            let _ = writeln!(out, "  More: modelyard explain reason {reason}");
+        }
     }
 }
 

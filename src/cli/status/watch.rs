@@ -48,7 +48,9 @@ pub(super) async fn watch(arguments: &Arguments, cluster: &Cluster, mut object: 
         if !known.complete {
             continue;
         }
-        if !screen.show(&arguments.text(&object, &happened::newest(&known.events))?)? {
+        let text = arguments.text(&object, &happened::newest(&known.events))?;
+        let text = if arguments.output.is_none() { crate::cli::Invoked::now().spoken(text) } else { text };
+        if !screen.show(&text)? {
             return Ok(code(&object));
         }
     }

@@ -82,6 +82,7 @@ keep_logs() {
   find "$CACHE/failed" -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -rf {} + # a day later nobody asks
   cp -r "$1/log" "$to/" 2>/dev/null || true
   cp -r "$1/podlogs" "$to/" 2>/dev/null || true
+  cp -r "$1/node2/podlogs" "$to/podlogs2" 2>/dev/null || true
   if [[ $1 == "$RUN" && -s $RUN/admin.kubeconfig ]] && holder >/dev/null; then
     export CLUSTER_NAME=$NAME
     timeout 10 "$HERE/cluster" kubectl get pods -A -o wide >"$to/pods.txt" 2>&1 || true

@@ -68,13 +68,17 @@ stop_service() {
 }
 # start_service NAME...: start services again that were stopped or killed, as they were
 start_service() {
-  local name command
+  local name words
   for name; do
     [[ -s $RUN/log/$name.command ]] || die "there is no service '$name'"
     if [[ -s $RUN/log/$name.pid ]] && run test -e "/proc/$(<"$RUN/log/$name.pid")"; then die "$name runs"; fi
-    mapfile -d '' -t command <"$RUN/log/$name.command"
-    spawn "$name" "${command[@]}"
+    mapfile -d '' -t words <"$RUN/log/$name.command"
+    spawn "$name" "${words[@]}"
     wait_for 10 "$name" test -s "$RUN/log/$name.pid"
+    case $name in # a kubelet that finds none ends
+      containerd) wait_for 30 containerd node_ctr version ;;
+      containerd2) NODE=$RUN/node2 wait_for 30 "the second containerd" node_ctr version ;;
+    esac
   done
 }
 cgroup_roots() { awk '$3 ~ /^cgroup2?$/ {print $2}' /proc/mounts; }
@@ -233,7 +237,7 @@ start_failed() {
 
 # PID 1 of the node's PID namespace ends, and the kernel ends everything inside with it; the other namespaces go the same way.
 down() {
-  local node unshare group mount _
+  local node unshare process group mount _
   [[ -z ${MODELYARD_CLUSTER_INSIDE:-} ]] || die "a cluster is taken down from outside"
   [[ -e $RUN ]] || return 0
   if node=$(holder); then
@@ -243,6 +247,9 @@ down() {
     rm -f "$RUN"/log/*.outer # these end now, as they should
     wait_for 30 "the end of the node's processes" test ! -e "/proc/$node/ns/net" -a ! -e "/proc/$unshare/ns/net"
   fi
+  # Who waits outside for a service that was stopped is stopped with it, and has to see that it has ended.
+  for process in $(node_processes); do kill -CONT "$process" 2>/dev/null || true; done
+  for _ in {1..50}; do [[ $(node_processes) ]] || break; sleep .1; done
   for group in $(cgroup_roots); do
     for _ in {1..100}; do # groups empty a little after their processes have ended
       [[ -d $group/$NAME ]] || break
@@ -253,13 +260,16 @@ down() {
   nothing_left
   rm -rf --one-file-system "$RUN"
 }
+# The processes in the node's network namespace.
+node_processes() {
+  [[ -s $RUN/netns ]] || return 0
+  find /proc/[0-9]*/ns/net -maxdepth 0 -lname "net:\[$(<"$RUN/netns")\]" 2>/dev/null | cut -d/ -f3 || true
+}
 # no process in the node's network namespace (so that is gone too), no mount, no cgroup
 nothing_left() {
   local group left
-  if [[ -s $RUN/netns ]]; then
-    left=$(find /proc/[0-9]*/ns/net -maxdepth 0 -lname "net:\[$(<"$RUN/netns")\]" 2>/dev/null) || true
-    [[ -z $left ]] || die "processes of the node are left: $(tr '\n' ' ' <<<"$left")"
-  fi
+  left=$(node_processes)
+  [[ -z $left ]] || die "processes of the node are left: $(tr '\n' ' ' <<<"$left")"
   ! grep -F " $RUN/" /proc/mounts >&2 || die "mounts of the node are left"
   for group in $(cgroup_roots); do [[ ! -e $group/$NAME ]] || die "a cgroup of the node is left: $group/$NAME"; done
 }

@@ -91,7 +91,8 @@ impl Killed {
     }
 
     fn start_again(&mut self) {
-        for service in self.services.drain(..) {
+        // What was stopped last is needed first.
+        for service in self.services.drain(..).rev() {
             cluster::run("cluster", &["start", service], "");
         }
     }

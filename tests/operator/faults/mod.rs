@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
 use modelyard_core::render::{DEPLOYMENT_LABEL, REVISION_LABEL};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::deployed::{Deployed, condition, is_current, mnist};
 use crate::namespace::Namespace;
@@ -53,11 +53,16 @@ fn is_left_out(test: &str) -> bool {
     left_out
 }
 
-/// A spec of so many replicas, which drain for as long as endpoints take to be known everywhere.
+/// A spec of so many replicas, on different nodes, which drain for as long as endpoints take to be known everywhere.
 fn spec(version: u32, replicas: u32) -> Value {
     let mut spec = mnist(version);
     spec["replicas"] = replicas.into();
     spec["serving"]["drainDelay"] = "3s".into();
+    // The operator's own spread counts only where nodes have zones.
+    let ours = json!({ "matchLabels": { "app.kubernetes.io/managed-by": "modelyard" } });
+    spec["pod"]["topologySpreadConstraints"] = json!([{
+        "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": ours,
+    }]);
     spec
 }
 

@@ -35,7 +35,7 @@ async fn a_kubelet_and_a_containerd_that_stop_take_no_model_along() {
         until_all_ready(&mnist, 2).await;
         let (load, before) = (Load::start(namespace, "mnist").await, pods(namespace).await);
         let mark = Instant::now();
-        let killed = machine::kill(&["kubelet", "containerd", "kubelet2", "containerd2"]).await;
+        let killed = machine::kill(&["kubelet", "kubelet2", "containerd", "containerd2"]).await;
         operators::pass(Duration::from_secs(20)).await;
         killed.start();
         machine::until_cluster().await;

@@ -134,7 +134,6 @@ async fn a_pod_that_is_held_back() {
         namespace.until_pods_are("held back", |said| said.contains("example.com/later")).await;
         let deployed = namespace.deploy("mnist", mnist(1)).await;
         deployed.until_not_ready("Scheduling", &["is held back by a scheduling gate"]).await;
-        deployed.until_event("Scheduling", "Normal").await;
         cluster::run("kubectl", &["delete", "mutatingadmissionpolicybinding", &namespace.name], "");
         namespace.until_pods_are("left alone", |said| !said.contains("example.com/later")).await;
         namespace.kubectl(&["delete", "pods", "--all", "--wait=false"]);

@@ -10,6 +10,7 @@ mod deployment;
 mod labels;
 mod model;
 mod network;
+mod page;
 mod pod;
 mod reason;
 mod resources;
@@ -24,6 +25,7 @@ pub use model::{Artefact, Model, NamedModel, SecretReference};
 pub use network::{
     Availability, Cache, CacheClaim, CacheEmptyDir, NetworkPolicyOptions, ServiceOptions, ServiceType, TrafficDistribution,
 };
+pub use page::Page;
 pub use pod::PodOptions;
 pub use reason::{Class, Reason};
 pub use resources::{Compute, Resources};

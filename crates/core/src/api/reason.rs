@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 /// Declares the reasons once: the variant, its name, its class and its documentation.
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $class:ident $name:ident,)*) => {
+    ($(#[doc = $doc:literal] $class:ident $name:ident,)*) => {
         /// Why something is as it is. Public API: names never change their meaning.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-        pub enum Reason { $($(#[$doc])* $name,)* }
+        pub enum Reason { $(#[doc = $doc] $name,)* }
 
         impl Reason {
             /// Every reason.
@@ -18,6 +18,12 @@ macro_rules! reasons {
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// What it means, as one sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $doc.trim_ascii(),)* }
             }
 
             /// Who is to act.
@@ -109,6 +115,19 @@ reasons! {
     World AdmissionDenied,
     /// The operator lacks a permission.
     World Forbidden,
+}
+
+impl Class {
+    /// Who is to act, in words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Well => "all is well, nobody has to act",
+            Self::UnderWay => "it is under way, nobody has to act",
+            Self::User => "whoever wrote the spec, or what it names: it waits for a change",
+            Self::World => "the cluster or the store: it is tried again by itself, with growing pauses",
+        }
+    }
 }
 
 impl std::fmt::Display for Reason {

@@ -34,9 +34,13 @@ pub fn revision(
     seen.version = metadata.annotations.as_ref().and_then(|notes| notes.get(VERSION_ANNOTATION)?.parse().ok());
     seen.wanted = deployment.spec.as_ref().and_then(|spec| u32::try_from(spec.replicas?).ok()).unwrap_or(0);
     let (mut failures, mut progress) = (Vec::new(), Vec::new());
-    for pod in pods {
+    let states = pods.iter().map(|pod| {
         let name = pod.metadata.name.as_deref().unwrap_or_default();
-        let state = pod_state(pod, loading(name).as_ref(), now);
+        (pod.metadata.creation_timestamp.as_ref().map(|time| time.0), pod_state(pod, loading(name).as_ref(), now))
+    });
+    let states: Vec<_> = states.collect();
+    let newest_ready = states.iter().filter(|(_, state)| *state == PodState::Ready).filter_map(|(created, _)| *created).max();
+    for (created, state) in states {
         seen.running += u32::from(!matches!(state, PodState::Leaving | PodState::Gone(_)));
         match state {
             PodState::Ready => seen.ready += 1,
@@ -46,6 +50,8 @@ pub fn revision(
                 seen.unschedulable_since = Some(seen.unschedulable_since.map_or(since, |earlier| earlier.min(since)));
                 failures.push(failure);
             }
+            // What took its place serves: it lies there until somebody tidies up.
+            PodState::Gone(_) if created.is_some() && created < newest_ready => {}
             PodState::Failed(failure) | PodState::Gone(failure) => failures.push(failure),
         }
     }

@@ -10,8 +10,8 @@ use crate::api::{Failure, Reason};
 /// A server that has run this long and answers nothing is in trouble.
 const SILENCE: SignedDuration = SignedDuration::from_secs(30);
 
-/// The kubelet ends a server that has not answered its liveness probe for this long, so none that ran for less.
-const PROBED: SignedDuration = SignedDuration::from_secs(60);
+/// The kubelet ends a server that has not answered its liveness probe six times, ten seconds apart, so none that ran for less than this.
+const PROBED: SignedDuration = SignedDuration::from_secs(50);
 
 /// What a pod does.
 #[derive(Clone, Debug, PartialEq)]

@@ -192,6 +192,22 @@ fn a_revision_is_all_its_pods() {
 }
 
 #[test]
+fn a_pod_that_ended_is_told_until_another_has_taken_its_place() {
+    let at = |mut pod: Pod, created: &str| {
+        pod.metadata.creation_timestamp = Some(Time(created.parse().unwrap()));
+        pod
+    };
+    let gone = at(pod(json!({"phase": "Failed", "reason": "Evicted"})), EARLIER);
+    let starting = at(container(waiting("ContainerCreating", ""), json!({})), "2026-01-01T00:09:00Z");
+    let seen = revision(&deployment(1, json!([])), &[&gone, &starting], |_| None, now());
+    assert_eq!((seen.running, seen.failure.unwrap().reason), (1, Reason::Evicted));
+    let serving = at(ready(), "2026-01-01T00:05:00Z");
+    let seen = revision(&deployment(2, json!([])), &[&gone, &serving, &starting], |_| None, now());
+    assert_eq!((seen.running, seen.ready, seen.failure), (2, 1, None));
+    assert_eq!(seen.progress.unwrap().0, Reason::PullingImage);
+}
+
+#[test]
 fn a_replica_is_what_a_replica_set_of_the_deployment_controls() {
     let owner = |name: &str, kind: &str, controls: bool| json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "1", "controller": controls});
     for (hash, owners, ours) in [

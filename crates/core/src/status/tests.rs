@@ -98,6 +98,10 @@ fn old_serving_and_new_failing_are_two_facts() {
 fn zero_is_well_and_an_invalid_spec_keeps_what_serves() {
     let zero = told(&resolved(0), &Observed::default(), None, 1);
     expect(&zero, [("Serving", "True", "ScaledToZero"), ("UpToDate", "True", "ScaledToZero"), ("Ready", "True", "ScaledToZero")]);
+    // Nothing is on its way: a revision without a replica is no candidate.
+    let parked = told(&resolved(0), &Observed { revisions: vec![revision("old", 1, 0, 0), revision("new", 2, 0, 0)] }, None, 10);
+    let roles: Vec<(&str, Role)> = parked.revisions.iter().map(|one| (one.name.as_str(), one.role)).collect();
+    assert_eq!(roles, [("new", Role::Stable), ("old", Role::Retired)]);
     let invalid = Invalid { field: "spec".to_owned(), message: "expected one of model and models, found neither".to_owned() };
     let observed = Observed { revisions: vec![revision("old", 1, 1, 1)] };
     let status = status(&Situation {
