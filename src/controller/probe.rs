@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::handshake;
@@ -28,13 +29,12 @@ async fn ask(address: &str) -> Option<Loading> {
     let stream = TcpStream::connect((address, port())).await.ok()?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.ok()?;
     let request = hyper::Request::get("/readyz").header("host", address).body(Empty::<Bytes>::new()).ok()?;
-    let talk = async {
+    let talk = async move {
         let response = sender.send_request(request).await.ok()?;
         let body = Limited::new(response.into_body(), LONGEST).collect().await.ok()?;
         serde_json::from_slice(&body.to_bytes()).ok()
     };
-    tokio::select! {
-        said = talk => said,
-        _ = connection => None,
-    }
+    // The connection ends when the sender has gone, and may end before what it brought has been read.
+    let (said, _) = join(talk, connection).await;
+    said
 }

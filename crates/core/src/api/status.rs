@@ -102,7 +102,7 @@ pub struct Failure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ColdStart {
-    /// The pod.
+    /// The pod of the replica.
     pub pod: String,
     /// When it became ready.
     pub at: Time,
