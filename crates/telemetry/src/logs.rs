@@ -1,10 +1,12 @@
 //! Log lines on standard error, for people or for programs.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Stderr, stderr};
 
 use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::SubscriberBuilder;
+use tracing_subscriber::fmt::format::{DefaultFields, Format};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub struct Levels {
 /// # Errors
 /// When `levels` are none, or something else logs already.
 pub fn start(levels: &str, lines: Lines) -> Result<(), LogError> {
-    let logs = tracing_subscriber::fmt().with_env_filter(filter(levels)?).with_writer(stderr);
+    let logs = fmt().with_env_filter(filter(levels)?);
     let started = match lines {
         Lines::Text => logs.with_ansi(stderr().is_terminal()).try_init(),
         Lines::Json => logs.json().flatten_event(true).try_init(),
@@ -62,7 +64,7 @@ pub fn start(levels: &str, lines: Lines) -> Result<(), LogError> {
 /// # Errors
 /// When `levels` are none, or something else logs already.
 pub fn start_changeable(levels: &str, lines: Lines) -> Result<Levels, LogError> {
-    let (logs, filter) = (tracing_subscriber::fmt().with_writer(stderr), filter(levels)?);
+    let (logs, filter) = (fmt(), filter(levels)?);
     // The two are of different types, and so are the handles that change their filters.
     let (put, started): (Put, _) = match lines {
         Lines::Text => {
@@ -104,6 +106,11 @@ impl Levels {
         levels.clone_into(&mut now);
         Ok(())
     }
+}
+
+/// Lines to standard error. One that cannot be written, on a full disk, is lost: to say so there as well would panic.
+fn fmt() -> SubscriberBuilder<DefaultFields, Format, LevelFilter, fn() -> Stderr> {
+    tracing_subscriber::fmt().with_writer(stderr as fn() -> Stderr).log_internal_errors(false)
 }
 
 fn filter(levels: &str) -> Result<EnvFilter, LogError> {

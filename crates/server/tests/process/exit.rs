@@ -86,3 +86,13 @@ fn one_model_that_fails_does_not_take_down_the_others() {
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(get(server.address(), "/v2/models/unsupported_op/ready").unwrap().status, 503);
 }
+
+#[test]
+fn a_log_that_cannot_be_written_costs_no_request() {
+    let full = |command: &mut std::process::Command| {
+        command.args(["--log-level", "debug"]).stderr(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    };
+    let server = Server::start_with(&[mnist()], &json!({}), full);
+    let answer = post(server.address(), "/v1/models/mnist:predict", &mnist_body(1)).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
