@@ -77,3 +77,20 @@ fn every_link_leads_somewhere() {
     }
     assert!(broken.is_empty(), "{broken:#?}");
 }
+
+#[test]
+fn programs_find_services_by_the_labels_that_the_page_names() {
+    use modelyard_core::plan::{Observed, plan};
+    use modelyard_core::render::{Owner, render};
+
+    let file = repository("examples/kubernetes/mnist.yaml");
+    let manifest = modelyard::manifest::read(&[file]).manifests.remove(0);
+    let plan = plan(&manifest.resolved, &Observed::default(), "2026-01-01T00:00:00Z".parse().unwrap());
+    let owner = Owner { namespace: "models", uid: "6f1b", server_image: "modelyard-server:1" };
+    let page = fs::read_to_string(repository("docs/registry.md")).unwrap();
+    let labels = render(&manifest.resolved, &plan, owner, 3).service.metadata.labels.unwrap();
+    for (key, value) in labels {
+        let shown = if value == "mnist" { "the ModelDeployment".to_owned() } else { format!("`{value}`") };
+        assert!(page.contains(&format!("| `{key}` | {shown} |")), "docs/registry.md does not say {key}: {value}");
+    }
+}

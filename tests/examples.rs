@@ -1,4 +1,6 @@
-//! Every example is checked as `modelyard validate` checks it, and served by `modelyard local` as it lies there.
+//! Every example is what it says: each YAML file is read as Kubernetes reads it, each ModelDeployment is checked as `modelyard
+//! validate` checks it and snapshotted as the operator renders it, and each model that is there is served by `modelyard local`.
+//! tests/operator/examples.rs asks a real API server about the same files.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may")]
 
@@ -9,49 +11,193 @@ mod client;
 #[allow(dead_code, reason = "shared with the tests of local mode")]
 mod session;
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use client::ask;
 use http::Method;
-use serde_json::Value;
+use modelyard::manifest::{self, Manifest, Written};
+use modelyard_core::api::{Class, Reason};
+use modelyard_core::plan::{Observed, plan};
+use modelyard_core::render::{Objects, Owner, render};
+use serde_json::{Value, json};
 use session::{Session, one, repository};
 
-/// The YAML files of examples/, and whether the model that each names is there.
-fn examples() -> Vec<(PathBuf, bool)> {
-    let mut found = Vec::new();
-    for folder in std::fs::read_dir(repository("examples")).unwrap() {
-        let Ok(files) = std::fs::read_dir(folder.unwrap().path()) else { continue };
-        let files = files.map(|file| file.unwrap().path());
-        found.extend(files.filter(|file| file.extension().is_some_and(|kind| kind == "yaml")).map(|file| {
-            let there = file.with_file_name("model/model.onnx").exists();
-            (file, there)
-        }));
+/// The YAML files of examples/, in all its folders.
+fn examples() -> Vec<PathBuf> {
+    fn look(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                look(&path, found);
+            } else if path.extension().is_some_and(|kind| kind == "yaml") {
+                found.push(path);
+            }
+        }
     }
-    assert!(found.len() >= 4, "{found:?}");
+    let mut found = Vec::new();
+    look(&repository("examples"), &mut found);
+    found.sort();
+    assert!(found.len() >= 10, "{found:?}");
     found
 }
 
+fn documents(file: &Path) -> Vec<Written> {
+    let (documents, faults) = manifest::documents(&[file.to_owned()]);
+    assert_eq!(faults, [], "{}", file.display());
+    documents
+}
+
+/// The ModelDeployments of a file, without fault.
+fn deployments(file: &Path) -> Vec<Manifest> {
+    let reading = manifest::read(&[file.to_owned()]);
+    assert_eq!(reading.diagnostics, [], "{}", file.display());
+    reading.manifests
+}
+
 #[test]
-fn each_is_valid() {
-    for (file, _) in examples() {
-        let checked = Command::new(env!("CARGO_BIN_EXE_modelyard")).arg("validate").arg(&file).output().unwrap();
-        assert!(checked.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&checked.stdout));
+fn each_document_is_an_object() {
+    let mut names = BTreeSet::new();
+    for file in examples() {
+        for document in documents(&file) {
+            let text = |pointer: &str| document.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (version, kind, name) = (text("/apiVersion"), text("/kind"), text("/metadata/name"));
+            // Values of a chart are no objects.
+            if version.is_empty() && kind.is_empty() {
+                continue;
+            }
+            let place = format!("{}:{}", file.display(), document.line);
+            assert!(!version.is_empty() && !kind.is_empty() && !name.is_empty(), "{place}: {version} {kind} {name}");
+            // Those of one folder can be applied together.
+            let first = kind != "ModelDeployment" || names.insert((file.parent().unwrap().to_owned(), name.clone()));
+            assert!(first, "{place}: another example of this folder is called {name}");
+        }
     }
+}
+
+#[test]
+fn each_deployment_is_valid_and_renders_as_it_did() {
+    let folder = repository("examples");
+    for file in examples() {
+        // Those with a model beside them are for local mode; what becomes of these on a cluster, others show.
+        let manifests = deployments(&file);
+        if manifests.is_empty() || !file.starts_with(folder.join("kubernetes")) {
+            continue;
+        }
+        let rendered: Vec<Value> = manifests.iter().map(rendered).collect();
+        let name = file.strip_prefix(folder.join("kubernetes")).unwrap().with_extension("").display().to_string();
+        insta::assert_yaml_snapshot!(name.replace('/', "-"), rendered);
+    }
+}
+
+/// All that the operator would make of it.
+fn rendered(manifest: &Manifest) -> Value {
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let owner = Owner { namespace: "models", uid: "6f1b", server_image: "modelyard-server:1" };
+    let plan = plan(&manifest.resolved, &Observed::default(), now);
+    let Objects { deployment, others: _, service, disruption_budget, network_policy } =
+        render(&manifest.resolved, &plan, owner, manifest.resolved.history);
+    json!([deployment, service, disruption_budget, network_policy])
+}
+
+#[test]
+fn what_is_for_production_has_no_risk() {
+    for (name, risks) in [("production", 0), ("private-store", 0), ("claim", 0), ("availability", 0), ("network-policy", 0)] {
+        let file = repository("examples/kubernetes").join(name).with_extension("yaml");
+        let checked = Command::new(env!("CARGO_BIN_EXE_modelyard")).args(["validate", "--strict"]).arg(&file).output().unwrap();
+        assert_eq!(checked.status.code(), Some(risks), "{}", String::from_utf8_lossy(&checked.stdout));
+    }
+}
+
+/// The script with which Argo CD is to tell the health.
+fn health_script() -> String {
+    let file = repository("examples/gitops/argocd-cm.yaml");
+    let script = &documents(&file)[0].value["data"]["resource.customizations.health.modelyard.dev_ModelDeployment"];
+    script.as_str().unwrap().to_owned()
+}
+
+fn of_class(class: Class) -> BTreeSet<&'static str> {
+    Reason::ALL.iter().filter(|reason| reason.class() == class).map(|reason| reason.as_str()).collect()
+}
+
+#[test]
+fn the_reasons_that_gitops_is_told_are_those_of_the_api() {
+    let script = health_script();
+    let list = script.split("local underway = {").nth(1).unwrap().split('}').next().unwrap();
+    let listed: BTreeSet<&str> =
+        list.split(',').map(|part| part.trim().trim_end_matches(" = true")).filter(|one| !one.is_empty()).collect();
+    assert_eq!(listed, of_class(Class::UnderWay));
+    let flux = &documents(&repository("examples/gitops/flux.yaml"))[0].value["spec"]["healthCheckExprs"][0];
+    let failed = flux["failed"].as_str().unwrap();
+    let list = failed.split("one.reason in").nth(1).unwrap();
+    let listed: BTreeSet<&str> = list.split('\'').skip(1).step_by(2).collect();
+    assert_eq!(listed, of_class(Class::User));
+}
+
+#[test]
+fn argo_cd_is_told_how_a_deployment_is() {
+    let table = [
+        ("{metadata = {generation = 1}}", "Progressing"),
+        ("{metadata = {generation = 1}, status = {}}", "Progressing"),
+        (
+            "{metadata = {generation = 2}, status = {observedGeneration = 1, conditions = {{type = 'Ready', status = 'True', reason = 'Serving'}}}}",
+            "Progressing",
+        ),
+        (
+            "{metadata = {generation = 1}, status = {observedGeneration = 1, conditions = {{type = 'Ready', status = 'True', reason = 'Serving', message = 'm'}}}}",
+            "Healthy",
+        ),
+        (
+            "{metadata = {generation = 1}, status = {observedGeneration = 1, conditions = {{type = 'Ready', status = 'True', reason = 'ScaledToZero'}}}}",
+            "Healthy",
+        ),
+        (
+            "{metadata = {generation = 1}, status = {observedGeneration = 1, conditions = {{type = 'Ready', status = 'False', reason = 'Paused'}}}}",
+            "Suspended",
+        ),
+        (
+            "{metadata = {generation = 1}, status = {observedGeneration = 1, conditions = {{type = 'Serving', status = 'True', reason = 'Serving'}, {type = 'Ready', status = 'False', reason = 'Loading'}}}}",
+            "Progressing",
+        ),
+        (
+            "{metadata = {generation = 1}, status = {observedGeneration = 1, conditions = {{type = 'Ready', status = 'False', reason = 'ModelNotFound'}}}}",
+            "Degraded",
+        ),
+    ];
+    let cases: String = table.iter().map(|(object, _)| format!("print(health({object}).status)\n")).collect();
+    let program = format!("local function health(obj)\n{}\nend\n{cases}", health_script());
+    let started = Command::new("lua5.4").arg("-").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let Ok(mut lua) = started else {
+        println!("no lua5.4 here (tools/prepare installs it): the script is not run");
+        return;
+    };
+    lua.stdin.take().unwrap().write_all(program.as_bytes()).unwrap();
+    let output = lua.wait_with_output().unwrap();
+    let found = String::from_utf8(output.stdout).unwrap();
+    let expected: Vec<&str> = table.iter().map(|(_, health)| *health).collect();
+    assert_eq!(found.lines().collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_is_served_and_answers_its_sample() {
-    for (file, there) in examples() {
+    let mut served = 0;
+    for file in examples() {
+        let folder = file.parent().unwrap();
+        if !deployments(&file).iter().any(|one| one.resolved.config.models.iter().any(|model| model.uri == "file:model")) {
+            continue;
+        }
         let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
-        if !there {
+        if !folder.join("model/model.onnx").exists() {
             println!("{name} is not served here: its model is fetched by a script (see its README), and was not");
             continue;
         }
+        served += 1;
         let mut session = Session::launch(tempfile::tempdir().unwrap(), &file, &[]);
         let ready = session.until_ready(&name);
         assert_eq!(one(&ready, &name)["status"]["readyOfWanted"], "1/1");
-        let Ok(sample) = std::fs::read(file.with_file_name("model/sample.json")) else { continue };
+        let Ok(sample) = std::fs::read(folder.join("model/sample.json")) else { continue };
         let sample: Value = serde_json::from_slice(&sample).unwrap();
         let url = format!("{}/v2/models/{name}/infer", session.url);
         let (status, answer) = ask(Method::POST, &url, &sample["request"]).await.unwrap();
@@ -63,4 +209,5 @@ async fn each_is_served_and_answers_its_sample() {
         assert_eq!(found.len(), expected.len(), "{name}");
         assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4), "{name}: {found:?} is not {expected:?}");
     }
+    assert!(served >= 3, "{served}");
 }

@@ -279,6 +279,25 @@ async fn several_deployments_share_the_port() {
 }
 
 #[test]
+fn an_edit_keeps_what_came_by_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("models.yaml");
+    let of_file = |version: u32| deployment("plus", &format!("  model: {{uri: \"file:{}\", version: {version}}}", model("add")));
+    std::fs::write(&file, of_file(1)).unwrap();
+    let mut session = Session::fed(folder, &file, &["-f", "-"], &mnist(1, ""));
+    session.until_ready("mnist");
+    session.until_ready("plus");
+    session.edit(&of_file(2));
+    let event = session.until("version 2 of plus", |event| {
+        event["event"] == "status" && {
+            let plus = one(event, "plus");
+            condition(event, "plus", "Ready")["status"] == "True" && plus["status"]["revisions"][0]["version"] == 2
+        }
+    });
+    assert_eq!(condition(&event, "mnist", "Ready")["status"], "True", "{event:#}");
+}
+
+#[test]
 fn a_server_that_refuses_its_settings_is_quoted() {
     // The server refuses it before it can write its last words.
     let mut session = Session::with(&mnist(1, ""), &["--log-level", "a b=info,=warn"]);

@@ -1,4 +1,5 @@
-//! How long to wait after a failure: per object, twice as long each time, forgotten when it goes well; and after a lost connection.
+//! How long to wait after a failure: per object, twice as long each time, forgotten when it goes well or further; and after a lost
+//! connection. These are the only ones: the client itself tries nothing again.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,23 +10,43 @@ use tokio::time::Instant;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
+/// The same where the API server is at fault: it is busy or away for all objects, and comes back for all.
+const LONGEST_PASSING: Duration = Duration::from_secs(30);
 
 /// Failures in a row, by object.
 #[derive(Default)]
 pub(super) struct Backoff {
-    failures: Mutex<HashMap<String, (u32, Instant)>>,
+    failures: Mutex<HashMap<String, Failures>>,
+}
+
+struct Failures {
+    /// At what it failed last.
+    at: String,
+    count: u32,
+    last: Instant,
+}
+
+/// Whether an error may go by itself: there was no answer, or one that says "not now".
+pub(super) fn may_pass(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => matches!(status.code, 409 | 429 | 500..),
+        _ => true,
+    }
 }
 
 impl Backoff {
-    /// One more failure; how long to wait now.
-    pub(super) fn failed(&self, object: &str) -> Duration {
+    /// One more failure, `at` some step; how long to wait now. Who fails at another step than before has come further.
+    pub(super) fn failed(&self, object: &str, at: &str, passing: bool) -> Duration {
         let (mut failures, now) = (self.failures.lock(), Instant::now());
         // What fails is tried again within the longest delay; what was not tried for twice that is gone.
-        failures.retain(|_, (_, last)| now.duration_since(*last) < 2 * LONGEST);
-        let (count, last) = failures.entry(object.to_owned()).or_insert((0, now));
-        *last = now;
-        *count = count.saturating_add(1);
-        FIRST.saturating_mul(1 << (*count - 1).min(16)).min(LONGEST)
+        failures.retain(|_, known| now.duration_since(known.last) < 2 * LONGEST);
+        let known = failures.entry(object.to_owned()).or_insert_with(|| Failures { at: at.to_owned(), count: 0, last: now });
+        if known.at != at {
+            *known = Failures { at: at.to_owned(), count: 0, last: now };
+        }
+        known.last = now;
+        known.count = known.count.saturating_add(1);
+        FIRST.saturating_mul(1 << (known.count - 1).min(16)).min(if passing { LONGEST_PASSING } else { LONGEST })
     }
 
     /// It went well, or the object is gone.
@@ -79,11 +100,15 @@ mod tests {
     #[test]
     fn each_object_has_its_own_patience() {
         let backoff = Backoff::default();
-        let seconds: Vec<u64> = (0..11).map(|_| backoff.failed("a").as_secs()).collect();
+        let failed = |object: &str, at: &str| backoff.failed(object, at, false).as_secs();
+        let seconds: Vec<u64> = (0..11).map(|_| failed("a", "Service a")).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        assert_eq!(backoff.failed("b").as_secs(), 1);
+        assert_eq!(backoff.failed("a", "Service a", true).as_secs(), 30);
+        assert_eq!(failed("b", "Service b"), 1);
+        assert_eq!(failed("a", "Deployment a"), 1, "it has come further");
+        assert_eq!(failed("a", "Deployment a"), 2);
         backoff.forget("a");
-        assert_eq!(backoff.failed("a").as_secs(), 1);
+        assert_eq!(failed("a", "Deployment a"), 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -100,9 +125,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_gone_is_forgotten() {
         let backoff = Backoff::default();
-        backoff.failed("gone");
+        backoff.failed("gone", "", false);
         tokio::time::advance(2 * LONGEST).await;
-        backoff.failed("here");
+        backoff.failed("here", "", false);
         assert_eq!(backoff.failures.lock().keys().collect::<Vec<_>>(), ["here"]);
     }
 }

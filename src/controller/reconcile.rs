@@ -16,6 +16,7 @@ use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
 
 use super::apply::{ApplyError, Target};
+use super::backoff::may_pass;
 use super::kept::Kept;
 use super::metrics::known;
 use super::observe::{Seen, observe};
@@ -63,6 +64,27 @@ impl Failed {
             Self::Apply(ApplyError::Refused { reason, .. }) => reason.as_str(),
             Self::Apply(ApplyError::Ending | ApplyError::Call { .. }) => "ApplyFailed",
             Self::Status(_) => "StatusFailed",
+        }
+    }
+
+    /// What failed.
+    pub(super) fn step(&self) -> &str {
+        match self {
+            Self::NoWatch => "the stores",
+            Self::Slow => "time",
+            Self::Apply(ApplyError::Refused { message, .. }) => message,
+            Self::Apply(ApplyError::Ending) => "the namespace",
+            Self::Apply(ApplyError::Call { object, .. }) => object,
+            Self::Status(_) => "the status",
+        }
+    }
+
+    /// Whether the API server is at fault, not the object.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::NoWatch | Self::Apply(ApplyError::Refused { .. } | ApplyError::Ending) => false,
+            Self::Slow => true,
+            Self::Apply(ApplyError::Call { source, .. }) | Self::Status(source) => may_pass(source),
         }
     }
 }

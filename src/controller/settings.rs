@@ -9,7 +9,7 @@ use kube::{Api, Client, Config, CustomResourceExt};
 use modelyard_core::api::ModelDeployment;
 use modelyard_core::release::ServerUpgrade;
 
-use super::backoff::Reconnect;
+use super::backoff::{Reconnect, may_pass};
 use super::fence::Fence;
 use super::metrics::Metrics;
 
@@ -70,6 +70,8 @@ impl Settings {
         let mut config = Config::infer().await.map_err(|error| ControllerError::NoCluster(error.to_string()))?;
         config.read_timeout = Some(READ_TIMEOUT);
         config.connect_timeout = Some(CONNECT_TIMEOUT);
+        // Its delays double up to minutes, unseen, while the API server may be back; and what it sends again nobody has asked the fence for.
+        config.default_retry = false;
         Ok(ClientBuilder::try_from(config)?.with_layer(&metrics.counting()).with_layer(fence).build())
     }
 
@@ -99,13 +101,5 @@ impl Settings {
             Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-/// Whether an error may go by itself: there was no answer, or one that says "not now".
-fn may_pass(error: &kube::Error) -> bool {
-    match error {
-        kube::Error::Api(status) => status.code == 429 || status.code >= 500,
-        _ => true,
     }
 }

@@ -68,7 +68,7 @@ impl World {
     /// The reason of each object's `Ready`, of those that have one. What does not parse is invalid, whatever its status says; so is mostly one
     /// whose status could not be written.
     pub(super) fn reasons(&self, untaken: &Untaken) -> impl Iterator<Item = &'static str> {
-        self.deployments.state().into_iter().filter_map(|object| {
+        self.deployments.state().into_iter().filter_map(move |object| {
             let kept = object.meta().uid.as_deref().and_then(|uid| untaken.reason(uid));
             kept.or_else(|| object.reason())
         })

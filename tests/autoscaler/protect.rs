@@ -25,7 +25,7 @@ async fn a_budget_keeps_machines_until_it_has_something_to_give() {
         pool.until_ready().await;
         let machines = pool.machines().await;
         assert_eq!(machines.len(), 4, "three and one in each zone");
-        // A ReplicaSet ends those first that have others of their kind beside them: one is left on each machine.
+        pool.prefer_one_on_each().await;
         pool.deploy(spec(4, true)).await;
         pool.until_ready().await;
         let refused = |events: &[&Event]| {

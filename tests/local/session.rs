@@ -1,6 +1,6 @@
 //! A real `modelyard local` with real servers, followed by what it tells scripts.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -60,6 +60,11 @@ impl Session {
 
     /// Starts with these files as they lie there; `folder` is its own, for the cache.
     pub(crate) fn launch(folder: tempfile::TempDir, files: &Path, arguments: &[&str]) -> Self {
+        Self::fed(folder, files, arguments, "")
+    }
+
+    /// The same, with this on its standard input.
+    pub(crate) fn fed(folder: tempfile::TempDir, files: &Path, arguments: &[&str], input: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_modelyard"))
             .args(["local", "--port", "0", "--output", "json", "--server-bin"])
             .arg(server())
@@ -68,10 +73,12 @@ impl Session {
             .arg(files)
             .env("MODELYARD_CACHE_DIR", folder.path().join("cache"))
             .env("TMPDIR", folder.path())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let (sender, events) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {

@@ -14,6 +14,7 @@ mod watch;
 
 mod admission;
 mod crowd;
+mod examples;
 mod faults;
 mod fields;
 mod first;

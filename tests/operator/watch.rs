@@ -59,9 +59,7 @@ where
             // A watch that broke is opened again by the next question.
             Ok(Some(Err(error))) => println!("a watch broke: {error}"),
         }
-        if listed
-            && let Some(found) = holds(&there.values().collect::<Vec<_>>())
-        {
+        if listed && let Some(found) = holds(&there.values().collect::<Vec<_>>()) {
             return Ok(found);
         }
     }

@@ -10,8 +10,9 @@ use modelyard_core::api::Reason;
 use super::explain::reason;
 
 mod reference;
+mod rights;
 
-/// Write the pages that are made of the code: a reference of the API and a page for each reason
+/// Write the pages that are made of the code: a reference of the API, the operator's rights, a page for each reason
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The folder
@@ -37,7 +38,11 @@ impl Arguments {
 /// The pages by their paths in `docs/`.
 #[must_use]
 pub fn pages() -> Vec<(String, String)> {
-    let mut pages = vec![("reference.md".to_owned(), reference::markdown()), ("reasons/README.md".to_owned(), reason::index())];
+    let mut pages = vec![
+        ("reference.md".to_owned(), reference::markdown()),
+        ("rights.md".to_owned(), rights::markdown()),
+        ("reasons/README.md".to_owned(), reason::index()),
+    ];
     pages.extend(Reason::ALL.iter().map(|one| (format!("reasons/{one}.md"), reason::markdown(*one))));
     pages
 }

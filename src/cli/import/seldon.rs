@@ -96,7 +96,10 @@ fn memory(object: &mut Foreign, draft: &mut Draft) {
     let Some(memory) = object.take("spec.memory") else { return };
     let text = memory.as_str().map_or_else(|| memory.to_string(), str::to_owned);
     if units::whole(&text).is_ok_and(|bytes| bytes < LEAST) {
-        object.changed("spec.memory", format!("{text} is less than a server needs by itself: each replica requests 128Mi, the default"));
+        object.changed(
+            "spec.memory",
+            format!("{text} is less than a server needs by itself: each replica requests 128Mi, the default"),
+        );
         return;
     }
     object.changed("spec.memory", "is what each replica requests: the server itself needs some 20 MB more");

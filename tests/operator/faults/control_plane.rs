@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::load::Load;
-use super::{assert_no_orphan, lasting, machine, operators, spec, took, until_acted, until_all_ready};
+use super::{assert_no_orphan, is_left_out, lasting, machine, operators, spec, took, until_acted, until_all_ready};
 use crate::namespace::within;
 
 /// How long everything may take to go on once the API server is back.
@@ -16,7 +16,7 @@ async fn an_api_server_that_is_away_costs_no_request() {
         until_all_ready(&mnist, 2).await;
         operators::leader(&namespace.client).await;
         let load = Load::start(namespace, "mnist").await;
-        let (mark, away) = (Instant::now(), lasting(15, 60));
+        let (mark, away) = (Instant::now(), lasting(10, 60));
         let killed = machine::kill(&["apiserver"]).await;
         operators::pass(away).await;
         killed.start();
@@ -39,12 +39,15 @@ async fn an_api_server_that_is_away_costs_no_request() {
 
 #[tokio::test]
 async fn an_etcd_that_hangs_costs_no_request() {
+    if is_left_out("an_etcd_that_hangs_costs_no_request") {
+        return;
+    }
     within("etcd-hangs", async |namespace| {
         let mnist = namespace.deploy("mnist", spec(1, 2)).await;
         until_all_ready(&mnist, 2).await;
         operators::leader(&namespace.client).await;
         let load = Load::start(namespace, "mnist").await;
-        let (mark, hangs) = (Instant::now(), lasting(10, 40));
+        let (mark, hangs) = (Instant::now(), Duration::from_secs(40));
         let paused = machine::pause_service("etcd");
         operators::pass(hangs).await;
         drop(paused);

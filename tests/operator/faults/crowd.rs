@@ -95,7 +95,7 @@ async fn create(client: &Client, name: &str, spec: &Value) {
 #[tokio::test]
 async fn many_come_and_go_at_once_and_leave_nothing() {
     let began = Instant::now();
-    let many = if is_short() { 100 } else { 1000 };
+    let many = if is_short() { 60 } else { 1000 };
     let patience = EACH * many + Duration::from_secs(60);
     // The operators of the other cluster have no part in this.
     let fake = Fake::start();

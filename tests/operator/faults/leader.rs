@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::audit::{self, Audit};
 use super::load::Load;
-use super::{assert_no_orphan, is_left_out, lasting, machine, operators, spec, took, until_acted, until_all_ready};
+use super::{assert_no_orphan, is_left_out, machine, operators, spec, took, until_acted, until_all_ready};
 use crate::namespace::within;
 
 /// How long the cluster may be without somebody who acts after a crash, and after an orderly end.
@@ -107,6 +107,9 @@ async fn a_leader_that_hangs_and_wakes_up_writes_nothing() {
 
 #[tokio::test]
 async fn a_lease_that_is_deleted_and_stolen_never_makes_two_leaders() {
+    if is_left_out("a_lease_that_is_deleted_and_stolen_never_makes_two_leaders") {
+        return;
+    }
     within("leader-flaps", async |namespace| {
         let mnist = namespace.deploy("mnist", spec(1, 1)).await;
         until_all_ready(&mnist, 1).await;
@@ -114,7 +117,7 @@ async fn a_lease_that_is_deleted_and_stolen_never_makes_two_leaders() {
         let leader = operators::leader(&namespace.client).await;
         let (mark, audit) = (Instant::now(), Audit::begin());
         let leases = operators::leases(&namespace.client);
-        let (end, mut round) = (Instant::now() + lasting(10, 60), 0_u32);
+        let (end, mut round) = (Instant::now() + Duration::from_secs(30), 0_u32);
         // There is always something to write.
         while Instant::now() < end {
             round += 1;
@@ -136,7 +139,8 @@ async fn a_lease_that_is_deleted_and_stolen_never_makes_two_leaders() {
         until_all_ready(&mnist, 3).await;
         let converged = end.elapsed();
         let heard = load.heard(mark).await;
-        heard.assert_none_lost();
+        // Replicas come and go so fast that the node's rules may name one that has gone.
+        assert_eq!(heard.lost(), vec![], "of {} requests", heard.count());
         assert_no_orphan(&mnist, 3).await;
         let (wrong, writes) = audit::usurped(&audit.calls(), &leader.name_any());
         assert_eq!(wrong, Vec::<String>::new(), "of {writes}");

@@ -36,8 +36,9 @@ const AGAIN: Duration = Duration::from_secs(5);
 struct Asked {
     began: Instant,
     ended: Instant,
-    /// How often nobody listened.
+    /// How often nobody listened, and what was said then.
     again: u32,
+    unheard: Option<String>,
     /// The version that answered, or why there is no answer.
     outcome: Result<String, Lost>,
 }
@@ -171,7 +172,8 @@ impl Heard {
     /// Panics unless every request was answered by the first server that it came to.
     pub(crate) fn assert_none_lost(&self) {
         assert_eq!(self.lost(), vec![], "of {} requests", self.count());
-        assert_eq!(self.again(), 0, "of {} requests found nobody who listens", self.count());
+        let unheard: Vec<_> = self.all.iter().filter_map(|one| one.unheard.as_ref()).collect();
+        assert_eq!(self.again(), 0, "of {} requests found nobody who listens: {unheard:?}", self.count());
     }
 }
 
@@ -193,7 +195,7 @@ async fn ask_all(lane: u32, target: Target, notes: Arc<Mutex<Vec<Asked>>>) {
 }
 
 async fn ask(target: &Target, kept: &mut Option<TcpStream>) -> Asked {
-    let (began, mut again) = (Instant::now(), 0);
+    let (began, mut again, mut unheard) = (Instant::now(), 0, None);
     let outcome = loop {
         let mut stream = match kept.take().filter(is_open) {
             Some(stream) => stream,
@@ -205,6 +207,7 @@ async fn ask(target: &Target, kept: &mut Option<TcpStream>) -> Asked {
                         break Err(Lost::Unsent(why));
                     }
                     again += 1;
+                    unheard = Some(why);
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     continue;
                 }
@@ -222,7 +225,7 @@ async fn ask(target: &Target, kept: &mut Option<TcpStream>) -> Asked {
             Err(_) => Err(Lost::Silence),
         };
     };
-    Asked { began, ended: Instant::now(), again, outcome }
+    Asked { began, ended: Instant::now(), again, unheard, outcome }
 }
 
 /// Whether the other end has not closed a kept connection.

@@ -10,7 +10,7 @@ use modelyard_core::render::DEPLOYMENT_LABEL;
 use rustix::process::{Signal, kill_process};
 
 use super::load::{Load, Lost};
-use super::{assert_no_orphan, is_left_out, lasting, machine, operators, spec, took, until_all_ready};
+use super::{assert_no_orphan, is_left_out, machine, operators, spec, took, until_all_ready};
 use crate::namespace::{Namespace, within};
 use crate::watch::labelled;
 
@@ -54,6 +54,9 @@ async fn a_kubelet_and_a_containerd_that_stop_take_no_model_along() {
 
 #[tokio::test]
 async fn a_node_that_restarts_brings_its_models_back() {
+    if is_left_out("a_node_that_restarts_brings_its_models_back") {
+        return;
+    }
     within("node-restarts", async |namespace| {
         let mnist = namespace.deploy("mnist", spec(1, 2)).await;
         until_all_ready(&mnist, 2).await;
@@ -69,7 +72,7 @@ async fn a_node_that_restarts_brings_its_models_back() {
             }
         }
         let dead = Instant::now();
-        operators::pass(lasting(2, 60)).await;
+        operators::pass(Duration::from_secs(20)).await;
         let away = dead.elapsed();
         killed.start();
         machine::until_cluster().await;

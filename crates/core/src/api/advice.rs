@@ -46,7 +46,9 @@ impl Reason {
             Self::OutOfMemory => "Raise spec.resources.limits.memory, or serve fewer or smaller models in one server.",
             Self::CrashLooping => "Read why it ended with modelyard logs --previous; a bug of the server is worth a report.",
             Self::NotResponding => "Read what it does with modelyard logs; a model that loads for long needs more CPU.",
-            Self::Evicted => "Set spec.resources.requests to what the server uses, so that its node keeps room for it.",
+            Self::Evicted => {
+                "Raise what the pod's events name, spec.resources.requests or spec.cache.emptyDir.sizeLimit, to what the server uses."
+            }
             Self::ProgressDeadlineExceeded => {
                 "Look at the revision's pods and their events: something keeps them from becoming ready."
             }

@@ -42,7 +42,7 @@ impl Reason {
                 &["See what waits: `modelyard diff FILE`.", "Set `paused: false`, or remove the field."],
             ),
             Self::Scheduling => Page {
-                when: "Pods are made, or wait for a node. If the scheduler finds none, it becomes Unschedulable at once.",
+                when: "Pods are made, or wait for a node, or the node for their volumes and network. If the scheduler finds none, it becomes Unschedulable at once.",
                 causes: &[
                     "The pods have just been asked for.",
                     "A scheduling gate of another controller, such as a quota queue, holds them.",
@@ -91,6 +91,7 @@ impl Reason {
                 causes: &[
                     "The object was written while the cluster had another release's CustomResourceDefinition.",
                     "A server refused its settings (exit code 64), such as a log level in `pod.env` that is none.",
+                    "A ServiceAccount, PriorityClass or ConfigMap that `pod` names is missing; the message says which.",
                     "An older operator reads a newer object.",
                 ],
                 remedies: &[
@@ -200,7 +201,7 @@ impl Reason {
                 causes: &[
                     "No node has so much CPU or memory free.",
                     "`pod.nodeSelector`, `pod.affinity` or taints leave no node.",
-                    "A claim that only another node, or another zone, can mount.",
+                    "A claim that only another node, or another zone, can mount, or that has no volume yet.",
                 ],
                 remedies: &[
                     "Read the message: it counts nodes by what they lack.",
@@ -272,7 +273,7 @@ impl Reason {
                 when: "A server has run for 30 s and does not answer on its admin port, or loading a model broke off.",
                 causes: &[
                     "A NetworkPolicy keeps the operator from port 9090 of the pods.",
-                    "The CPU limit is so low that the server gets nowhere.",
+                    "The CPU limit is so low that the server gets nowhere; the kubelet ends it after a minute without an answer.",
                     "A fault of ours.",
                 ],
                 remedies: &[
@@ -282,7 +283,7 @@ impl Reason {
                 ],
             },
             Self::Evicted => Page {
-                when: "A node sent a pod away. Another takes its place.",
+                when: "A node sent a pod away, or would not take it. Another takes its place.",
                 causes: &[
                     "The node ran out of memory or disk, and the pod used more than it had requested.",
                     "The cache outgrew `cache.emptyDir.sizeLimit`.",
@@ -295,8 +296,8 @@ impl Reason {
                 ],
             },
             Self::ProgressDeadlineExceeded => Page {
-                when: "A revision made no progress for `rollout.progressDeadline`, and no pod says why. The older revision goes on \
-                       serving; this one is still tried.",
+                when: "A revision made no progress for `rollout.progressDeadline`, and no pod says why; the message says what they \
+                       do all the time. The older revision goes on serving; this one is still tried.",
                 causes: &[
                     "A model that loads longer than the deadline.",
                     "Pods that wait for something outside: a volume, an init container that a webhook adds.",

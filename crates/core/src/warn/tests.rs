@@ -2,6 +2,9 @@ use serde_json::json;
 
 use super::*;
 
+/// Fields of a spec that are written otherwise, and the fields that are then warned about.
+type Row = (Vec<(&'static str, Value)>, &'static [&'static str]);
+
 /// The fields that are warned about, of a spec that is otherwise without risk.
 fn fields(change: &[(&str, Value)]) -> Vec<String> {
     let mut written = json!({
@@ -26,7 +29,7 @@ fn fields(change: &[(&str, Value)]) -> Vec<String> {
 fn each_risk_is_named_by_its_field_and_nothing_else_is() {
     let with = |field: &'static str, value: Value| vec![(field, value)];
     let uri = |uri: &str| with("model", json!({"uri": uri}));
-    let table: Vec<(Vec<(&str, Value)>, &[&str])> = vec![
+    let table: Vec<Row> = vec![
         (vec![], &[]),
         (uri("http://models/m.onnx"), &["spec.model.sha256"]),
         (with("model", json!({"uri": "http://m/m.onnx", "sha256": "0".repeat(64)})), &[]),

@@ -123,9 +123,8 @@ fn strategy(object: &mut Foreign, draft: &mut Draft) {
     let path = "spec.predictor.deploymentStrategy";
     let none = |value: Option<&Value>| value.is_some_and(|value| value == 0 || value == "0" || value == "0%");
     let (surge, missing) = ("rollingUpdate.maxSurge", "rollingUpdate.maxUnavailable");
-    let capacity = if object.peek(&format!("{path}.type")).is_some_and(|kind| kind == "Recreate") {
-        "Replace"
-    } else if none(object.peek(&format!("{path}.{surge}"))) {
+    let recreated = object.peek(&format!("{path}.type")).is_some_and(|kind| kind == "Recreate");
+    let capacity = if recreated || none(object.peek(&format!("{path}.{surge}"))) {
         "Replace"
     } else if none(object.peek(&format!("{path}.{missing}"))) {
         "Surge"
