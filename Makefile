@@ -34,21 +34,21 @@ demo-cluster: cluster-tools ## The operator on a Kubernetes of its own: chart, k
 test: ## Every test, real clients and a real cluster included (installs what they need)
 	@tools/prepare
 	@python3 examples/magika/fetch.py
-	$(CARGO) test $(WORKSPACE) --no-fail-fast
-	tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
-	python3 tests/image/test_image.py
-	python3 tests/image/test_dockerfile.py "$(TARGET)/debug"
+	tools/step "cargo test" $(CARGO) test $(WORKSPACE) --no-fail-fast
+	tools/step "published clients" tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
+	tools/step "images" python3 tests/image/test_image.py
+	tools/step "Dockerfile" python3 tests/image/test_dockerfile.py "$(TARGET)/debug"
 	$(MAKE) --no-print-directory test-cluster
 
 .PHONY: test-cluster
 test-cluster: ## The chart and the operator on the test cluster and beside Karpenter, or with KUBECONFIG=FILE on a cluster of yours
-	@tests/cluster/cluster tools
-	charts/test
+	@tools/step "cluster tools" tests/cluster/cluster tools
+	tools/step "chart" charts/test
 	@if [ -n "$(KUBECONFIG)" ]; then echo "skipped: charts/live-test, which installs and removes the kind, so it needs a cluster of its own"; \
-	else charts/live-test --binaries "$(TARGET)/debug"; fi
-	tests/operator/run $(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG))
-	$(if $(KUBECONFIG),,tests/autoscaler/run)
-	$(if $(KUBECONFIG),,tests/faults/run --short)
+	else tools/step "chart on a cluster" charts/live-test --binaries "$(TARGET)/debug"; fi
+	tools/step "operator on a cluster" tests/operator/run $(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG))
+	$(if $(KUBECONFIG),,tools/step "operator beside Karpenter" tests/autoscaler/run)
+	$(if $(KUBECONFIG),,tools/step "faults, the short ones" tests/faults/run --short)
 
 .PHONY: test-faults
 test-faults: cluster-tools ## What is lost when something breaks, under load: all of it, at full length; prints docs/reliability.md's table
