@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
+use kube::core::Duration;
 use modelyard_core::api::{ModelDeployment, Role};
 use modelyard_core::resolve::resolve;
 
@@ -90,8 +91,10 @@ fn cold_start(out: &mut String, view: &View<'_>) {
         ("load", start.loading),
         ("warm-up", start.warming),
     ];
-    let known = phases.into_iter().filter_map(|(name, took)| Some(format!("{name} {}", took?)));
-    let total = start.total.map(|total| format!(" in {total}")).unwrap_or_default();
+    // Kubernetes' times are whole seconds.
+    let shown = |took: Duration| if took == std::time::Duration::ZERO { "under 1s".to_owned() } else { took.to_string() };
+    let known = phases.into_iter().filter_map(|(name, took)| Some(format!("{name} {}", shown(took?))));
+    let total = start.total.map(|total| format!(" in {}", shown(total))).unwrap_or_default();
     let _ = writeln!(out, "\nnewest start\n  {} was ready{total}: {}", start.pod, known.collect::<Vec<_>>().join(", "));
 }
 
@@ -171,7 +174,7 @@ mod tests {
             "url": "http://mnist.models.svc", "observedGeneration": 3,
             "revisions": [{"name": "72b2fc6772", "version": 2, "role": "Stable", "replicas": 2, "readyReplicas": 2, "weight": 100,
                 "digest": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}],
-            "coldStart": {"pod": "mnist-72b2fc6772-x", "at": "2026-05-01T11:57:50Z", "total": "4s", "scheduling": "1s", "pulling": "2s",
+            "coldStart": {"pod": "mnist-72b2fc6772-x", "at": "2026-05-01T11:57:50Z", "total": "4s", "scheduling": "0s", "pulling": "2s",
                 "downloading": "650ms", "loading": "12ms", "warming": "3ms"},
             "conditions": [
                 condition("Serving", "True", "Serving", "2 replicas answer"),
