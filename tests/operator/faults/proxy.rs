@@ -130,7 +130,7 @@ async fn answer(request: Request<Incoming>, client: &Client, counts: &Counts, mo
     let refusal = match (mood, number % 3) {
         (Mood::Shut, _) | (Mood::Foul, 0) => Some((StatusCode::TOO_MANY_REQUESTS, "TooManyRequests")),
         (Mood::Foul, 1) if writes => Some((StatusCode::CONFLICT, "Conflict")),
-        (Mood::Foul, _) if number % 5 == 0 => Some((StatusCode::INTERNAL_SERVER_ERROR, "InternalError")),
+        (Mood::Foul, _) if number.is_multiple_of(5) => Some((StatusCode::INTERNAL_SERVER_ERROR, "InternalError")),
         _ => None,
     };
     if let Some((status, reason)) = refusal {
