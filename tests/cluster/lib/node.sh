@@ -237,13 +237,16 @@ start_failed() {
 
 # PID 1 of the node's PID namespace ends, and the kernel ends everything inside with it; the other namespaces go the same way.
 down() {
-  local node unshare process group mount _
+  local node unshare outer process group mount _
   [[ -z ${MODELYARD_CLUSTER_INSIDE:-} ]] || die "a cluster is taken down from outside"
   [[ -e $RUN ]] || return 0
   if node=$(holder); then
     unshare=$(<"$RUN/unshare")
     [[ ! /proc/$node/ns/pid -ef /proc/self/ns/pid ]] || die "process $node is not in a namespace of its own: not killed"
     kill -9 "$node"
+    for outer in "$RUN"/log/*.outer; do # nsenter stops itself with a service that is stopped, and then never sees it end
+      [[ ! -s $outer ]] || kill -CONT "$(<"$outer")" 2>/dev/null || true
+    done
     rm -f "$RUN"/log/*.outer # these end now, as they should
     wait_for 30 "the end of the node's processes" test ! -e "/proc/$node/ns/net" -a ! -e "/proc/$unshare/ns/net"
   fi
