@@ -161,17 +161,6 @@ impl Pool {
         all
     }
 
-    /// Has a ReplicaSet that gets smaller leave one replica on each machine, if it can.
-    pub(crate) async fn prefer_one_on_each(&self) {
-        let mut machines = BTreeSet::new();
-        for pod in self.replicas().await {
-            if machines.insert(pod.spec.as_ref().and_then(|spec| spec.node_name.clone())) {
-                let patch = json!({ "metadata": { "annotations": { "controller.kubernetes.io/pod-deletion-cost": "100" } } });
-                self.api::<Pod>().patch(&pod.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
-            }
-        }
-    }
-
     /// Counts from now on how many replicas serve, and gives the fewest once it is asked.
     pub(crate) fn fewest(&self) -> Fewest {
         let stop = Arc::new(Notify::new());
