@@ -1,7 +1,7 @@
 //! What one model did.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
@@ -39,8 +39,10 @@ pub struct ModelMetrics {
     runs: Mutex<Vec<Runs>>,
     /// Rows answered.
     pub rows: AtomicU64,
-    /// When the last request was answered, milliseconds since 1970; 0 before the first.
-    pub last_inference: AtomicU64,
+    /// When the model came.
+    started: Instant,
+    /// When the last request was answered, nanoseconds since then; 0 before the first.
+    last_inference: AtomicU64,
 }
 
 /// Runs of one size.
@@ -93,6 +95,7 @@ impl Default for ModelMetrics {
             encoding: Count::default(),
             runs: Mutex::default(),
             rows: AtomicU64::new(0),
+            started: Instant::now(),
             last_inference: AtomicU64::new(0),
         }
     }
@@ -130,8 +133,9 @@ impl ModelMetrics {
             self.batch.record(ran.run_rows as u64);
             self.ran(ran.run_rows as u64, nanoseconds(ran.computed));
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.last_inference.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        // Two clocks read for one moment would be one too many.
+        let since_start = nanoseconds(ran.done.saturating_duration_since(self.started));
+        self.last_inference.store(since_start.max(1), Ordering::Relaxed);
     }
 
     fn ran(&self, rows: u64, nanoseconds: u64) {
@@ -151,9 +155,20 @@ impl ModelMetrics {
         runs
     }
 
-    /// An answer was encoded in `duration`.
-    pub fn encoded(&self, duration: Duration) {
-        self.encoding.add(duration);
+    /// An answer is encoded, which began at `since`.
+    pub fn encoded(&self, since: Instant) {
+        self.encoding.add(since.elapsed());
+    }
+
+    /// When the last request was answered, milliseconds since 1970; 0 before the first.
+    pub fn last_inference(&self) -> u64 {
+        let at = self.last_inference.load(Ordering::Relaxed);
+        if at == 0 {
+            return 0;
+        }
+        let ago = self.started.elapsed().saturating_sub(Duration::from_nanos(at));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.saturating_sub(ago).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// A request was refused or failed, after `duration`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use modelyard_wire::json::Number;
 use modelyard_wire::json::oip::{Parameter, Request};
 
@@ -17,6 +17,8 @@ use crate::protocol::{Inbound, Reply, Service, encoding};
 /// A request on its way in.
 pub(super) struct Incoming<'a> {
     pub(super) headers: &'a HeaderMap,
+    /// `Inference-Header-Content-Length`.
+    pub(super) json_length: Option<&'a HeaderValue>,
     pub(super) body: Inbound,
     pub(super) received: Instant,
 }
@@ -35,7 +37,7 @@ struct Options {
 /// # Errors
 /// `INVALID_ARGUMENT` for what the request gets wrong, and whatever the model says.
 pub(super) async fn infer(service: &Service, model: &Arc<Model>, incoming: Incoming<'_>) -> Result<Response<Reply>, Fault> {
-    let length = json_length(incoming.headers)?;
+    let length = json_length(incoming.json_length)?;
     let body = encoding::read(incoming.headers, incoming.body, service.max_request_bytes).await?;
     let read = Instant::now();
     let (request, options) = match length {
@@ -49,7 +51,7 @@ pub(super) async fn infer(service: &Service, model: &Arc<Model>, incoming: Incom
     let call = Call { inputs, timeout: options.timeout, priority: options.priority, received: incoming.received, read };
     let answer = model.infer(call).await?;
     let response = reply::write(model, id.as_deref(), (&wanted, answer.outputs))?;
-    model.metrics.encoded(answer.at.elapsed());
+    model.metrics.encoded(answer.at);
     Ok(response)
 }
 

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
+use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use modelyard_wire::json::oip::{BodyError, JSON_LENGTH_HEADER};
 
@@ -28,13 +28,17 @@ pub mod repository;
 mod route;
 pub mod statistics;
 
+/// Says where the JSON of a body ends and binary tensors begin. Made once: of a text, a name is made anew at each use.
+static JSON_LENGTH: HeaderName = HeaderName::from_static(JSON_LENGTH_HEADER);
+
 /// Answers a request of this protocol.
 ///
 /// # Errors
 /// A fault that the caller turns into the protocol's error body.
 pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
     let (head, body) = request.into_parts();
-    seen.protocol = if head.headers.contains_key(JSON_LENGTH_HEADER) { Protocol::OipBinary } else { Protocol::OipJson };
+    let json_length = head.headers.get(&JSON_LENGTH);
+    seen.protocol = if json_length.is_some() { Protocol::OipBinary } else { Protocol::OipJson };
     let path = head.uri.path();
     let Some(route) = Route::parse(path) else { return Err(unknown_path(path)) };
     if !route.allows(&head.method) {
@@ -52,7 +56,8 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
         Route::Statistics(Some(target)) => json_response(statistics::of_one(find(service, &target, seen)?.as_ref())),
         Route::Infer(target) => {
             let model = find(service, &target, seen)?;
-            infer::infer(service, &model, infer::Incoming { headers: &head.headers, body, received: seen.received }).await?
+            infer::infer(service, &model, infer::Incoming { headers: &head.headers, json_length, body, received: seen.received })
+                .await?
         }
         Route::Index => repository::answer_index(service, &head.headers, body).await?,
         Route::Load(name) => repository::answer_load(service, &name, (&head.headers, body)).await?,
@@ -96,17 +101,15 @@ fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-/// The value of `Inference-Header-Content-Length`, if it is given.
-fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Fault> {
-    let Some(value) = headers.get(JSON_LENGTH_HEADER) else { return Ok(None) };
-    let text = String::from_utf8_lossy(value.as_bytes());
-    match text.trim().parse() {
-        Ok(length) => Ok(Some(length)),
-        Err(_) => Err(Fault::invalid(format!(
-            "the header Inference-Header-Content-Length: expected a number of bytes, found '{}'",
-            shown(&text)
-        ))),
-    }
+/// What `Inference-Header-Content-Length` says, if it is given.
+fn json_length(value: Option<&HeaderValue>) -> Result<Option<usize>, Fault> {
+    let Some(value) = value else { return Ok(None) };
+    let length = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    length.map(Some).ok_or_else(|| {
+        let found = String::from_utf8_lossy(value.as_bytes());
+        let found = shown(&found);
+        Fault::invalid(format!("the header Inference-Header-Content-Length: expected a number of bytes, found '{found}'"))
+    })
 }
 
 impl From<BodyError> for Fault {

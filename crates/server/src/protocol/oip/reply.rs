@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use http::Response;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use modelyard_wire::Tensor;
-use modelyard_wire::json::oip::{Form, Head, JSON_LENGTH_HEADER, Requested, write_tensor};
+use modelyard_wire::json::oip::{Form, Head, Requested, write_tensor};
 
-use super::classify;
+use super::{JSON_LENGTH, classify};
 use crate::fault::Fault;
 use crate::infer::Model;
 use crate::protocol::{Reply, json_response};
@@ -96,6 +96,6 @@ fn with_binary(mut json: Vec<u8>, mut binary: VecDeque<Bytes>) -> Response<Reply
     let mut response = Response::new(reply);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(HeaderName::from_static(JSON_LENGTH_HEADER), HeaderValue::from(length));
+    headers.insert(&JSON_LENGTH, HeaderValue::from(length));
     response
 }

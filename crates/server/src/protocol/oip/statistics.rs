@@ -62,7 +62,7 @@ impl ModelStatistics {
         Self {
             name: model.name.clone(),
             version: model.version,
-            last_inference: metrics.last_inference.load(Relaxed),
+            last_inference: metrics.last_inference(),
             inference_count: metrics.rows.load(Relaxed),
             execution_count: compute.count,
             success: metrics.success.read().into(),

@@ -53,7 +53,7 @@ pub(super) async fn infer(
             Some(count) => push(&mut response, name, &classify::best(&model, tensor, count)?),
         }
     }
-    model.metrics.encoded(answer.at.elapsed());
+    model.metrics.encoded(answer.at);
     Ok(response)
 }
 

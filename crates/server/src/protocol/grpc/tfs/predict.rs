@@ -54,7 +54,7 @@ pub(super) async fn predict(
         let name = model.signature.outputs[index].name.clone();
         response.outputs.insert(name, tensor::write(&answer.outputs[index]));
     }
-    model.metrics.encoded(answer.at.elapsed());
+    model.metrics.encoded(answer.at);
     Ok(response)
 }
 
