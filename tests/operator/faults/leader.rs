@@ -48,9 +48,10 @@ async fn a_leader_that_is_told_to_end_hands_over() {
         until_all_ready(&mnist, 1).await;
         let load = Load::start(namespace, "mnist").await;
         let leader = operators::leader(&namespace.client).await;
+        let before = operators::transitions(&namespace.client).await;
         let (mark, audit, name) = (Instant::now(), Audit::begin(), leader.name_any());
         machine::signal(operators::process(&leader), Signal::TERM);
-        let next = operators::until_holder(&namespace.client, "the other", |holder| holder != name).await;
+        let next = operators::until_taken_again(&namespace.client, before).await;
         let handed_over = mark.elapsed();
         mnist.apply(spec(1, 2)).await;
         until_acted(namespace, 2).await;
@@ -62,9 +63,12 @@ async fn a_leader_that_is_told_to_end_hands_over() {
         assert_no_orphan(&mnist, 2).await;
         let calls = audit.calls();
         assert_eq!(audit::usurped(&calls, &name).0, Vec::<String>::new());
-        assert_eq!(audit::lists(&calls, &next), Vec::<String>::new(), "a follower is warm: it has nothing to list");
-        let what =
-            format!("the leading operator is told to end (TERM); the other one leads after {:.2} s", handed_over.as_secs_f64());
+        // The kubelet may start the pod's next process before the other pod has looked; that one has to list first.
+        let who = if next == name { "its pod's next process" } else { "the other one" };
+        if next != name {
+            assert_eq!(audit::lists(&calls, &next), Vec::<String>::new(), "a follower is warm: it has nothing to list");
+        }
+        let what = format!("the leading operator is told to end (TERM); {who} leads after {:.2} s", handed_over.as_secs_f64());
         took(&what, &heard, converged);
         operators::replace(&namespace.client, &leader).await;
     })

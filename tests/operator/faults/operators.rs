@@ -37,6 +37,23 @@ pub(crate) async fn until_holder(client: &Client, what: &str, holds: impl Fn(&st
     found.await.unwrap_or_else(|last| panic!("the Lease is not held by {what}: {last:?}"))
 }
 
+/// How often the Lease has been taken.
+pub(crate) async fn transitions(client: &Client) -> i32 {
+    taken(&leases(client).get(LEASE).await.unwrap())
+}
+
+/// Who takes the Lease next.
+pub(crate) async fn until_taken_again(client: &Client, before: i32) -> String {
+    let next = watch::until(leases(client), named(LEASE), PATIENCE, |all: &[&Lease]| {
+        all.first().filter(|lease| taken(lease) > before).and_then(|lease| holder(lease))
+    });
+    next.await.unwrap_or_else(|last| panic!("nobody has taken the Lease since it was taken {before} times: {last:?}"))
+}
+
+fn taken(lease: &Lease) -> i32 {
+    lease.spec.as_ref().and_then(|spec| spec.lease_transitions).unwrap_or(0)
+}
+
 /// The operator that leads, once two are ready.
 pub(crate) async fn leader(client: &Client) -> Pod {
     let is_ready = |pod: &Pod| {
