@@ -194,7 +194,7 @@ impl Shared {
         let mut queue = self.queue.lock();
         loop {
             drop_dead(&mut queue.jobs);
-            let Some(oldest) = queue.jobs.iter().map(|job| job.queued_at).min() else {
+            if queue.jobs.is_empty() {
                 if queue.closed {
                     return None;
                 }
@@ -202,11 +202,13 @@ impl Shared {
                 self.work.wait(&mut queue);
                 queue.idle -= 1;
                 continue;
-            };
+            }
             let Some(batching) = self.batching.as_ref().filter(|_| self.stackable.load(Ordering::Relaxed)) else {
                 return queue.jobs.pop_front().map(|job| vec![job]);
             };
-            let due = oldest + batching.max_delay;
+            // The oldest need not be the first; what nobody waits for any more hurries nobody.
+            let living = queue.jobs.iter().filter(|job| job.stop.reason().is_none());
+            let due = living.map(|job| job.queued_at).min().map_or_else(Instant::now, |oldest| oldest + batching.max_delay);
             let full = packable_rows(&queue.jobs) >= batching.max_size as usize;
             if full || queue.closed || Instant::now() >= due {
                 return Some(pack(&mut queue.jobs, batching.max_size as usize));
