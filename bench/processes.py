@@ -44,7 +44,8 @@ def answers(port, path):
     try:
         connection.request("GET", path)
         return connection.getresponse().status
-    except OSError:
+    except (OSError, http.client.HTTPException):
+        # Also: a connection to a port of the ephemeral range on which nobody listens yet may meet itself, and hears its own words.
         return None
     finally:
         connection.close()

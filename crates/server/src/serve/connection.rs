@@ -4,6 +4,7 @@
 //! models and encodes on its own thread.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +13,14 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use super::head_timeout::{HeadTimeout, Phase};
+use super::streams::Streams;
 use crate::observe::observed;
 use crate::protocol::Service;
 use crate::telemetry::traces::Traces;
@@ -62,7 +64,6 @@ impl Reactors {
 pub(super) async fn serve(listener: TcpListener, plane: DataPlane, reactors: Reactors, mut closing: watch::Receiver<bool>) {
     let patience = plane.service.request_timeout;
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
-    let builder = Arc::new(builder());
     let mut next = reactors.handles.iter().cycle();
     let watched = closing.clone();
     let mut closed = pin!(closing.wait_for(|closing| *closing));
@@ -73,10 +74,10 @@ pub(super) async fn serve(listener: TcpListener, plane: DataPlane, reactors: Rea
             accepted = accept(&listener, &slots) => accepted,
         };
         let Some((stream, slot)) = accepted else { continue };
-        let (plane, builder, closing) = (plane.clone(), Arc::clone(&builder), watched.clone());
+        let (plane, closing) = (plane.clone(), watched.clone());
         if let Some(reactor) = next.next() {
             reactor.spawn(async move {
-                serve_one(stream, &builder, plane, closing).await;
+                serve_one(stream, plane, closing).await;
                 drop(slot);
             });
         }
@@ -105,12 +106,7 @@ async fn accept(
     }
 }
 
-async fn serve_one(
-    stream: std::net::TcpStream,
-    builder: &auto::Builder<TokioExecutor>,
-    plane: DataPlane,
-    mut closing: watch::Receiver<bool>,
-) {
+async fn serve_one(stream: std::net::TcpStream, plane: DataPlane, mut closing: watch::Receiver<bool>) {
     let stream = match TcpStream::from_std(stream).and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
         Ok(stream) => stream,
         Err(error) => return tracing::debug!(%error, "a connection was lost before it was served"),
@@ -131,11 +127,16 @@ async fn serve_one(
             Ok::<_, Infallible>(response)
         }
     });
+    let streams = Streams::default();
+    let builder = builder(streams.clone());
     let mut connection = pin!(builder.serve_connection(io, answer));
     let mut closed = pin!(async { closing.wait_for(|closing| *closing).await.map(drop) });
     let outcome = tokio::select! {
         biased;
-        outcome = connection.as_mut() => outcome,
+        outcome = poll_fn(|context| {
+            streams.next_poll();
+            connection.as_mut().poll(context)
+        }) => outcome,
         _ = &mut closed => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -146,8 +147,8 @@ async fn serve_one(
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(streams: Streams) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(streams);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES);
     builder
         .http2()

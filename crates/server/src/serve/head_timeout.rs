@@ -13,6 +13,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+/// Pieces of no more bytes together are written as one: to copy them costs less than to have the kernel gather them.
+const TOGETHER: usize = 2 << 10;
+
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 const SERVING: u8 = 2;
@@ -107,7 +110,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HeadTimeout<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let length: usize = slices.iter().map(|slice| slice.len()).sum();
+        if length > TOGETHER {
+            return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        }
+        let (mut together, mut end) = ([0; TOGETHER], 0);
+        for slice in slices {
+            together[end..end + slice.len()].copy_from_slice(slice);
+            end += slice.len();
+        }
+        Pin::new(&mut self.stream).poll_write(context, &together[..end])
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -162,5 +174,25 @@ mod tests {
             drop(serving);
             assert!(tokio::time::timeout(hour, stream.read(&mut buffer)).await.is_err(), "idle again");
         });
+    }
+
+    /// Small pieces go out as one, large ones as they are; either way the bytes are the same.
+    #[test]
+    fn pieces_are_written_in_their_order() {
+        for size in [10, TOGETHER / 2, TOGETHER / 2 + 1, TOGETHER] {
+            let pieces = [vec![1; size], vec![2; size]];
+            paused().block_on(async {
+                let (mut client, server) = tokio::io::duplex(4 * TOGETHER);
+                let mut stream = HeadTimeout::new(server, Phase::default(), Duration::from_secs(10));
+                let slices = [io::IoSlice::new(&pieces[0]), io::IoSlice::new(&pieces[1])];
+                let mut written = stream.write_vectored(&slices).await.unwrap();
+                while written < 2 * size {
+                    written += stream.write(&pieces.concat()[written..]).await.unwrap();
+                }
+                let mut read = vec![0; 2 * size];
+                client.read_exact(&mut read).await.unwrap();
+                assert_eq!(read, pieces.concat());
+            });
+        }
     }
 }

@@ -23,6 +23,7 @@ mod admin;
 mod connection;
 mod cpu;
 mod head_timeout;
+mod streams;
 
 use connection::DataPlane;
 pub use cpu::quota_threads;
