@@ -27,6 +27,8 @@ pub(super) struct Seen {
     pub(super) observed: Observed,
     /// Whether servers are still to say how they are. They wake the object when they do.
     pub(super) waiting: bool,
+    /// Whether the newest server has not said how it started, and is to be asked again.
+    pub(super) unheard: bool,
 }
 
 /// What the stores hold of the ModelDeployment, of which `previous` was told last.
@@ -45,10 +47,14 @@ pub(super) fn observe(
     let started = diagnose::newest_start(&pods, previous);
     let servers = starting(&pods).take(ASKED).chain(started.as_ref().and_then(|started| server(started.pod)));
     let heard = probes.hear(owner, servers.collect());
+    let name_of = |started: &Started<'_>| started.pod.metadata.name.clone();
+    let unheard = started.as_ref().and_then(name_of).is_some_and(|name| heard.silent.contains(&name));
     let revisions = workloads.iter().map(|workload| {
         let own: Vec<&Pod> = pods.iter().filter(|pod| is_replica(pod, workload)).collect();
         let mut seen = diagnose::revision(workload, &own, |pod| heard.said.get(pod).cloned().flatten(), now);
+        // What it says is told once, so not before it has said it.
         if let Some(started @ Started { pod, .. }) = started
+            && !unheard
             && is_replica(pod, workload)
         {
             let said = pod.metadata.name.as_ref().and_then(|name| heard.said.get(name)).and_then(Option::as_ref);
@@ -57,7 +63,7 @@ pub(super) fn observe(
         seen
     });
     let observed = Observed { revisions: revisions.collect() };
-    Seen { workloads, observed, waiting: heard.waiting }
+    Seen { workloads, observed, waiting: heard.waiting, unheard }
 }
 
 /// The servers that run and are not ready.

@@ -11,8 +11,8 @@ use modelyard_core::diagnose::Loading;
 use modelyard_core::render::ADMIN_PORT;
 use tokio::net::TcpStream;
 
-/// An answer is a few hundred bytes from a neighbour, but a server that has just come shares its machine with others that start. It is
-/// asked once how it started, so who gives up too soon never knows; beside the reconciles waiting costs nobody anything.
+/// An answer is a few hundred bytes from a neighbour, but a server that has just come shares its machine with others that start; beside
+/// the reconciles waiting costs nobody anything.
 const PATIENCE: Duration = Duration::from_secs(3);
 const LONGEST: usize = 64 << 10;
 

@@ -1,7 +1,7 @@
 //! Asks servers how they are, beside the reconciles: a server that does not answer keeps nobody waiting. An answer that is new wakes
 //! its ModelDeployment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ const AT_ONCE: usize = 64;
 /// An answer is good for this long: a little less than a starting replica is looked at again.
 const FRESH: Duration = Duration::from_millis(2500);
 
+/// A server that says nothing so often in a row is believed to have nothing to say.
+const TRIES: u32 = 3;
+
 /// A server to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
@@ -37,6 +40,8 @@ pub(super) struct Heard {
     pub(super) said: HashMap<String, Option<Loading>>,
     /// Whether some were never asked so far. Their answers wake the object.
     pub(super) waiting: bool,
+    /// Pods whose servers said nothing, and may yet: a server that has just come is busy.
+    pub(super) silent: HashSet<String>,
 }
 
 /// Who was asked, and what they said.
@@ -57,6 +62,8 @@ struct Answer {
     /// When it came, and what it was.
     last: Option<(Instant, Option<Loading>)>,
     asking: bool,
+    /// How often in a row it said nothing.
+    silences: u32,
 }
 
 impl Probes {
@@ -81,8 +88,14 @@ impl Probes {
                 Some((_, said)) => drop(heard.said.insert(server.pod.clone(), said.clone())),
                 None => heard.waiting = true,
             }
+            if (1..TRIES).contains(&answer.silences) {
+                heard.silent.insert(server.pod.clone());
+            }
             let old = answer.last.as_ref().is_none_or(|(at, _)| at.elapsed() >= self.fresh);
+            // Who is asked for the first time goes before who said nothing the last time: where all are silent, that takes long.
+            let room = answer.silences == 0 || self.permits.available_permits() > AT_ONCE / 2;
             if old
+                && room
                 && !answer.asking
                 && let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned()
             {
@@ -108,6 +121,7 @@ impl Probes {
                 // Nobody wants to know any more.
                 let Some(answer) = answer else { return };
                 answer.asking = false;
+                answer.silences = if said.is_some() { 0 } else { answer.silences.saturating_add(1) };
                 let before = answer.last.replace((Instant::now(), said.clone()));
                 before.is_none_or(|(_, before)| before != said)
             };
@@ -145,9 +159,22 @@ mod tests {
         assert_eq!(woken.recv().await, Some(owner()));
         let then = probes.hear(&owner(), silent());
         assert!(!then.waiting && then.said.len() == 2 && then.said.values().all(Option::is_none), "{then:?}");
+        assert_eq!(then.silent.len(), 2, "they may say something yet");
         assert_eq!(probes.known.lock().len(), 1);
         probes.hear(&owner(), Vec::new());
         assert!(probes.known.lock().is_empty(), "what nobody asks about is not kept");
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_three_times_has_nothing_to_say() {
+        let (probes, _woken) = Probes::new();
+        let probes = Probes { fresh: Duration::ZERO, ..probes };
+        let silent = || vec![server("a", "239.0.0.1")];
+        for tries in 0..=TRIES {
+            let heard = probes.hear(&owner(), silent());
+            assert_eq!(heard.silent.contains("a"), (1..TRIES).contains(&tries), "after {tries}");
+            drop(probes.permits.acquire_many(u32::try_from(AT_ONCE).unwrap()).await.unwrap());
+        }
     }
 
     #[tokio::test]

@@ -213,7 +213,7 @@ async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Resul
             turn_comes
         }
     };
-    let again = [held, turn_comes].into_iter().flatten().min();
+    let again = [held, turn_comes, seen.unheard.then_some(STARTING)].into_iter().flatten().min();
     Ok(Done { next: next(planned.ok().map(|(_, plan)| plan).as_ref(), &seen.observed, again, now), reason })
 }
 

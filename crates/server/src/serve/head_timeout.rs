@@ -4,22 +4,28 @@
 //! head's first byte and ends when the request is handed on.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 /// Pieces of no more bytes together are written as one: to copy them costs less than to have the kernel gather them.
 const TOGETHER: usize = 2 << 10;
 
+/// An HTTP/2 reader with less room is read for beyond it: the room that is left at the end of its buffer would split a request's bytes
+/// over two system calls.
+const AT_ONCE: usize = 8 << 10;
+
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 const SERVING: u8 = 2;
-/// HTTP/2 multiplexes: its frames come between requests too, and its keep-alive finds dead peers.
+/// HTTP/2 multiplexes: its frames come between requests too.
 const EXEMPT: u8 = 3;
 
 /// Where a connection stands, shared between its stream and its requests.
@@ -62,19 +68,42 @@ pub(super) struct HeadTimeout<S> {
     limit: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
     fresh: bool,
+    /// What was read beyond the reader's room.
+    left: BytesMut,
 }
 
 impl<S> HeadTimeout<S> {
     /// A stream whose requests' heads may take `limit` each.
-    pub(super) const fn new(stream: S, phase: Phase, limit: Duration) -> Self {
-        Self { stream, phase, limit, sleep: None, fresh: true }
+    pub(super) fn new(stream: S, phase: Phase, limit: Duration) -> Self {
+        Self { stream, phase, limit, sleep: None, fresh: true, left: BytesMut::new() }
+    }
+}
+
+impl<S: AsyncRead + Unpin> HeadTimeout<S> {
+    /// Reads what there is, though the buffer may have no room for all of it: what is left is handed out the next time.
+    fn read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.left.is_empty() {
+            if buffer.remaining() >= AT_ONCE || self.phase.get() != EXEMPT {
+                return Pin::new(&mut self.stream).poll_read(context, buffer);
+            }
+            let mut room = [MaybeUninit::uninit(); AT_ONCE];
+            let mut come = ReadBuf::uninit(&mut room);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut come))?;
+            let (fits, rest) = come.filled().split_at(come.filled().len().min(buffer.remaining()));
+            buffer.put_slice(fits);
+            self.left.extend_from_slice(rest);
+        } else {
+            let fits = self.left.split_to(self.left.len().min(buffer.remaining()));
+            buffer.put_slice(&fits);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for HeadTimeout<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+        match self.read(context, buffer) {
             Poll::Ready(outcome) => {
                 let fresh = &buffer.filled()[before..];
                 if !fresh.is_empty() && self.phase.get() == IDLE {
@@ -114,12 +143,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HeadTimeout<S> {
         if length > TOGETHER {
             return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         }
-        let (mut together, mut end) = ([0; TOGETHER], 0);
-        for slice in slices {
-            together[end..end + slice.len()].copy_from_slice(slice);
-            end += slice.len();
-        }
-        Pin::new(&mut self.stream).poll_write(context, &together[..end])
+        let mut room = [MaybeUninit::uninit(); TOGETHER];
+        let mut together = ReadBuf::uninit(&mut room);
+        slices.iter().for_each(|slice| together.put_slice(slice));
+        Pin::new(&mut self.stream).poll_write(context, together.filled())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -194,5 +221,27 @@ mod tests {
                 assert_eq!(read, pieces.concat());
             });
         }
+    }
+
+    /// An HTTP/2 reader gets the bytes in their order, however little room it has.
+    #[test]
+    fn what_is_read_beyond_the_readers_room_is_handed_out_next() {
+        paused().block_on(async {
+            let (mut client, server) = tokio::io::duplex(4 * AT_ONCE);
+            let mut stream = HeadTimeout::new(server, Phase::default(), Duration::from_secs(10));
+            let mut sent = b"PRI * HTTP/2.0\r\n\r\n".to_vec();
+            sent.extend((0..2 * AT_ONCE).map(|at| u8::try_from(at % 251).unwrap()));
+            client.write_all(&sent).await.unwrap();
+            let (mut read, mut room) = (Vec::new(), 7);
+            while read.len() < sent.len() {
+                let mut buffer = vec![0; room];
+                let count = stream.read(&mut buffer).await.unwrap();
+                assert!(count > 0);
+                read.extend_from_slice(&buffer[..count]);
+                room = room * 3 % 5000 + 1;
+            }
+            assert_eq!(read, sent);
+            assert!(stream.left.is_empty());
+        });
     }
 }
