@@ -24,10 +24,7 @@ pub async fn observed(service: &Arc<Service>, traces: Option<&Traces>, request: 
         Inbound::bounded(body, seen.received + service.request_timeout, &service.bodies)
     };
     let mut response = handle(service, Request::from_parts(head, body), &mut seen).await;
-    let took = seen.received.elapsed();
-    if let Some(model) = &seen.model {
-        model.metrics.answered(seen.protocol, seen.code, took);
-    }
+    let took = seen.answered();
     if let Some(span) = span {
         span.end(&seen, &mut response);
     }

@@ -142,6 +142,7 @@ async fn outcome(response: Response<Reply>, seen: &Seen) -> Outcome {
 async fn send(service: &Arc<Service>, request: Request<Inbound>) -> Outcome {
     let mut seen = Seen::now();
     let response = handle(service, request, &mut seen).await;
+    seen.answered();
     outcome(response, &seen).await
 }
 

@@ -122,6 +122,7 @@ async fn send(service: &Arc<Service>, (method, path): (&str, &str), headers: &[(
     let request = request.body(Inbound::Whole(Some(body).filter(|body| !body.is_empty()))).unwrap();
     let mut seen = Seen::now();
     let response = handle(service, request, &mut seen).await;
+    seen.answered();
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     assert_eq!(seen.code.http(), head.status, "what is logged is what is answered");

@@ -155,9 +155,9 @@ impl ModelMetrics {
         runs
     }
 
-    /// An answer is encoded, which began at `since`.
-    pub fn encoded(&self, since: Instant) {
-        self.encoding.add(since.elapsed());
+    /// An answer was encoded in `encoding`.
+    pub fn encoded(&self, encoding: Duration) {
+        self.encoding.add(encoding);
     }
 
     /// When the last request was answered, milliseconds since 1970; 0 before the first.

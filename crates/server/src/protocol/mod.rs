@@ -99,6 +99,8 @@ pub struct Seen {
     pub model: Option<Arc<Model>>,
     /// The outcome; adapters whose status is not HTTP's (gRPC) set it.
     pub code: Code,
+    /// When the model's answer was there: the time from here on goes into encoding.
+    pub computed: Option<Instant>,
 }
 
 /// A protocol's name in metrics and logs.
@@ -138,7 +140,20 @@ impl Protocol {
 impl Seen {
     /// A request whose head arrived now.
     pub fn now() -> Self {
-        Self { received: Instant::now(), protocol: Protocol::Other, model: None, code: Code::Ok }
+        Self { received: Instant::now(), protocol: Protocol::Other, model: None, code: Code::Ok, computed: None }
+    }
+
+    /// Counts the request for its model: it is answered now. Returns how long it took.
+    pub fn answered(&self) -> Duration {
+        let now = Instant::now();
+        let took = now.saturating_duration_since(self.received);
+        if let Some(model) = &self.model {
+            model.metrics.answered(self.protocol, self.code, took);
+            if let Some(computed) = self.computed {
+                model.metrics.encoded(now.saturating_duration_since(computed));
+            }
+        }
+        took
     }
 }
 

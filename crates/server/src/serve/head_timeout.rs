@@ -81,7 +81,7 @@ impl<S> HeadTimeout<S> {
 
 impl<S: AsyncRead + Unpin> HeadTimeout<S> {
     /// Reads what there is, though the buffer may have no room for all of it: what is left is handed out the next time.
-    fn read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn read_all(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.left.is_empty() {
             if buffer.remaining() >= AT_ONCE || self.phase.get() != EXEMPT {
                 return Pin::new(&mut self.stream).poll_read(context, buffer);
@@ -103,7 +103,7 @@ impl<S: AsyncRead + Unpin> HeadTimeout<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for HeadTimeout<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        match self.read(context, buffer) {
+        match self.read_all(context, buffer) {
             Poll::Ready(outcome) => {
                 let fresh = &buffer.filled()[before..];
                 if !fresh.is_empty() && self.phase.get() == IDLE {

@@ -1,9 +1,11 @@
 //! The inference call: decode, bind to the signature, run, encode.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Response};
 use modelyard_wire::json::Number;
 use modelyard_wire::json::oip::{Parameter, Request};
@@ -12,7 +14,7 @@ use super::reply::{self, Wanted};
 use super::{json_length, raw};
 use crate::fault::Fault;
 use crate::infer::{Call, Model};
-use crate::protocol::{Inbound, Reply, Service, encoding};
+use crate::protocol::{Inbound, Reply, Seen, Service, encoding};
 
 /// A request on its way in.
 pub(super) struct Incoming<'a> {
@@ -20,7 +22,6 @@ pub(super) struct Incoming<'a> {
     /// `Inference-Header-Content-Length`.
     pub(super) json_length: Option<&'a HeaderValue>,
     pub(super) body: Inbound,
-    pub(super) received: Instant,
 }
 
 /// What a request's parameters ask for.
@@ -36,10 +37,19 @@ struct Options {
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` for what the request gets wrong, and whatever the model says.
-pub(super) async fn infer(service: &Service, model: &Arc<Model>, incoming: Incoming<'_>) -> Result<Response<Reply>, Fault> {
+pub(super) async fn infer(
+    service: &Service,
+    model: &Arc<Model>,
+    incoming: Incoming<'_>,
+    seen: &mut Seen,
+) -> Result<Response<Reply>, Fault> {
     let length = json_length(incoming.json_length)?;
-    let body = encoding::read(incoming.headers, incoming.body, service.max_request_bytes).await?;
-    let read = Instant::now();
+    let mut reading = pin!(encoding::read(incoming.headers, incoming.body, service.max_request_bytes));
+    // A small body comes with its head, and the clock need not be read for it.
+    let (body, read) = match reading.as_mut().now_or_never() {
+        Some(body) => (body?, seen.received),
+        None => (reading.await?, Instant::now()),
+    };
     let (request, options) = match length {
         // The whole body is the one input's bytes.
         Some(0) => (raw::request(&model.signature, &body)?, Options { binary: true, ..Options::default() }),
@@ -48,10 +58,10 @@ pub(super) async fn infer(service: &Service, model: &Arc<Model>, incoming: Incom
     let Request { id, inputs, outputs, .. } = request;
     let wanted = Wanted::of(model, &outputs, options.binary)?;
     let inputs = model.signature.bind(inputs.into_iter().map(|input| (input.name, input.tensor)))?;
-    let call = Call { inputs, timeout: options.timeout, priority: options.priority, received: incoming.received, read };
+    let call = Call { inputs, timeout: options.timeout, priority: options.priority, received: seen.received, read };
     let answer = model.infer(call).await?;
+    seen.computed = Some(answer.at);
     let response = reply::write(model, id.as_deref(), (&wanted, answer.outputs))?;
-    model.metrics.encoded(answer.at);
     Ok(response)
 }
 

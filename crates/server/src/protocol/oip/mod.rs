@@ -56,8 +56,7 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
         Route::Statistics(Some(target)) => json_response(statistics::of_one(find(service, &target, seen)?.as_ref())),
         Route::Infer(target) => {
             let model = find(service, &target, seen)?;
-            infer::infer(service, &model, infer::Incoming { headers: &head.headers, json_length, body, received: seen.received })
-                .await?
+            infer::infer(service, &model, infer::Incoming { headers: &head.headers, json_length, body }, seen).await?
         }
         Route::Index => repository::answer_index(service, &head.headers, body).await?,
         Route::Load(name) => repository::answer_load(service, &name, (&head.headers, body)).await?,

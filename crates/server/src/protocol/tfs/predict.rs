@@ -31,7 +31,7 @@ pub(super) async fn handle(service: &Service, asked: Asked<'_>, seen: &mut Seen)
     let request = body::read(&bytes, &model.signature)?;
     drop(bytes);
     let answer = model.infer(Call::new(request.inputs, seen.received, read)).await?;
+    seen.computed = Some(answer.at);
     let response = json_response(reply::write(request.format, &model.signature.outputs, &answer.outputs)?);
-    model.metrics.encoded(answer.at);
     Ok(response)
 }

@@ -38,6 +38,7 @@ pub(super) async fn infer(
     let priority = whole_number(&request.parameters, "priority")?.unwrap_or(0);
     let inputs = model.signature.bind(contents::tensors(&mut request)?)?;
     let answer = model.infer(Call { inputs, timeout, priority, received: seen.received, read }).await?;
+    seen.computed = Some(answer.at);
     let mut response = ModelInferResponse {
         model_name: request.model_name,
         model_version: model.version.to_string(),
@@ -53,7 +54,6 @@ pub(super) async fn infer(
             Some(count) => push(&mut response, name, &classify::best(&model, tensor, count)?),
         }
     }
-    model.metrics.encoded(answer.at);
     Ok(response)
 }
 

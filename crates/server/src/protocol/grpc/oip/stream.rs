@@ -65,11 +65,9 @@ async fn answer(service: &Service, bytes: Bytes, replies: &Replies) -> ModelStre
         }
         Err(fault) => Err(fault),
     };
-    if let Some(model) = &seen.model {
-        // The call as a whole is counted for no model: each of its requests is.
-        let code = outcome.as_ref().map_or_else(|fault| fault.code, |_| Code::Ok);
-        model.metrics.answered(seen.protocol, code, seen.received.elapsed());
-    }
+    // The call as a whole is counted for no model: each of its requests is.
+    seen.code = outcome.as_ref().map_or_else(|fault| fault.code, |_| Code::Ok);
+    seen.answered();
     match outcome {
         Ok(response) => ModelStreamInferResponse { error_message: String::new(), infer_response: Some(response) },
         Err(fault) => ModelStreamInferResponse {

@@ -49,12 +49,12 @@ pub(super) async fn predict(
     }
     let inputs = model.signature.bind(inputs)?;
     let answer = model.infer(Call { timeout, ..Call::new(inputs, seen.received, read) }).await?;
+    seen.computed = Some(answer.at);
     let mut response = PredictResponse { model_spec: Some(spec_of(&model, SIGNATURE)), ..PredictResponse::default() };
     for index in wanted {
         let name = model.signature.outputs[index].name.clone();
         response.outputs.insert(name, tensor::write(&answer.outputs[index]));
     }
-    model.metrics.encoded(answer.at);
     Ok(response)
 }
 
