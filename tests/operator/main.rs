@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod cluster;
+mod commands;
 mod deployed;
 mod namespace;
 mod prober;
