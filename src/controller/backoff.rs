@@ -13,6 +13,28 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// The same where the API server is at fault: it is busy or away for all objects, and comes back for all.
 const LONGEST_PASSING: Duration = Duration::from_secs(30);
 
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The object's, or what it names.
+    Object,
+    /// The API server's, which is busy or away.
+    Server,
+    /// Nobody's: somebody else wrote meanwhile. What there is now is known in a moment.
+    Race,
+}
+
+impl Blame {
+    /// Whose fault an error of a call is.
+    pub(super) fn of(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) if status.code == 409 => Self::Race,
+            error if may_pass(error) => Self::Server,
+            _ => Self::Object,
+        }
+    }
+}
+
 /// Failures in a row, by object.
 #[derive(Default)]
 pub(super) struct Backoff {
@@ -36,7 +58,7 @@ pub(super) fn may_pass(error: &kube::Error) -> bool {
 
 impl Backoff {
     /// One more failure, `at` some step; how long to wait now. Who fails at another step than before has come further.
-    pub(super) fn failed(&self, object: &str, at: &str, passing: bool) -> Duration {
+    pub(super) fn failed(&self, object: &str, at: &str, blame: Blame) -> Duration {
         let (mut failures, now) = (self.failures.lock(), Instant::now());
         // What fails is tried again within the longest delay; what was not tried for twice that is gone.
         failures.retain(|_, known| now.duration_since(known.last) < 2 * LONGEST);
@@ -45,8 +67,11 @@ impl Backoff {
             *known = Failures { at: at.to_owned(), count: 0, last: now };
         }
         known.last = now;
+        if blame == Blame::Race {
+            return FIRST;
+        }
         known.count = known.count.saturating_add(1);
-        FIRST.saturating_mul(1 << (known.count - 1).min(16)).min(if passing { LONGEST_PASSING } else { LONGEST })
+        FIRST.saturating_mul(1 << (known.count - 1).min(16)).min(if blame == Blame::Server { LONGEST_PASSING } else { LONGEST })
     }
 
     /// It went well, or the object is gone.
@@ -100,13 +125,15 @@ mod tests {
     #[test]
     fn each_object_has_its_own_patience() {
         let backoff = Backoff::default();
-        let failed = |object: &str, at: &str| backoff.failed(object, at, false).as_secs();
+        let failed = |object: &str, at: &str| backoff.failed(object, at, Blame::Object).as_secs();
         let seconds: Vec<u64> = (0..11).map(|_| failed("a", "Service a")).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        assert_eq!(backoff.failed("a", "Service a", true).as_secs(), 30);
+        assert_eq!(backoff.failed("a", "Service a", Blame::Server).as_secs(), 30);
+        assert_eq!(backoff.failed("a", "Service a", Blame::Race).as_secs(), 1);
         assert_eq!(failed("b", "Service b"), 1);
         assert_eq!(failed("a", "Deployment a"), 1, "it has come further");
-        assert_eq!(failed("a", "Deployment a"), 2);
+        assert_eq!(backoff.failed("a", "Deployment a", Blame::Race).as_secs(), 1);
+        assert_eq!(failed("a", "Deployment a"), 2, "a race counts for nothing");
         backoff.forget("a");
         assert_eq!(failed("a", "Deployment a"), 1);
     }
@@ -125,9 +152,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_gone_is_forgotten() {
         let backoff = Backoff::default();
-        backoff.failed("gone", "", false);
+        backoff.failed("gone", "", Blame::Object);
         tokio::time::advance(2 * LONGEST).await;
-        backoff.failed("here", "", false);
+        backoff.failed("here", "", Blame::Object);
         assert_eq!(backoff.failures.lock().keys().collect::<Vec<_>>(), ["here"]);
     }
 }

@@ -217,7 +217,7 @@ fn elect(
 
 fn on_error(object: Arc<Kept>, error: &Failed, context: Arc<Context>) -> Action {
     let reference = ObjectRef::from_obj(object.as_ref());
-    let delay = context.backoff.failed(&reference.to_string(), error.step(), error.may_pass());
+    let delay = context.backoff.failed(&reference.to_string(), error.step(), error.blame());
     tracing::warn!(object = %reference, %error, ?delay, "cannot reconcile; trying again");
     Action::requeue(delay)
 }

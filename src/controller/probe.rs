@@ -21,13 +21,25 @@ pub(super) fn port() -> u16 {
     u16::try_from(ADMIN_PORT).unwrap_or_default()
 }
 
-/// What the server at this address says of itself.
-pub(super) async fn loading(address: &str) -> Option<Loading> {
-    tokio::time::timeout(PATIENCE, ask(address)).await.ok().flatten()
+/// Why a server says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// Nobody listens there, or the way is closed.
+    Absent,
+    /// It did not answer in time, or not in words that are understood.
+    Busy,
 }
 
-async fn ask(address: &str) -> Option<Loading> {
-    let stream = TcpStream::connect((address, port())).await.ok()?;
+/// What the server at this address says of itself.
+pub(super) async fn loading(address: &str) -> Result<Loading, Silence> {
+    let asked = async {
+        let stream = TcpStream::connect((address, port())).await.map_err(|_| Silence::Absent)?;
+        ask(stream, address).await.ok_or(Silence::Busy)
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(Silence::Busy))
+}
+
+async fn ask(stream: TcpStream, address: &str) -> Option<Loading> {
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.ok()?;
     let request = hyper::Request::get("/readyz").header("host", address).body(Empty::<Bytes>::new()).ok()?;
     let talk = async move {

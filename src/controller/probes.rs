@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::kept::Kept;
-use super::probe;
+use super::probe::{self, Silence};
 use super::shelf::owner_key;
 
 /// Servers that are asked at once, over all ModelDeployments.
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 64;
 /// An answer is good for this long: a little less than a starting replica is looked at again.
 const FRESH: Duration = Duration::from_millis(2500);
 
-/// A server that says nothing so often in a row is believed to have nothing to say.
+/// A server that is too busy so often in a row is believed to have nothing to say.
 const TRIES: u32 = 3;
 
 /// A server to ask.
@@ -40,7 +40,7 @@ pub(super) struct Heard {
     pub(super) said: HashMap<String, Option<Loading>>,
     /// Whether some were never asked so far. Their answers wake the object.
     pub(super) waiting: bool,
-    /// Pods whose servers said nothing, and may yet: a server that has just come is busy.
+    /// Pods whose servers listened and said nothing, and may yet: a server that has just come is busy.
     pub(super) silent: HashSet<String>,
 }
 
@@ -121,7 +121,12 @@ impl Probes {
                 // Nobody wants to know any more.
                 let Some(answer) = answer else { return };
                 answer.asking = false;
-                answer.silences = if said.is_some() { 0 } else { answer.silences.saturating_add(1) };
+                answer.silences = match said {
+                    Ok(_) => 0,
+                    Err(Silence::Busy) => answer.silences.saturating_add(1),
+                    Err(Silence::Absent) => TRIES,
+                };
+                let said = said.ok();
                 let before = answer.last.replace((Instant::now(), said.clone()));
                 before.is_none_or(|(_, before)| before != said)
             };
@@ -159,28 +164,40 @@ mod tests {
         assert_eq!(woken.recv().await, Some(owner()));
         let then = probes.hear(&owner(), silent());
         assert!(!then.waiting && then.said.len() == 2 && then.said.values().all(Option::is_none), "{then:?}");
-        assert_eq!(then.silent.len(), 2, "they may say something yet");
+        assert!(then.silent.is_empty(), "nobody is there to say something yet");
         assert_eq!(probes.known.lock().len(), 1);
         probes.hear(&owner(), Vec::new());
         assert!(probes.known.lock().is_empty(), "what nobody asks about is not kept");
     }
 
+    /// An address of this process's own, on which every server listens.
+    fn own_address(last: u8) -> String {
+        let own = std::process::id();
+        format!("127.{}.{}.{last}", 1 + own % 200, own / 200 % 200)
+    }
+
     #[tokio::test]
-    async fn who_says_nothing_three_times_has_nothing_to_say() {
+    async fn who_is_busy_three_times_has_nothing_to_say() {
+        let address = own_address(8);
+        let listener = tokio::net::TcpListener::bind((address.as_str(), probe::port())).await.unwrap();
+        let hanging_up = tokio::spawn(async move {
+            loop {
+                drop(listener.accept().await.unwrap());
+            }
+        });
         let (probes, _woken) = Probes::new();
         let probes = Probes { fresh: Duration::ZERO, ..probes };
-        let silent = || vec![server("a", "239.0.0.1")];
         for tries in 0..=TRIES {
-            let heard = probes.hear(&owner(), silent());
+            let heard = probes.hear(&owner(), vec![server("a", &address)]);
             assert_eq!(heard.silent.contains("a"), (1..TRIES).contains(&tries), "after {tries}");
             drop(probes.permits.acquire_many(u32::try_from(AT_ONCE).unwrap()).await.unwrap());
         }
+        hanging_up.abort();
     }
 
     #[tokio::test]
     async fn an_answer_is_told_and_the_same_one_wakes_nobody() {
-        let own = std::process::id();
-        let address = format!("127.{}.{}.9", 1 + own % 200, own / 200 % 200);
+        let address = own_address(9);
         let listener = tokio::net::TcpListener::bind((address.as_str(), probe::port())).await.unwrap();
         let answering = tokio::spawn(async move {
             for _ in 0..2 {

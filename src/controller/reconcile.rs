@@ -16,7 +16,7 @@ use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
 
 use super::apply::{ApplyError, Target};
-use super::backoff::may_pass;
+use super::backoff::Blame;
 use super::kept::Kept;
 use super::metrics::known;
 use super::observe::{Seen, observe};
@@ -79,12 +79,12 @@ impl Failed {
         }
     }
 
-    /// Whether the API server is at fault, not the object.
-    pub(super) fn may_pass(&self) -> bool {
+    /// Whose fault it is.
+    pub(super) fn blame(&self) -> Blame {
         match self {
-            Self::NoWatch | Self::Apply(ApplyError::Refused { .. } | ApplyError::Ending) => false,
-            Self::Slow => true,
-            Self::Apply(ApplyError::Call { source, .. }) | Self::Status(source) => may_pass(source),
+            Self::NoWatch | Self::Apply(ApplyError::Refused { .. } | ApplyError::Ending) => Blame::Object,
+            Self::Slow => Blame::Server,
+            Self::Apply(ApplyError::Call { source, .. }) | Self::Status(source) => Blame::of(source),
         }
     }
 }

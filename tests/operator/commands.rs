@@ -37,7 +37,8 @@ async fn commands_go_forward_and_back() {
         let file = folder.path().join("mnist.yaml");
         let write = |spec: &Value| {
             let metadata = json!({ "name": "mnist", "namespace": namespace.name });
-            let object = json!({ "apiVersion": "modelyard.dev/v1alpha1", "kind": "ModelDeployment", "metadata": metadata, "spec": spec });
+            let object =
+                json!({ "apiVersion": "modelyard.dev/v1alpha1", "kind": "ModelDeployment", "metadata": metadata, "spec": spec });
             std::fs::write(&file, object.to_string()).unwrap();
         };
         let path = file.to_str().unwrap();
@@ -83,7 +84,8 @@ async fn commands_go_forward_and_back() {
         let pictures = repository("examples/mnist/request.json");
         let input = ["--input", pictures.to_str().unwrap()];
         for protocol in ["json", "grpc"] {
-            let answer = document(namespace, &[&["predict", "mnist", "--cluster", "--protocol", protocol][..], &input].concat(), 0);
+            let answer =
+                document(namespace, &[&["predict", "mnist", "--cluster", "--protocol", protocol][..], &input].concat(), 0);
             assert!(answer["outputs"][0]["data"].as_array().is_some_and(|data| data.len() == 10), "{answer}");
         }
         let described = document(namespace, &["inspect", "mnist", "--cluster"], 0);

@@ -24,6 +24,8 @@ fake_spawn() {
   echo $! >"$FAKE/log/$name.outer"
   disown
 }
+# ended PID: whether it has ended, its sockets closed: its program goes before them
+ended() { [[ ! -e /proc/$1/stat || $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == [ZX]* ]]; }
 # fake_stop NAME...: end services, as far as their PIDs still are programs of ours
 fake_stop() {
   local name pid file
@@ -34,7 +36,7 @@ fake_stop() {
     rm "$file"
     if [[ $(readlink "/proc/$pid/exe") == "$BIN"/* ]]; then
       kill -9 "$pid"
-      wait_for 20 "the end of $name" test ! -e "/proc/$pid/exe"
+      wait_for 20 "the end of $name" ended "$pid"
     fi
   done
 }

@@ -135,6 +135,8 @@ async fn a_lease_that_is_deleted_and_stolen_never_makes_two_leaders() {
             operators::pass(Duration::from_millis(400)).await;
         }
         until_all_ready(&mnist, 1 + round % 2).await;
+        // It may just have been deleted.
+        operators::until_holder(&namespace.client, "anybody", |_| true).await;
         let steal = json!({ "spec": { "holderIdentity": "thief" } });
         let stolen: Lease = leases.patch(operators::LEASE, &PatchParams::default(), &Patch::Merge(steal)).await.unwrap();
         assert_eq!(stolen.spec.unwrap().holder_identity.as_deref(), Some("thief"));

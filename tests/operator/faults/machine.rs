@@ -74,10 +74,12 @@ pub(crate) async fn kill(services: &[&'static str]) -> Killed {
 
 /// Waits for the end of a process.
 pub(crate) async fn gone(process: Pid) {
-    let path = PathBuf::from(format!("/proc/{}/exe", process.as_raw_nonzero()));
+    let path = PathBuf::from(format!("/proc/{}/stat", process.as_raw_nonzero()));
+    // One that has ended and is not waited for is a zombie. (Its program goes before its sockets do.)
+    let is_there =
+        || fs::read_to_string(&path).is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or_default().starts_with(['Z', 'X']));
     let ended = async {
-        // A process that has ended and is not waited for has no program any more.
-        while fs::read_link(&path).is_ok() {
+        while is_there() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

@@ -71,6 +71,9 @@ async fn a_node_that_restarts_brings_its_models_back() {
                 assert_eq!(error, rustix::io::Errno::SRCH);
             }
         }
+        for process in &processes {
+            machine::gone(*process).await;
+        }
         let dead = Instant::now();
         operators::pass(Duration::from_secs(20)).await;
         let away = dead.elapsed();

@@ -24,7 +24,7 @@ pub(crate) enum Mood {
     /// It passes everything on.
     #[default]
     Fair,
-    /// Of three requests one is refused with 429; of three writes another is answered with 409, and of the rest each fifth with 500.
+    /// Of five requests one is refused with 429; of five writes another is answered with 409, and of the rest each seventh with 500.
     Foul,
     /// Everything is refused with 429.
     Shut,
@@ -127,10 +127,10 @@ type Answer = Response<Either<Full<Bytes>, Body>>;
 async fn answer(request: Request<Incoming>, client: &Client, counts: &Counts, mood: Mood) -> Answer {
     let number = counts.asked.fetch_add(1, Ordering::Relaxed);
     let writes = *request.method() != Method::GET;
-    let refusal = match (mood, number % 3) {
+    let refusal = match (mood, number % 5) {
         (Mood::Shut, _) | (Mood::Foul, 0) => Some((StatusCode::TOO_MANY_REQUESTS, "TooManyRequests")),
         (Mood::Foul, 1) if writes => Some((StatusCode::CONFLICT, "Conflict")),
-        (Mood::Foul, _) if number.is_multiple_of(5) => Some((StatusCode::INTERNAL_SERVER_ERROR, "InternalError")),
+        (Mood::Foul, _) if number.is_multiple_of(7) => Some((StatusCode::INTERNAL_SERVER_ERROR, "InternalError")),
         _ => None,
     };
     if let Some((status, reason)) = refusal {
