@@ -7,6 +7,8 @@
 #[path = "local/client.rs"]
 #[allow(dead_code, reason = "shared with the tests of local mode")]
 mod client;
+#[path = "examples/policies.rs"]
+mod policies;
 #[path = "local/session.rs"]
 #[allow(dead_code, reason = "shared with the tests of local mode")]
 mod session;

@@ -225,6 +225,9 @@ async fn ctrl_c_answers_what_is_in_flight_and_exits_0() {
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(session.ended().code(), Some(0));
     assert!(pids.iter().all(|pid| !runs(*pid)));
+    // Servers log what is worth a warning: an end that somebody asked for is not.
+    let said = session.said.lock().unwrap().clone();
+    assert!(!said.contains("signal"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

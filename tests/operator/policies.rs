@@ -9,6 +9,16 @@ use crate::cluster::{self, repository};
 use crate::namespace::{self, Namespace, PATIENCE, within};
 
 const LABEL: &str = "modelyard.dev/policies";
+/// The namespaces where nobody names an image.
+const IMAGE_LABEL: &str = "modelyard.dev/server-image";
+
+const POLICIES: [&str; 5] = [
+    "modelyard-allowed-stores",
+    "modelyard-allowed-registries",
+    "modelyard-size-limits",
+    "modelyard-require-sha256",
+    "modelyard-no-server-image",
+];
 
 /// The policies, as long as this lives.
 struct Policies(String);
@@ -27,10 +37,19 @@ impl Drop for Policies {
     }
 }
 
+fn sha256() -> String {
+    "0".repeat(64)
+}
+
+/// A model with the sum that it has to have.
+fn model(uri: &str) -> Value {
+    json!({ "uri": uri, "sha256": sha256() })
+}
+
 /// A spec that all policies let pass, with other fields in place of its own.
 fn spec(other: &Value) -> Value {
     let mut spec = json!({
-        "model": { "uri": "https://models.example.com/mnist.onnx" },
+        "model": { "uri": "https://models.example.com/mnist.onnx", "sha256": sha256() },
         "replicas": 0,
         "resources": { "limits": { "memory": "1Gi" } },
     });
@@ -45,17 +64,27 @@ fn offered(namespace: &Namespace, spec: &Value) -> Result<String, String> {
     cluster::attempt("kubectl", &["-n", &namespace.name, "create", "--dry-run=server", "-f", "-"], &object.to_string())
 }
 
+/// Waits until the API server refuses this with these words: each policy holds a little after it was written.
+async fn until_refused(namespace: &Namespace, other: &Value, words: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match offered(namespace, &spec(other)) {
+            Err(said) if said.contains(words) => return,
+            said => assert!(Instant::now() < deadline, "{other} is not refused with {words:?}: {said:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_platform_team_sets_bounds() {
     let refused = [
-        (json!({ "model": { "uri": "http://elsewhere/m.onnx" } }), "models come from https://models.example.com/ or"),
-        (
-            json!({ "model": { "uri": "https://models.example.com.evil.org/m.onnx" } }),
-            "not from https://models.example.com.evil.org",
-        ),
+        (json!({ "model": model("http://elsewhere/m.onnx") }), "models come from https://models.example.com/ or"),
+        (json!({ "model": model("https://models.example.com.evil.org/m.onnx") }), "not from https://models.example.com.evil.org"),
         (
             json!({ "model": null, "models": [
-                { "name": "a", "uri": "https://models.example.com/a.onnx" }, { "name": "b", "uri": "http://elsewhere/b.onnx" },
+                { "name": "a", "uri": "https://models.example.com/a.onnx", "sha256": sha256() },
+                { "name": "b", "uri": "http://elsewhere/b.onnx", "sha256": sha256() },
             ] }),
             "not from http://elsewhere/b.onnx",
         ),
@@ -63,30 +92,32 @@ async fn a_platform_team_sets_bounds() {
             json!({ "serverImage": "docker.io/somebody/server:1" }),
             "serverImage comes from registry.example.com/ or ghcr.io/example/",
         ),
+        (json!({ "model": { "uri": "https://models.example.com/m.onnx" } }), "write sha256, which is missing in spec.model"),
+        (
+            json!({ "model": null, "models": [
+                { "name": "a", "uri": "https://models.example.com/a.onnx", "sha256": sha256() },
+                { "name": "b", "uri": "https://models.example.com/b.onnx" },
+            ] }),
+            "write sha256, which is missing in model b",
+        ),
         (json!({ "replicas": 11 }), "at most 10 replicas, not 11"),
         (json!({ "resources": {} }), "write resources.limits.memory, at most 8Gi"),
         (json!({ "resources": { "limits": { "memory": "9Gi" } } }), "write resources.limits.memory, at most 8Gi"),
         (json!({ "resources": { "limits": { "memory": "1Gi", "cpu": 5 } } }), "resources.limits.cpu is at most 4"),
     ];
+    let registry = json!({ "serverImage": "registry.example.com/modelyard-server:1" });
     let admitted = [
         json!({}),
-        json!({ "model": null, "models": [{ "name": "a", "uri": "http://models.ml-platform.svc/a.onnx" }] }),
-        json!({ "serverImage": "registry.example.com/modelyard-server:1" }),
+        json!({ "model": null, "models": [{ "name": "a", "uri": "http://models.ml-platform.svc/a.onnx", "sha256": sha256() }] }),
+        registry.clone(),
         json!({ "resources": { "limits": { "memory": "8Gi", "cpu": "4000m" } } }),
     ];
-    let labels = json!({ (LABEL): "enforced" });
-    namespace::labelled("policies", &labels, async |bounded| {
-        let _policies = Policies::apply();
-        // Each policy holds a little after it was written.
-        let deadline = Instant::now() + PATIENCE;
+    // The kind is there before the policies, else their types are not checked.
+    cluster::connect().await;
+    let _policies = Policies::apply();
+    namespace::labelled("policies", &json!({ (LABEL): "enforced" }), async |bounded| {
         for (other, words) in &refused {
-            loop {
-                match offered(bounded, &spec(other)) {
-                    Err(said) if said.contains(words) => break,
-                    said => assert!(Instant::now() < deadline, "{other} is not refused with {words:?}: {said:?}"),
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
+            until_refused(bounded, other, words).await;
         }
         for other in &admitted {
             offered(bounded, &spec(other)).unwrap_or_else(|said| panic!("{other}: {said}"));
@@ -95,16 +126,23 @@ async fn a_platform_team_sets_bounds() {
         let scaled = ["-n", &bounded.name, "scale", "mdep", "mnist", "--replicas=11"];
         let said = cluster::attempt("kubectl", &scaled, "").unwrap_err();
         assert!(said.contains("at most 10 replicas, not 11"), "{said}");
-        for policy in ["modelyard-allowed-stores", "modelyard-allowed-registries", "modelyard-size-limits"] {
-            let typed = ["get", "validatingadmissionpolicy", policy, "-o", "jsonpath={.status.typeChecking.expressionWarnings}"];
-            assert_eq!(cluster::run("kubectl", &typed, ""), "", "{policy}: the API server doubts its types");
-        }
-        within("policies-not-here", async |free| {
-            for (other, _) in &refused {
-                offered(free, &spec(other)).unwrap_or_else(|said| panic!("{other}: {said}"));
-            }
-        })
-        .await;
     })
     .await;
+    namespace::labelled("policies-own-image", &json!({ (IMAGE_LABEL): "operators-own" }), async |own| {
+        until_refused(own, &registry, "leave serverImage out, the operator's own image serves here").await;
+        // The other policies are not for here.
+        let large = json!({ "replicas": 11 });
+        offered(own, &spec(&large)).unwrap_or_else(|said| panic!("{large}: {said}"));
+    })
+    .await;
+    within("policies-not-here", async |free| {
+        for (other, _) in &refused {
+            offered(free, &spec(other)).unwrap_or_else(|said| panic!("{other}: {said}"));
+        }
+    })
+    .await;
+    for policy in POLICIES {
+        let typed = ["get", "validatingadmissionpolicy", policy, "-o", "jsonpath={.status.typeChecking.expressionWarnings}"];
+        assert_eq!(cluster::run("kubectl", &typed, ""), "", "{policy}: the API server doubts its types");
+    }
 }

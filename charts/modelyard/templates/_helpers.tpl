@@ -88,6 +88,18 @@ Helm judges by one label and two annotations.
 {{- fail (printf "extraEnv: the chart itself sets %s; use serverImage, watchNamespaces or log" .name) }}
 {{- end }}
 {{- end }}
+{{- $instead := dict "--server-image" "use serverImage" "--watch-namespaces" "use watchNamespaces" }}
+{{- $_ := set $instead "--log-level" "use log.level" }}
+{{- $_ := set $instead "--log-format" "use log.format" }}
+{{- $_ := set $instead "--health-address" "probes and monitors count on port 8081" }}
+{{- $_ := set $instead "--lease-namespace" "it is the namespace of the release" }}
+{{- $_ := set $instead "--identity" "it is the name of the pod" }}
+{{- range .Values.extraArgs }}
+{{- $flag := splitList "=" . | first }}
+{{- with get $instead $flag }}
+{{- fail (printf "extraArgs: the chart itself sets %s: %s" $flag .) }}
+{{- end }}
+{{- end }}
 {{- $labels := include "modelyard.labels" . | fromYaml }}
 {{- range $key, $value := .Values.podLabels }}
 {{- if hasKey $labels $key }}

@@ -64,6 +64,12 @@ fn stores(spec: &ModelDeploymentSpec, found: &mut Found) {
     const SIGNED: [&str; 5] = ["x-amz-signature=", "x-goog-signature=", "signature=", "sig=", "x-oss-signature="];
     for (path, artefact) in artefacts(spec) {
         let uri = &artefact.uri;
+        // Not all are of this machine, else nothing is looked at: the object is for a cluster.
+        if uri.starts_with("file:") && spec.server_image.is_none() {
+            let words = "on a cluster this is a path in the server's container, where no model is: use an http(s) address as for \
+                         the others, or a serverImage that has it";
+            found.warn(format!("{path}.uri"), words);
+        }
         let clear = uri.starts_with("http:");
         if clear && artefact.sha256.is_none() {
             let words = "without it, whoever is on the way of plain http can put another model in its place: write the artefact's \

@@ -14,8 +14,10 @@ use modelyard_core::schema::Schema;
 use super::Finding;
 use crate::cli::cluster::{Readiness, age};
 
-/// The oldest minor version of Kubernetes that is tested.
-const OLDEST: u32 = 33;
+/// The oldest minor version of Kubernetes that works, as the chart says too: the CRD's rules are CEL, which is stable from it on.
+const OLDEST: u32 = 29;
+/// The oldest that is tested.
+const TESTED: u32 = 33;
 /// A lease without a duration of its own.
 const LEASE: i32 = 15;
 
@@ -27,6 +29,7 @@ pub(super) fn version(address: &str, info: &Info) -> Finding {
         ("1", Some(minor)) if minor < OLDEST => {
             Finding::wrong("cluster", words, format!("Upgrade the cluster: Modelyard needs 1.{OLDEST} or newer."))
         }
+        ("1", Some(minor)) if minor < TESTED => Finding::note("cluster", format!("{words}: not tested; 1.{TESTED} or newer is")),
         _ => Finding::good("cluster", words),
     }
 }
@@ -150,6 +153,23 @@ mod tests {
     }
 
     #[test]
+    fn each_version_is_too_old_or_not_tested_or_good() {
+        for (minor, state, told) in [
+            ("28", State::Wrong, "https://here answers, Kubernetes v1.28.0"),
+            ("29", State::Note, "https://here answers, Kubernetes v1.29.0: not tested; 1.33 or newer is"),
+            ("32+", State::Note, "https://here answers, Kubernetes v1.32+.0: not tested; 1.33 or newer is"),
+            ("33", State::Good, "https://here answers, Kubernetes v1.33.0"),
+            ("36+", State::Good, "https://here answers, Kubernetes v1.36+.0"),
+        ] {
+            let found = version("https://here", &info(minor));
+            assert_eq!((found.state, found.words.as_str()), (state, told), "{minor}");
+        }
+        let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/modelyard/Chart.yaml");
+        let wanted = format!("kubeVersion: \">=1.{OLDEST}.0-0\"");
+        assert!(std::fs::read_to_string(chart).unwrap().lines().any(|line| line == wanted), "{chart} does not say {wanted}");
+    }
+
+    #[test]
     fn a_cluster_where_all_is_wrong() {
         let now: Timestamp = "2026-05-01T12:00:00Z".parse().unwrap();
         let stale = of(json!({"metadata": {"name": "modelyard", "namespace": "modelyard"},
@@ -160,7 +180,7 @@ mod tests {
         let broken = of(json!({"metadata": {"name": "m", "namespace": "models"}, "spec": {"model": {"uri": "file:m"}},
             "status": {"conditions": [condition]}}));
         let mut findings = vec![
-            version("https://here:6443", &info("32+")),
+            version("https://here:6443", &info("28+")),
             definition(None, &crds()[0]),
             operator(&[stale], &[down], now),
             operator(&[], &[], now),

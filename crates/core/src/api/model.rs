@@ -34,7 +34,8 @@ pub struct NamedModel {
 pub struct Artefact {
     /// Where the model is: `file:PATH`, `http://HOST/PATH` or `https://HOST/PATH`. An artefact is a .onnx file, a folder with
     /// one (external data beside it), or a .tar, .tar.gz or .zip of that. A relative `file:` path starts, in local mode, at the
-    /// folder of the YAML file.
+    /// folder of the YAML file. On a cluster a `file:` path is one in the server's container, where no model is unless its image
+    /// has one: use http(s).
     #[schemars(length(min = 1, max = 4096))]
     #[x_kube(validation = Rule::new("self.matches('^(file:.+|https?://[^/?#]+.*)$')")
         .message("must be file:PATH, http://HOST/PATH or https://HOST/PATH"))]

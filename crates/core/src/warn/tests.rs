@@ -29,6 +29,10 @@ fn fields(change: &[(&str, Value)]) -> Vec<String> {
 fn each_risk_is_named_by_its_field_and_nothing_else_is() {
     let with = |field: &'static str, value: Value| vec![(field, value)];
     let uri = |uri: &str| with("model", json!({"uri": uri}));
+    let several = |uris: &[&str]| {
+        let models = uris.iter().enumerate().map(|(at, uri)| json!({"name": format!("m{at}"), "uri": uri}));
+        vec![("model", Value::Null), ("models", models.collect())]
+    };
     let table: Vec<Row> = vec![
         (vec![], &[]),
         (uri("http://models/m.onnx"), &["spec.model.sha256"]),
@@ -63,7 +67,11 @@ fn each_risk_is_named_by_its_field_and_nothing_else_is() {
         (with("networkPolicy", json!({"from": []})), &["spec.networkPolicy.from"]),
         (with("pod", json!({"env": [{"name": "A"}, {"name": "HF_TOKEN", "value": "x"}]})), &["spec.pod.env[1].value"]),
         (with("pod", json!({"env": [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]})), &[]),
+        (several(&["https://models/a.onnx", "file:b.onnx"]), &["spec.models[1].uri"]),
+        (several(&["https://models/a.onnx", "https://models/b.onnx"]), &[]),
+        ([several(&["https://models/a.onnx", "file:/b.onnx"]), with("serverImage", json!("mine:1"))].concat(), &[]),
         // What is for this machine only has no risk of a cluster.
+        (several(&["file:a.onnx", "file:b.onnx"]), &[]),
         (vec![("model", json!({"uri": "file:m.onnx"})), ("resources", json!({}))], &[]),
         (vec![("model", json!({"uri": "file:/m.onnx"})), ("serverImage", json!("mine"))], &["spec.serverImage"]),
     ];

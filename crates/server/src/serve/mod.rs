@@ -153,7 +153,8 @@ async fn drain(service: &Arc<Service>, mut signals: Signals, delay: Duration, pl
     };
     tokio::select! {
         () = orderly => tracing::info!("drained"),
-        () = signals.first() => tracing::warn!("second signal: ending at once"),
+        // Whoever sends two means it: `modelyard local` does whenever it ends a server.
+        () = signals.first() => tracing::info!("second signal: ending at once"),
     }
     ExitCode::SUCCESS
 }
