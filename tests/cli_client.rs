@@ -234,7 +234,7 @@ fn limits_become_exit_codes_and_figures_a_page() {
     let error = refusal(&fake, &[&base[..], &["--fail-under", "r2=0.5"]].concat());
     assert!(error.contains("no figure 'r2' of this classification; there are accuracy, "), "{error}");
     let error = refusal(&fake, &["evaluate", "tiny", "--data", &data, "--labels", "species"]);
-    assert!(error.contains("no column 'species' for --labels; the file holds 'a', 'b', 'c', 'd', 'animal'"), "{error}");
+    assert!(error.contains(".csv: no column 'species' for --labels; the file holds 'a', 'b', 'c', 'd', 'animal'"), "{error}");
 }
 
 #[test]
@@ -248,6 +248,30 @@ fn a_limit_of_no_known_figure_is_refused_before_anything_is_sent() {
     let error = refusal(&fake, &[&base[..], &["r2=0.5", "--task", "classification"]].concat());
     assert!(error.starts_with("error: --fail-under r2: no such figure of a classification"), "{error}");
     assert_eq!(fake.requests.infers.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_shape_beyond_counting_is_refused() {
+    let fake = Fake::start();
+    let folder = tempfile::tempdir().unwrap();
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967295, 4294967295, 999999), }";
+    let npy = file(
+        folder.path(),
+        "big.npy",
+        format!("\u{93}NUMPY\u{1}\0v\0{header:<117}\n").chars().map(|one| one as u8).collect::<Vec<_>>(),
+    );
+    let asked = ["--shape", "x=4294967295,4294967295,784"];
+    let counted = "a row has 4 values, found more than can be counted\n";
+    for (arguments, words) in [
+        ([&["predict", "tiny", "--zeros"][..], &asked].concat(), counted),
+        ([&["bench", "tiny"][..], &asked].concat(), counted),
+        (vec!["predict", "tiny", "--input", &npy], "big.npy: the array: shape [4294967295, 4294967295, 999999] is too large\n"),
+    ] {
+        let error = refusal(&fake, &arguments);
+        assert!(error.starts_with("error: ") && error.ends_with(words), "{arguments:?}: {error}");
+    }
+    let error = refusal(&fake, &["predict", "tiny", "--zeros", "--shape", "x=1,2"]);
+    assert!(error.ends_with("a row has 4 values, found 2 in all\n"), "{error}");
 }
 
 #[test]

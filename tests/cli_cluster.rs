@@ -65,6 +65,43 @@ fn where_nobody_answers_each_names_the_address() {
     }
     let (said, code) = run(&["doctor"], kubeconfig);
     assert!(code == 1 && said.starts_with("WRONG  cluster") && said.contains("1 thing is wrong"), "{code} {said}");
+    let (said, code) = run(&["list", "--context", "nope"], kubeconfig);
+    let words = format!("error: --context nope: the kubeconfig {kubeconfig} has the contexts here\n");
+    assert_eq!((said, code), (words, 1));
     let (said, code) = run(&["status", "Mnist/x"], kubeconfig);
     assert!(code == 2 && said.contains("expected the name of a ModelDeployment"), "{code} {said}");
+}
+
+#[test]
+fn the_doctor_finds_that_there_is_no_cluster() {
+    let (said, code) = run(&["doctor", "-o", "json"], "/nonexistent/kubeconfig");
+    let findings: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (code, &findings[0]["check"], &findings[0]["state"]),
+        (1, &serde_json::json!("cluster"), &serde_json::json!("wrong"))
+    );
+    let words =
+        "no cluster to talk to: cannot read the kubeconfig /nonexistent/kubeconfig (KUBECONFIG): No such file or directory";
+    assert!(findings[0]["words"].as_str().unwrap().starts_with(words), "{said}");
+}
+
+#[test]
+fn what_no_flag_takes_is_answered_with_what_it_takes() {
+    let namespace = "expected the name of a namespace: lower-case letters, digits and hyphens";
+    for (arguments, words) in [
+        (&["logs", "m", "--tail", "abc"][..], "expected a whole number from 0 to 9223372036854775807, found 'abc'"),
+        (&["predict", "m", "--zeros", "--batch", "abc"], "expected a whole number from 1 to 4294967295, found 'abc'"),
+        (&["predict", "m", "--zeros", "--seed", "x"], "expected a whole number from 0 to 18446744073709551615, found 'x'"),
+        (&["bench", "m", "-n", "0"], "expected a whole number from 1 to 18446744073709551615, found '0'"),
+        (&["evaluate", "m", "-d", "x.csv", "--concurrency", "1025"], "expected a whole number from 1 to 1024, found '1025'"),
+        (&["local", "-f", "x", "--port", "65536"], "expected a whole number from 0 to 65535, found '65536'"),
+        (&["local", "-f", "x", "--host", "localhost"], "expected an IP address such as 127.0.0.1 or ::, found 'localhost'"),
+        (&["list", "-n", "Bad_NS!"], namespace),
+        (&["predict", "m", "--zeros", "--cluster", "-n", "Bad_NS!"], namespace),
+        (&["evaluate", "m", "-d", "x.csv", "--cluster", "-n", "Bad_NS!"], namespace),
+        (&["inspect", "m", "--cluster", "-n", "Bad_NS!"], namespace),
+    ] {
+        let (said, code) = run(arguments, "/nonexistent/kubeconfig");
+        assert!(code == 2 && said.contains(words), "{arguments:?}: {code} {said}");
+    }
 }

@@ -69,3 +69,35 @@ fn only_where_nothing_is_converted_it_fails() {
         assert!(found == Some(code) && lines.contains(words), "{found:?} {lines}");
     }
 }
+
+#[test]
+fn what_cannot_be_read_is_a_failure_beside_what_is_converted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (good, broken) = (file("good.yaml", KSERVE), file("broken.yaml", "a: [\n"));
+    let missing = folder.path().join("missing.yaml");
+    for (other, words) in [(broken.as_str(), "broken.yaml:"), (missing.to_str().unwrap(), "missing.yaml: cannot be read")] {
+        let (yaml, lines, code) = said(&modelyard(&["import", &good, other], ""));
+        assert!(code == Some(1) && lines.contains(words), "{code:?} {lines}");
+        assert!(yaml.contains("kind: ModelDeployment") && !lines.contains("nothing was converted"), "{yaml} {lines}");
+        let (_, lines, code) = said(&modelyard(&["import", other], ""));
+        assert!(code == Some(1) && lines.contains("nothing was converted: see above"), "{code:?} {lines}");
+    }
+}
+
+#[test]
+fn the_second_of_one_name_is_refused() {
+    let other = KSERVE.replace("{name: mnist}", "{name: mnist, namespace: other}");
+    let (yaml, lines, code) = said(&modelyard(&["import", "-"], &format!("{KSERVE}---\n{KSERVE}---\n{other}")));
+    assert_eq!(code, Some(0), "{lines}");
+    let words =
+        "InferenceService/mnist: not converted: metadata.name: Duplicate value: \"mnist\": -:1 has an object of this name";
+    assert_eq!(lines.matches(words).count(), 1, "{lines}");
+    assert_eq!(yaml.matches("kind: ModelDeployment\nmetadata").count(), 2, "{yaml}");
+    let (checked, _, code) = said(&modelyard(&["validate", "-"], &yaml));
+    assert_eq!(code, Some(0), "{checked}");
+}

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::number::whole;
 use crate::local::{self, Options, Output};
 
 /// Serve ModelDeployments on this machine, without a cluster
@@ -16,10 +17,10 @@ pub struct Arguments {
     #[arg(short, long = "file", required = true, num_args = 1.., value_name = "FILE|DIR")]
     file: Vec<PathBuf>,
     /// The port of all models; 0 takes a free one
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = 8080, value_parser = whole(0..=u16::MAX))]
     port: u16,
     /// The address to listen on
-    #[arg(long, default_value = "127.0.0.1")]
+    #[arg(long, default_value = "127.0.0.1", value_parser = address)]
     host: IpAddr,
     /// Tell each replica's own port too, and give its clients drainDelay when it stops
     #[arg(long)]
@@ -30,7 +31,8 @@ pub struct Arguments {
     /// The server to launch (default: the modelyard-server beside this program, or in PATH)
     #[arg(long, value_name = "PATH", env = "MODELYARD_SERVER_BIN")]
     server_bin: Option<PathBuf>,
-    /// Which log lines the servers write: error, warn, info, debug or trace
+    /// Which log lines the servers write: off, error, warn, info, debug or trace; or by target, TARGET=LEVEL, several with commas
+    /// between them
     #[arg(long, default_value = "warn", env = "MODELYARD_LOG_LEVEL", value_parser = log_level)]
     log_level: String,
 }
@@ -52,6 +54,11 @@ impl Arguments {
         };
         Ok(local::run(&options)?)
     }
+}
+
+/// A name may stand for several addresses: which of them to listen on is for the user to say.
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| format!("expected an IP address such as 127.0.0.1 or ::, found '{text}'"))
 }
 
 /// Each server would refuse it at its start; here it is told once, before anything starts.

@@ -22,6 +22,7 @@ pub mod list;
 pub mod local;
 pub mod logs;
 pub mod man;
+mod number;
 pub mod predict;
 pub mod rbac;
 pub mod restart;

@@ -9,7 +9,8 @@ use crate::manifest::{self, Diagnostic, Reading, Severity};
 /// Check YAML files offline: schema, defaults and every rule that the API server would apply
 ///
 /// Prints every fault with its file, line and column, and exits 1 if there is any, or nothing to check. What may be applied but is
-/// likely to hurt on a cluster is warned about. Documents of other kinds are skipped with a note.
+/// likely to hurt on a cluster is warned about. Documents of other kinds are skipped with a note, and so is a folder's JSON without
+/// a kind.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use modelyard_wire::{Data, Tensor};
+use modelyard_wire::{Data, Tensor, element_count};
 
-use super::{Bound, InputError, Named, Table, bind, contents, kind, npy, table};
+use super::{Bound, InputError, Named, Table, bind, contents, kind, located, npy, shown, table};
 use crate::client::TensorSpec;
 
 /// Rows of inputs, and as many truths.
@@ -67,10 +67,15 @@ impl Labels {
 pub fn dataset(path: &Path, labels: Option<&str>, specs: &[TensorSpec]) -> Result<Dataset, InputError> {
     let bytes = contents(path)?;
     let dataset = match kind(path).as_deref() {
-        Some("npz") => from_arrays(npy::read_arrays(&bytes)?, labels, specs),
-        Some("csv") => from_table(&Table::parse(&bytes)?, labels, specs),
-        _ => Err(InputError::Content(format!("{}: a dataset is .npz or .csv", path.display()))),
-    }?;
+        Some("npz") => npy::read_arrays(&bytes).and_then(|arrays| from_arrays(arrays, labels, specs)),
+        Some("csv") => Table::parse(&bytes).and_then(|table| from_table(&table, labels, specs)),
+        _ => Err(InputError::Content("a dataset is .npz or .csv".to_owned())),
+    };
+    dataset.and_then(even).map_err(|error| located(&shown(path), error))
+}
+
+/// As many truths as rows of each input.
+fn even(dataset: Dataset) -> Result<Dataset, InputError> {
     for (name, tensor) in &dataset.bound.inputs {
         let (rows, truths) = (tensor.shape().first().copied().unwrap_or(1), dataset.labels.len());
         if rows != truths {
@@ -119,7 +124,8 @@ fn truths(tensor: &Tensor) -> Result<Labels, InputError> {
         return Ok(Labels::Text(strings.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect()));
     }
     let values = tensor.to_f64().ok_or_else(|| InputError::Content("truths are neither numbers nor text".to_owned()))?;
-    let columns = tensor.shape().iter().skip(1).product::<usize>().max(1);
+    let row = tensor.shape().get(1..).unwrap_or_default();
+    let columns = element_count(row).ok_or_else(|| InputError::Content(format!("the truths have rows of shape {row:?}")))?.max(1);
     let whole = !matches!(tensor.datatype().as_str(), "FP16" | "BF16" | "FP32" | "FP64");
     Ok(Labels::Numbers { values, columns, whole })
 }
@@ -191,5 +197,23 @@ mod tests {
         let found = from_arrays(arrays, None, &specs()).unwrap();
         assert_eq!(found.labels, Labels::Numbers { values: vec![4.0], columns: 1, whole: true });
         assert_eq!(found.bound.inputs[0].1.shape(), [1, 2]);
+        let endless = Tensor::from_f32(vec![0, usize::MAX, usize::MAX], &[]).unwrap();
+        assert!(truths(&endless).unwrap_err().to_string().contains("rows of shape"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content, words) in [
+            ("x.csv", "a,b,label\n1,2,cat\n3,dog,dog\n", "x.csv: line 3, column 'b': 'dog' is no FP32"),
+            ("x.csv", "", "x.csv: the table is empty"),
+            ("x.npz", "PK", "x.npz: not a .npz file"),
+            ("x.txt", "", "x.txt: a dataset is .npz or .csv"),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            let said = dataset(&path, None, &specs()).unwrap_err().to_string();
+            assert!(said.starts_with(words), "{said}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A file's tensor in the shape that the model takes, where there is only one way to mean it.
 
-use modelyard_wire::{Data, Tensor};
+use modelyard_wire::{Data, Tensor, element_count};
 
 use super::{InputError, cast};
 use crate::client::TensorSpec;
@@ -50,7 +50,7 @@ fn shape_for(found: &[usize], wanted: &[i64]) -> Option<Vec<usize>> {
         return Some([&[1], found].concat());
     }
     let row: Vec<usize> = row.iter().map(|dim| usize::try_from(*dim).ok()).collect::<Option<_>>()?;
-    let (size, all) = (row.iter().product::<usize>(), found.iter().product::<usize>());
+    let (size, all) = (element_count(&row)?, element_count(found)?);
     if size == 0 || all % size != 0 || !rows_may_be(all / size) {
         return None;
     }
@@ -92,9 +92,6 @@ mod tests {
         assert_eq!(tensor, Tensor::from_f32(vec![1, 4], &[1.0, 2.0, 3.0, 4.0]).unwrap());
         assert_eq!(notes, ["input 'x': shape [2, 2] sent as [1, 4]", "input 'x': INT64 sent as FP32"]);
         let error = fit(&spec, Tensor::from_i64(vec![3], &[1, 2, 3]).unwrap(), &mut notes).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "input 'x': shape [3] does not fit [-1, 4] (-1 is any size): a row has 4 values, the file has 3 in all"
-        );
+        assert_eq!(error, "input 'x': shape [3] does not fit [-1, 4] (-1 is any size): a row has 4 values, found 3 in all");
     }
 }

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use modelyard_wire::json::JsonError;
-use modelyard_wire::{DataType, Tensor, TensorError};
+use modelyard_wire::{DataType, Tensor, TensorError, element_count};
 
 use crate::client::TensorSpec;
 
@@ -89,13 +89,19 @@ pub enum InputError {
 
 /// Says which number of values is the wrong one.
 fn explain_shape(found: &[usize], expected: &[i64]) -> String {
-    let all: usize = found.iter().product();
-    match expected.split_first() {
-        Some((_, row)) if row.iter().all(|dim| *dim >= 0) => {
-            format!("a row has {} values, the file has {all} in all", row.iter().product::<i64>())
+    let row = expected.get(1..).and_then(|row| row.iter().map(|dim| usize::try_from(*dim).ok()).collect::<Option<Vec<_>>>());
+    match row {
+        Some(row) => {
+            let row = element_count(&row).map(|row| format!("{row} values"));
+            let all = element_count(found).map(|all| format!("{all} in all"));
+            format!("a row has {}, found {}", counted(row), counted(all))
         }
-        _ => format!("the model takes {} dimensions, the file has {}", expected.len(), found.len()),
+        None => format!("expected {} dimensions, found {}", expected.len(), found.len()),
     }
+}
+
+fn counted(count: Option<String>) -> String {
+    count.unwrap_or_else(|| "more than can be counted".to_owned())
 }
 
 /// How files become tensors.
@@ -115,12 +121,7 @@ pub struct Reading<'a> {
 /// See [`InputError`].
 pub fn read(path: &Path, reading: Reading<'_>) -> Result<Bound, InputError> {
     let bytes = contents(path)?;
-    let shown = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    let located = |error: InputError| match error {
-        InputError::Json(error) => InputError::Content(format!("{shown}: {error}")),
-        InputError::Content(message) => InputError::Content(format!("{shown}: {message}")),
-        other => other,
-    };
+    let shown = shown(path);
     match kind(path).as_deref() {
         Some("json") => json::read(&bytes, reading.specs),
         Some("npy") => npy::read_array(&bytes).and_then(|tensor| bind::bare(tensor, reading.specs)),
@@ -129,7 +130,21 @@ pub fn read(path: &Path, reading: Reading<'_>) -> Result<Bound, InputError> {
         Some("png" | "jpg" | "jpeg") => picture::read(&shown, &bytes, reading),
         _ => Err(InputError::Kind(path.to_owned())),
     }
-    .map_err(located)
+    .map_err(|error| located(&shown, error))
+}
+
+/// A file's name in messages.
+fn shown(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// An error about a file's content, with the file's name.
+fn located(file: &str, error: InputError) -> InputError {
+    match error {
+        InputError::Json(error) => InputError::Content(format!("{file}: {error}")),
+        InputError::Content(message) => InputError::Content(format!("{file}: {message}")),
+        other => other,
+    }
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>, InputError> {
@@ -147,4 +162,25 @@ fn kind(path: &Path) -> Option<String> {
         return Some("json".to_owned());
     }
     path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_that_does_not_fit_is_explained_however_large() {
+        let most = 4_294_967_295;
+        for (found, expected, words) in [
+            (vec![1, 2], &[-1, 784][..], "a row has 784 values, found 2 in all"),
+            (vec![most, most, 784], &[-1, 784], "a row has 784 values, found more than can be counted"),
+            (vec![1, 2], &[-1, i64::MAX, i64::MAX], "a row has more than can be counted, found 2 in all"),
+            (vec![1, 2, 3], &[-1, -1], "expected 2 dimensions, found 3"),
+            (vec![1], &[], "expected 0 dimensions, found 1"),
+        ] {
+            let error = InputError::Shape { name: "pixels".to_owned(), found, expected: expected.to_vec() };
+            let said = error.to_string();
+            assert!(said.starts_with("input 'pixels': shape [") && said.ends_with(words), "{said}");
+        }
+    }
 }

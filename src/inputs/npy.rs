@@ -6,15 +6,17 @@ use std::io::{Cursor, Read, Seek, Write};
 
 use bytes::Bytes;
 use modelyard_wire::{Data, DataType, Tensor, element_count};
-use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
+use npyz::{Endianness, TypeChar};
 
 use super::{InputError, Named};
 
+mod header;
+
+use header::{Fault, Header};
+
 /// The array of a `.npy` file.
 pub(super) fn read_array(bytes: &[u8]) -> Result<Tensor, InputError> {
-    let mut reader = bytes;
-    let header = NpyHeader::from_reader(&mut reader).map_err(|error| broken(".npy", &error))?;
-    array("the array", &header, reader)
+    array("the array", ".npy", bytes)
 }
 
 /// The arrays of a `.npz` file, by name.
@@ -22,21 +24,21 @@ pub(super) fn read_array(bytes: &[u8]) -> Result<Tensor, InputError> {
 /// # Errors
 /// When it is no `.npz`, or holds what no datatype stands for.
 pub fn read_arrays(bytes: &[u8]) -> Result<Vec<Named>, InputError> {
-    let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).map_err(|error| broken(".npz", &error))?;
-    let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
-    names.sort();
-    let mut arrays = Vec::with_capacity(names.len());
-    for name in names {
-        let Some(file) = archive.by_name(&name).map_err(|error| broken(".npz", &error))? else { continue };
-        let header = file.header().clone();
-        let tensor = array(&format!("array '{name}'"), &header, file.into_inner())?;
+    let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).map_err(|error| broken(".npz", error))?;
+    let files = archive.zip_archive();
+    let mut arrays = Vec::with_capacity(files.len());
+    for at in 0..files.len() {
+        let file = files.by_index(at).map_err(|error| broken(".npz", error))?;
+        let Some(name) = npyz::npz::array_name_from_file_name(file.name()).map(str::to_owned) else { continue };
+        let tensor = array(&format!("array '{name}'"), ".npz", file)?;
         arrays.push((name, tensor));
     }
+    arrays.sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(arrays)
 }
 
-fn broken(kind: &str, error: &std::io::Error) -> InputError {
-    InputError::Content(format!("not a {kind} file: {error}"))
+fn broken(kind: &str, why: impl std::fmt::Display) -> InputError {
+    InputError::Content(format!("not a {kind} file: {why}"))
 }
 
 /// What an array's elements are.
@@ -48,23 +50,22 @@ enum Layout {
     Unicode(usize),
 }
 
-fn array(what: &str, header: &NpyHeader, reader: impl Read) -> Result<Tensor, InputError> {
+fn array(what: &str, file: &str, mut reader: impl Read) -> Result<Tensor, InputError> {
     let invalid = |why: String| InputError::Content(format!("{what}: {why}"));
-    let DType::Plain(kind) = header.dtype() else {
+    let Header { kind, fortran, shape } = Header::read(&mut reader).map_err(|fault| match fault {
+        Fault::Broken(why) if file == ".npz" => invalid(broken(".npy", why).to_string()),
+        Fault::Broken(why) => broken(file, why),
+        Fault::Unfit(why) => invalid(why),
+    })?;
+    let Some(kind) = kind else {
         return Err(invalid("a structured array has no datatype of a tensor; save each field by its own name".to_owned()));
     };
     let (layout, size) = layout(&kind).ok_or_else(|| invalid(format!("dtype '{kind}' has no datatype of a tensor")))?;
-    let shape: Vec<usize> = header
-        .shape()
-        .iter()
-        .map(|dim| usize::try_from(*dim))
-        .collect::<Result<_, _>>()
-        .map_err(|_| invalid("too large".into()))?;
     let count = element_count(&shape).ok_or_else(|| invalid(format!("shape {shape:?} is too large")))?;
     let expected = count.checked_mul(size).ok_or_else(|| invalid(format!("shape {shape:?} is too large")))?;
     let mut raw = Vec::new();
     // One byte more than declared shows surplus; nothing is allocated on the header's word alone.
-    reader.take(expected as u64 + 1).read_to_end(&mut raw).map_err(|error| invalid(error.to_string()))?;
+    reader.take((expected as u64).saturating_add(1)).read_to_end(&mut raw).map_err(|error| invalid(error.to_string()))?;
     if raw.len() != expected {
         return Err(invalid(format!("shape {shape:?} needs {expected} bytes, found {}", raw.len())));
     }
@@ -72,7 +73,7 @@ fn array(what: &str, header: &NpyHeader, reader: impl Read) -> Result<Tensor, In
     if kind.endianness() == Endianness::Big && unit > 1 && !matches!(layout, Layout::Bytes(_)) {
         raw.chunks_exact_mut(unit).for_each(<[u8]>::reverse);
     }
-    if header.order() == Order::Fortran {
+    if fortran {
         raw = to_row_major(&raw, &shape, size);
     }
     Ok(match layout {
@@ -254,11 +255,27 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_size_allocates_nothing() {
-        let mut file = b"\x93NUMPY\x01\x00".to_vec();
-        let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 1000000), }\n";
-        file.extend_from_slice(&u16::try_from(header.len()).unwrap().to_le_bytes());
-        file.extend_from_slice(header.as_bytes());
-        assert!(read_array(&file).is_err());
+    fn a_declared_size_allocates_nothing_and_overflows_nothing() {
+        for (shape, words) in [
+            ("(1000000000, 1000000)", "shape [1000000000, 1000000] needs 8000000000000000 bytes, found 0"),
+            ("(4294967295, 4294967295, 999999)", "the array: shape [4294967295, 4294967295, 999999] is too large"),
+            ("(99999999999999999999,)", "the array: shape (99999999999999999999,) is too large"),
+        ] {
+            let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n");
+            let mut file = b"\x93NUMPY\x01\x00".to_vec();
+            file.extend_from_slice(&u16::try_from(header.len()).unwrap().to_le_bytes());
+            file.extend_from_slice(header.as_bytes());
+            let said = read_array(&file).unwrap_err().to_string();
+            assert!(said.contains(words), "{said}");
+            let mut archive = npyz::npz::NpzWriter::new(Cursor::new(Vec::<u8>::new()));
+            let zip = archive.zip_writer();
+            zip.start_file("x.npy", Default::default()).unwrap();
+            zip.write_all(&file).unwrap();
+            let archive = zip.finish().unwrap().into_inner();
+            let said = read_arrays(&archive).unwrap_err().to_string();
+            assert!(said.starts_with("array 'x': shape "), "{said}");
+        }
+        let long = b"\x93NUMPY\x02\x00\xff\xff\xff\xff{".to_vec();
+        assert!(read_array(&long).unwrap_err().to_string().contains("its header is longer than"));
     }
 }

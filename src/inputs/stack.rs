@@ -1,7 +1,7 @@
 //! Samples one above the other, and rows taken out again: a batch is made of files, and cut into requests.
 
 use bytes::BytesMut;
-use modelyard_wire::{Data, Tensor};
+use modelyard_wire::{Data, Tensor, element_count};
 
 use super::{InputError, Named};
 
@@ -65,7 +65,8 @@ pub fn slice_rows(tensor: &Tensor, from: usize, to: usize) -> Result<Tensor, Inp
     let (all, row) = tensor.shape().split_first().map_or((1, &[][..]), |(all, row)| (*all, row));
     let (from, to) = (from.min(all), to.min(all));
     let shape = [&[to - from], row].concat();
-    let row: usize = row.iter().product();
+    // Beside a dimension of 0 the others may be beyond counting; then there is nothing to cut.
+    let row = element_count(row).unwrap_or(0);
     Ok(match tensor.data() {
         Data::Raw(raw) => {
             let size = row * tensor.datatype().size().unwrap_or(1);

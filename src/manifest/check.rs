@@ -12,8 +12,9 @@ use super::diagnostic::Severity;
 use super::yaml::{self, Node, Span};
 use super::{Diagnostic, Manifest, Reading, Written, rules};
 
-/// Reads every document of a text into the reading.
-pub(super) fn text(file: &File, text: &str, reading: &mut Reading) {
+/// Reads every document of a text into the reading. Whether the file was `listed` in a folder, and not named, decides what JSON
+/// that is no manifest is: data beside it, or a fault.
+pub(super) fn text(file: &File, text: &str, listed: bool, reading: &mut Reading) {
     let documents = yaml::documents(text);
     let lines: Vec<&str> = text.lines().collect();
     let page = Page { file, lines: &lines };
@@ -21,7 +22,12 @@ pub(super) fn text(file: &File, text: &str, reading: &mut Reading) {
         reading.notes.push(Diagnostic::of_file(file, "no document in this file"));
     }
     let mut found = Vec::new();
+    let may_be_data = listed && file.extension().is_some_and(|end| end == "json");
     for document in &documents {
+        if may_be_data && document.node.as_ref().is_some_and(claims_nothing) {
+            reading.notes.push(Diagnostic::of_file(file, "skipped: it has no apiVersion and no kind"));
+            continue;
+        }
         let faults = document.faults.iter().map(|fault| page.about(fault.span, &fault.path, fault.message.clone()));
         let mut check = Check { page: &page, found: faults.collect() };
         if let Some(node) = &document.node {
@@ -31,6 +37,12 @@ pub(super) fn text(file: &File, text: &str, reading: &mut Reading) {
     }
     found.sort_by_key(|one| one.position.map_or((0, 0), |at| (at.line, at.column)));
     reading.diagnostics.append(&mut found);
+}
+
+/// Whether it is an object that does not say what kind of object it is.
+fn claims_nothing(node: &Node) -> bool {
+    let written = |field: &str| node.has(&Path::root().key(field));
+    node.value().is_object() && !written("apiVersion") && !written("kind")
 }
 
 /// Reads every document of a text, whatever kind it is of.
@@ -202,10 +214,10 @@ impl Check<'_> {
     }
 }
 
-/// An unknown field is pointed at by its key, everything else by its value.
+/// An unknown field is pointed at by its key, and so is a key that is none; everything else by its value.
 fn place(node: &Node, violation: &Violation) -> Span {
     match violation.kind {
-        Kind::Unknown => node.key_place(&violation.path),
+        Kind::Unknown | Kind::Key => node.key_place(&violation.path),
         _ => node.place(&violation.path),
     }
 }

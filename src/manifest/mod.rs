@@ -79,7 +79,8 @@ impl Manifest {
 }
 
 /// Reads files, folders (their `.yaml`, `.yml` and `.json` files, by name, not those of folders below) and `-` for standard input.
-/// Whatever is wrong is in the reading, a file that cannot be read included.
+/// Whatever is wrong is in the reading, a file that cannot be read included. A folder's `.json` that is no manifest is skipped with
+/// a note: requests and data lie beside manifests.
 #[must_use]
 pub fn read(paths: &[PathBuf]) -> Reading {
     let mut reading = Reading::default();
@@ -88,7 +89,7 @@ pub fn read(paths: &[PathBuf]) -> Reading {
             Ok(files) if files.is_empty() => {
                 reading.notes.push(Diagnostic::of_file(path, "no .yaml, .yml or .json file in this folder"));
             }
-            Ok(files) => files.iter().for_each(|file| read_file(file, &mut reading)),
+            Ok(files) => files.iter().for_each(|file| read_file(file, file != path, &mut reading)),
             Err(error) => reading.diagnostics.push(Diagnostic::of_file(path, &format!("cannot be read: {error}"))),
         }
     }
@@ -100,7 +101,7 @@ pub fn read(paths: &[PathBuf]) -> Reading {
 #[must_use]
 pub fn read_text(file: &Path, text: &str) -> Reading {
     let mut reading = Reading::default();
-    check::text(file, text, &mut reading);
+    check::text(file, text, false, &mut reading);
     refuse_twins(&mut reading);
     reading
 }
@@ -121,9 +122,9 @@ pub fn documents(paths: &[PathBuf]) -> (Vec<Written>, Vec<Diagnostic>) {
     (found, faults)
 }
 
-fn read_file(file: &Path, reading: &mut Reading) {
+fn read_file(file: &Path, listed: bool, reading: &mut Reading) {
     match source::text(file) {
-        Ok(text) => check::text(file, &text, reading),
+        Ok(text) => check::text(file, &text, listed, reading),
         Err(error) => reading.diagnostics.push(Diagnostic::of_file(file, &format!("cannot be read: {error}"))),
     }
 }

@@ -80,6 +80,42 @@ fn every_rule_refuses_offline_and_says_where() {
 }
 
 #[test]
+fn metadata_is_checked_as_the_api_server_checks_it() {
+    let metadata = "metadata:\n  name: m\n  namespace: X Y\n  labels: {a b: c, d: 'e f'}\n  annotations: {'/': x}\n";
+    let text = HEAD.replace("metadata: {name: m}\n", metadata) + "spec: {model: {uri: 'file:m'}}\n";
+    let found = lines(&text);
+    for (line, words) in found.iter().zip([
+        "m.yaml:5:14: metadata.namespace: Invalid value: \"X Y\": a lowercase RFC 1123 label must",
+        "m.yaml:6:12: metadata.labels.a b: Invalid value: \"a b\": name part must",
+        "m.yaml:6:23: metadata.labels.d: Invalid value: \"e f\": a valid label must",
+        "m.yaml:7:17: metadata.annotations./: Invalid value: \"/\": prefix part must be non-empty",
+    ]) {
+        assert!(line.starts_with(words), "{line} is not {words}");
+    }
+    assert_eq!(found.len(), 4, "{found:?}");
+}
+
+#[test]
+fn json_without_a_kind_is_data_in_a_folder_and_a_fault_where_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = folder.path().join("request.json");
+    std::fs::write(folder.path().join("m.yaml"), format!("{HEAD}spec: {{model: {{uri: 'file:m'}}}}\n")).unwrap();
+    std::fs::write(&request, r#"{"inputs": [{"name": "x", "data": [1, 2]}]}"#).unwrap();
+    let reading = read(&[folder.path().to_owned()]);
+    assert_eq!((reading.diagnostics.as_slice(), reading.manifests.len()), (&[][..], 1));
+    let notes: Vec<String> = reading.notes.iter().map(Diagnostic::headline).collect();
+    assert_eq!(notes, [format!("{}: skipped: it has no apiVersion and no kind", request.display())]);
+    let named = read(std::slice::from_ref(&request));
+    assert!(named.diagnostics[0].message.starts_with("Required value"), "{:?}", named.diagnostics);
+    // A kind without its version is a manifest with a slip.
+    std::fs::write(&request, r#"{"kind": "ModelDeployment"}"#).unwrap();
+    assert_eq!(read(&[folder.path().to_owned()]).diagnostics.len(), 1);
+    std::fs::rename(&request, folder.path().join("request.yaml")).unwrap();
+    std::fs::write(folder.path().join("request.yaml"), "inputs: []\n").unwrap();
+    assert_eq!(read(&[folder.path().to_owned()]).diagnostics.len(), 2);
+}
+
+#[test]
 fn a_duplicate_key_makes_no_deployment() {
     let reading =
         read_text(Path::new("m.yaml"), &format!("{HEAD}spec:\n  model: {{uri: 'file:a'}}\n  model: {{uri: 'file:b'}}\n"));

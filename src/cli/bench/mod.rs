@@ -10,6 +10,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::number::whole;
 use super::served::{Served, parse_seconds, runtime};
 use crate::client::{Connection, Session};
 use crate::inputs::{self, Bound, Fill, Named, Reading};
@@ -38,7 +39,7 @@ pub struct Arguments {
     input: Option<PathBuf>,
 
     /// Rows of a request, of random values
-    #[arg(long, value_name = "ROWS", default_value = "1", help_heading = "Request", conflicts_with = "input", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "ROWS", default_value = "1", help_heading = "Request", conflicts_with = "input", value_parser = whole(1..=u32::MAX))]
     batch: u32,
 
     /// The shape of an input with free dimensions: NAME=1,3,224,224
@@ -46,7 +47,7 @@ pub struct Arguments {
     shape: Vec<(String, Vec<usize>)>,
 
     /// Requests in flight at most, each on a connection of its own
-    #[arg(long, short, value_name = "N", default_value = "8", help_heading = "Load", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, short, value_name = "N", default_value = "8", help_heading = "Load", value_parser = whole(1..=10_000_u32))]
     concurrency: u32,
 
     /// Requests a second, whatever the answers do (an open loop)
@@ -58,7 +59,7 @@ pub struct Arguments {
     duration: Option<Duration>,
 
     /// Requests to measure
-    #[arg(long, short = 'n', value_name = "N", help_heading = "Load", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, short = 'n', value_name = "N", help_heading = "Load", value_parser = whole(1..=u64::MAX))]
     requests: Option<u64>,
 
     /// Seconds at the start that do not count

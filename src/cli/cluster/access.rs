@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::api::ListParams;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, ClusterResourceScope, DynamicObject, NamespaceResourceScope};
-use kube::{Api, Client, Config, Resource};
+use kube::{Api, Client, Resource};
 use modelyard_core::api::ModelDeployment;
 use modelyard_core::schema::nearest;
 use serde::de::DeserializeOwned;
 
-use super::ClusterError;
+use super::{ClusterError, kubeconfig, parse_namespace};
 
 /// An API server that cannot be connected to within this is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, clap::Args)]
 pub struct Access {
     /// The namespace [default: the context's]
-    #[arg(long, short, value_name = "NAMESPACE", help_heading = "Cluster")]
+    #[arg(long, short, value_name = "NAMESPACE", value_parser = parse_namespace, help_heading = "Cluster")]
     namespace: Option<String>,
 
     /// The kubeconfig's context [default: its current one]
@@ -52,21 +51,11 @@ impl Access {
 
     /// Reads the configuration; nothing is sent yet.
     pub(crate) async fn open(&self) -> Result<Cluster, ClusterError> {
-        let wrong = |error: &dyn std::error::Error| ClusterError::NoConfig(error.to_string());
-        let mut config = if self.context.is_some() || self.kubeconfig.is_some() {
-            let file = match &self.kubeconfig {
-                Some(file) => Kubeconfig::read_from(file),
-                None => Kubeconfig::read(),
-            };
-            let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
-            Config::from_custom_kubeconfig(file.map_err(|error| wrong(&error))?, &options).await.map_err(|error| wrong(&error))?
-        } else {
-            Config::infer().await.map_err(|error| wrong(&error))?
-        };
+        let mut config = kubeconfig::read(self.context.as_deref(), self.kubeconfig.as_deref()).await?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let address = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let client = Client::try_from(config).map_err(|error| wrong(&error))?;
+        let client = Client::try_from(config).map_err(|error| ClusterError::NoConfig(error.to_string()))?;
         Ok(Cluster { client, namespace, address })
     }
 }

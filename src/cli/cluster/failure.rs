@@ -9,6 +9,9 @@ pub(crate) enum ClusterError {
     /// Nothing says which cluster.
     #[error("no cluster to talk to: {0}; set KUBECONFIG or --kubeconfig, and --context where the file has several")]
     NoConfig(String),
+    /// The kubeconfig has no such context.
+    #[error("{0}")]
+    NoContext(String),
     /// Nobody answers.
     #[error("the API server {address} does not answer: {said}; check the address and the kubeconfig's context")]
     Unreachable { address: String, said: String },

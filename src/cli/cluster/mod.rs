@@ -6,6 +6,7 @@ mod age;
 mod change;
 mod failure;
 mod follow;
+mod kubeconfig;
 mod object;
 mod output;
 mod signals;
@@ -35,9 +36,18 @@ pub(super) fn parse_duration(text: &str) -> Result<std::time::Duration, String> 
 
 /// A name that an object can have, for arguments: anything else would be another address of the API.
 pub(super) fn parse_name(text: &str) -> Result<String, String> {
+    name_of("ModelDeployment", text)
+}
+
+/// A name that a namespace can have, for flags.
+pub(super) fn parse_namespace(text: &str) -> Result<String, String> {
+    name_of("namespace", text)
+}
+
+fn name_of(kind: &str, text: &str) -> Result<String, String> {
     if !text.is_empty() && text.bytes().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == b'-') {
         Ok(text.to_owned())
     } else {
-        Err("expected the name of a ModelDeployment: lower-case letters, digits and hyphens".to_owned())
+        Err(format!("expected the name of a {kind}: lower-case letters, digits and hyphens"))
     }
 }

@@ -14,7 +14,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
-use super::{Access, Cluster, Readiness, parse_name};
+use super::{Access, Cluster, Readiness, parse_name, parse_namespace};
 
 /// The way to a served model through the API server.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub struct Through {
     cluster: Option<String>,
 
     /// The namespace [default: the context's]
-    #[arg(long, value_name = "NAMESPACE", requires = "cluster", help_heading = "Cluster")]
+    #[arg(long, value_name = "NAMESPACE", value_parser = parse_namespace, requires = "cluster", help_heading = "Cluster")]
     namespace: Option<String>,
 
     /// The kubeconfig's context [default: its current one]

@@ -23,7 +23,7 @@ pub(super) async fn everything(cluster: &Cluster, now: Timestamp) -> Vec<Finding
     let version = match cluster.version().await {
         Ok(version) => judge::version(&cluster.address, &version),
         // Without an API server the rest says nothing.
-        Err(error) => return vec![Finding::wrong("cluster", error.to_string(), "Nothing else can be checked.")],
+        Err(error) => return vec![unreached(&error)],
     };
     let mut findings = vec![version];
     findings.extend(definitions(cluster).await);
@@ -33,6 +33,11 @@ pub(super) async fn everything(cluster: &Cluster, now: Timestamp) -> Vec<Finding
     findings.extend(objects);
     findings.extend(quotas(cluster, &namespaces).await);
     findings
+}
+
+/// No cluster, or none that answers.
+pub(super) fn unreached(error: &ClusterError) -> Finding {
+    Finding::wrong("cluster", error.to_string(), "Nothing else can be checked.")
 }
 
 async fn definitions(cluster: &Cluster) -> Vec<Finding> {

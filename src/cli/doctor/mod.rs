@@ -72,12 +72,14 @@ impl Arguments {
     /// Runs the command.
     ///
     /// # Errors
-    /// There is no kubeconfig.
+    /// Standard output cannot be written.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let findings = runtime()?.block_on(async {
-            let cluster = self.access.open().await?;
-            anyhow::Ok(ask::everything(&cluster, Timestamp::now()).await)
-        })?;
+            match self.access.open().await {
+                Ok(cluster) => ask::everything(&cluster, Timestamp::now()).await,
+                Err(error) => vec![ask::unreached(&error)],
+            }
+        });
         let text = match self.output {
             Some(format) => document(format, &findings)?,
             None => text(&findings),

@@ -118,9 +118,18 @@ fn numbers(output: &Tensor, labels: &Labels) -> anyhow::Result<Task> {
     let Labels::Numbers { values, columns: wide, .. } = labels else { bail!("a regressor's truths are numbers, found text") };
     let predictions = output.to_f64().context("a regressor's output is numbers, found text")?;
     if columns(output) != *wide {
-        bail!("{} values a row, but {wide} truths a row", columns(output));
+        bail!(
+            "the output has {} a row, the truths have {}: --compare names another output, --task classification takes scores of \
+             classes",
+            in_values(columns(output)),
+            in_values(*wide)
+        );
     }
     Ok(Task::Numbers { truths: values.clone(), predictions, columns: *wide })
+}
+
+fn in_values(count: usize) -> String {
+    if count == 1 { "1 value".to_owned() } else { format!("{count} values") }
 }
 
 fn classes(output: &Tensor, labels: &Labels, asked: &Asked<'_>, notes: &mut Vec<String>) -> anyhow::Result<Task> {
@@ -315,5 +324,11 @@ mod tests {
         assert!(message(&whole(&[0.0, 3.0]), &[]).contains("row 1: the truth '3' is none of the 3 classes (0, 1, 2)"));
         assert!(message(&text(&["a", "b"]), &[]).contains("the truths are 2 names and the output has 3 scores a row"));
         assert!(message(&whole(&[0.0, 1.0]), &["a".into()]).contains("1 class names, but 3 scores a row"));
+        let numbers = Asked { task: TaskChoice::Regression, ..asked(&[]) };
+        assert_eq!(
+            format!("{:#}", interpret(&scores, &whole(&[0.0, 1.0]), &numbers).err().unwrap()),
+            "output 'y': the output has 3 values a row, the truths have 1 value: --compare names another output, --task \
+             classification takes scores of classes"
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+use super::number::whole;
 use super::served::{Served, runtime};
 use crate::inputs::{self, Dataset};
 
@@ -24,7 +25,7 @@ use limits::Limit;
 /// Sends the rows in batches over the network and compares the answers with the truths. Every figure is defined as in
 /// scikit-learn; one that this data leaves undefined is null, with the reason.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_arg("namespace", |namespace| namespace.short('n')))]
 pub struct Arguments {
     #[command(flatten)]
     served: Served,
@@ -42,7 +43,7 @@ pub struct Arguments {
     classes: Vec<String>,
 
     /// The first ROWS rows only
-    #[arg(long, value_name = "ROWS", help_heading = "Data", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "ROWS", help_heading = "Data", value_parser = whole(1..=u32::MAX))]
     limit: Option<u32>,
 
     /// What is predicted
@@ -62,11 +63,11 @@ pub struct Arguments {
     all_classes: bool,
 
     /// Rows of one request
-    #[arg(long, value_name = "ROWS", default_value = "64", help_heading = "Requests", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "ROWS", default_value = "64", help_heading = "Requests", value_parser = whole(1..=u32::MAX))]
     batch_size: u32,
 
     /// Requests in flight
-    #[arg(long, value_name = "N", default_value = "4", help_heading = "Requests", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value = "4", help_heading = "Requests", value_parser = whole(1..=1024_u32))]
     concurrency: u32,
 
     /// How the figures are printed

@@ -1,6 +1,11 @@
 //! Where a model is, in the words of another system, and where a server of ours finds it: a file at an http(s) address.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::foreign::{Foreign, Refusal};
+
+/// All but what a URL never reserves: a store would read `+` as a blank, and `?` and `#` end the path.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What artefacts are called. An address that ends otherwise is most likely a folder's.
 const FILES: [&str; 5] = [".onnx", ".tar", ".tar.gz", ".tgz", ".zip"];
@@ -11,8 +16,7 @@ pub(super) fn address(object: &mut Foreign, path: &str, uri: &str) -> Result<Str
     let rest = rest.trim_end_matches('/');
     let found = match scheme {
         "http" | "https" => format!("{scheme}://{rest}"),
-        "gs" => format!("https://storage.googleapis.com/{rest}"),
-        "s3" => s3(rest),
+        "gs" | "s3" => bucket(scheme, rest).ok_or_else(|| Refusal::new(path, no_object(scheme, uri)))?,
         "file" => format!("file:{rest}"),
         "" if rest.starts_with('/') => format!("file:{rest}"),
         _ => return Err(Refusal::new(path, unservable(scheme, uri))),
@@ -35,12 +39,22 @@ pub(super) fn address(object: &mut Foreign, path: &str, uri: &str) -> Result<Str
     Ok(found)
 }
 
-/// Bucket and key at Amazon's; names with a dot fit no certificate as a host.
-fn s3(rest: &str) -> String {
-    match rest.split_once('/') {
-        Some((bucket, key)) if !bucket.contains('.') => format!("https://{bucket}.s3.amazonaws.com/{key}"),
-        _ => format!("https://s3.amazonaws.com/{rest}"),
-    }
+/// The address of an object in a bucket; none without a bucket or a key. The key's characters are its own, not a URL's.
+fn bucket(scheme: &str, rest: &str) -> Option<String> {
+    let (bucket, key) = rest.split_once('/').filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())?;
+    let encoded = |text: &str| utf8_percent_encode(text, &RESERVED).to_string();
+    let key = key.split('/').map(encoded).collect::<Vec<_>>().join("/");
+    // At Amazon's the bucket is a host, where it can be: names with a dot fit no certificate.
+    let is_host = bucket.bytes().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == b'-');
+    Some(match scheme {
+        "s3" if is_host => format!("https://{bucket}.s3.amazonaws.com/{key}"),
+        "s3" => format!("https://s3.amazonaws.com/{}/{key}", encoded(bucket)),
+        _ => format!("https://storage.googleapis.com/{}/{key}", encoded(bucket)),
+    })
+}
+
+fn no_object(scheme: &str, uri: &str) -> String {
+    format!("expected {scheme}://BUCKET/KEY, found '{uri}'")
 }
 
 fn unservable(scheme: &str, uri: &str) -> String {
@@ -75,6 +89,13 @@ mod tests {
             ("gs://b/k/m.onnx", Ok("https://storage.googleapis.com/b/k/m.onnx"), true),
             ("s3://b/k/m.onnx", Ok("https://b.s3.amazonaws.com/k/m.onnx"), true),
             ("s3://b.c/k/m.onnx", Ok("https://s3.amazonaws.com/b.c/k/m.onnx"), true),
+            ("s3://B/k/a+b.onnx", Ok("https://s3.amazonaws.com/B/k/a%2Bb.onnx"), true),
+            ("gs://b/a b/#x?y.onnx", Ok("https://storage.googleapis.com/b/a%20b/%23x%3Fy.onnx"), true),
+            ("gs://b/50%/\u{e9}~.onnx", Ok("https://storage.googleapis.com/b/50%25/%C3%A9~.onnx"), true),
+            ("s3://", Err("p: expected s3://BUCKET/KEY, found 's3://'"), false),
+            ("s3://b", Err("expected s3://BUCKET/KEY"), false),
+            ("s3://b/", Err("found 's3://b/'"), false),
+            ("gs:///k/m.onnx", Err("expected gs://BUCKET/KEY"), false),
             ("file:///mnt/m.onnx", Ok("file:/mnt/m.onnx"), true),
             ("/mnt/m.onnx", Ok("file:/mnt/m.onnx"), true),
             ("hf://org/repo:v1", Err("https://huggingface.co/org/repo/resolve/v1/onnx/model.onnx"), false),

@@ -27,7 +27,7 @@ impl Draft {
             object.take(&format!("metadata.{record}"));
         }
         object.take("status");
-        let name = object.text("metadata.name").ok_or_else(|| Refusal::new("metadata.name", "expected a name, found none"))?;
+        let name = object.text("metadata.name").ok_or_else(|| object.unfit("metadata.name", "a name"))?;
         let mut metadata = Map::new();
         metadata.insert("name".to_owned(), json!(name));
         if let Some(namespace) = object.text("metadata.namespace") {

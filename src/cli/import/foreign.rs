@@ -75,9 +75,27 @@ impl Foreign {
         }
     }
 
-    /// Takes a whole number out; what is none stays.
+    /// Takes a whole number out; anything else is lost, with a line that says what was found.
     pub(super) fn number(&mut self, path: &str) -> Option<i64> {
-        self.take_if(path, Value::is_i64)?.as_i64()
+        let found = self.take(path)?;
+        if !found.is_i64() {
+            self.lost(path, format!("expected a whole number, found {}", described(&found)));
+        }
+        found.as_i64()
+    }
+
+    /// Why an object cannot be converted that has not what is `expected` at a path: what is there, or on the way there.
+    pub(super) fn unfit(&self, path: &str, expected: &str) -> Refusal {
+        let (mut value, mut place) = (&self.rest, String::new());
+        for step in path.split('.') {
+            match value.get(step).filter(|below| !below.is_null()) {
+                Some(below) => value = below,
+                None if value.is_object() => return Refusal::new(path, format!("expected {expected}, found none")),
+                None => return Refusal::new(place, format!("expected an object, found {}", described(value))),
+            }
+            place = if place.is_empty() { step.to_owned() } else { format!("{place}.{step}") };
+        }
+        Refusal::new(path, format!("expected {expected}, found {}", described(value)))
     }
 
     /// Takes an object's fields out; what is no object stays.
@@ -139,6 +157,22 @@ impl Foreign {
     }
 }
 
+/// A value in words.
+pub(super) fn described(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::Bool(one) => format!("the boolean {one}"),
+        Value::Number(one) => format!("the number {one}"),
+        Value::String(text) if text.chars().count() > 60 => {
+            format!("the string {}...", text.chars().take(60).collect::<String>())
+        }
+        Value::String(text) if text.is_empty() => "an empty string".to_owned(),
+        Value::String(text) => format!("the string {text}"),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -159,14 +193,35 @@ mod tests {
         assert_eq!(
             told,
             [
+                "spec.number: no counterpart: expected a whole number, found the string x",
                 "a: changed: is b",
                 "a: no counterpart",
                 "list: no counterpart",
                 "spec.text: no counterpart",
-                "spec.number: no counterpart",
                 "spec.known: no counterpart: words",
                 "spec.closed: no counterpart",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_not_what_was_expected_is_described() {
+        let object =
+            Foreign::new(json!({"a": 5, "b": {"c": [1], "d": "x", "e": "", "f": {}, "g": true, "h": null, "i": "y".repeat(99)}}));
+        for (path, said) in [
+            ("a", "a: expected X, found the number 5".to_owned()),
+            ("a.x.y", "a: expected an object, found the number 5".to_owned()),
+            ("b.c", "b.c: expected X, found a list".to_owned()),
+            ("b.c.x", "b.c: expected an object, found a list".to_owned()),
+            ("b.d", "b.d: expected X, found the string x".to_owned()),
+            ("b.e", "b.e: expected X, found an empty string".to_owned()),
+            ("b.f", "b.f: expected X, found an object".to_owned()),
+            ("b.f.x", "b.f.x: expected X, found none".to_owned()),
+            ("b.g", "b.g: expected X, found the boolean true".to_owned()),
+            ("b.h", "b.h: expected X, found none".to_owned()),
+            ("b.i", format!("b.i: expected X, found the string {}...", "y".repeat(60))),
+        ] {
+            assert_eq!(object.unfit(path, "X").to_string(), said);
+        }
     }
 }

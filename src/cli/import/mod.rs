@@ -1,5 +1,7 @@
 //! `modelyard import`: objects of other systems as ModelDeployments, with a line for each field that has no counterpart.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +21,8 @@ use foreign::{Foreign, Note, Refusal};
 /// Convert KServe's InferenceServices and Seldon's Models to ModelDeployments
 ///
 /// Prints YAML, with a comment for each field that has no counterpart or means something else; the same lines go to standard
-/// error. What is printed passes modelyard validate. A number of replicas that scales becomes a HorizontalPodAutoscaler beside it.
+/// error. What is printed passes modelyard validate: of two objects of one name, only the first is. A number of replicas that
+/// scales becomes a HorizontalPodAutoscaler beside it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -33,7 +36,7 @@ Examples:
   modelyard import inferenceservice.yaml > mnist.yaml && modelyard validate mnist.yaml
   kubectl get inferenceservices -o yaml | modelyard import - > models.yaml
 
-Exit codes: 0 something was converted; 1 nothing was; 2 wrong arguments.";
+Exit codes: 0 something was converted; 1 nothing was, or a file could not be read; 2 wrong arguments.";
 
 /// An object that has been converted.
 struct Converted {
@@ -63,9 +66,10 @@ impl Arguments {
             super::say(format_args!("error: {fault}"));
         }
         let (mut text, mut converted, mut refused) = (String::new(), 0_usize, 0_usize);
+        let mut twins = Twins::default();
         for document in &documents {
             let place = format!("{}:{}: {}", document.file.display(), document.line, named(&document.value));
-            match convert(document) {
+            match twins.refuse(document, convert(document)) {
                 Outcome::Converted(one) => {
                     converted += 1;
                     one.notes.iter().for_each(|note| super::say(format_args!("{place}: {note}")));
@@ -84,11 +88,38 @@ impl Arguments {
         }
         super::stdout::print(&text)?;
         if converted == 0 {
-            let why = if refused == 0 { "expected an InferenceService or a Model, found none" } else { "see above" };
+            let why = if refused == 0 && faults.is_empty() {
+                "expected an InferenceService or a Model, found none"
+            } else {
+                "see above"
+            };
             super::say(format_args!("error: nothing was converted: {why}"));
             return Ok(ExitCode::FAILURE);
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// The names and namespaces of what was converted, and where it is from: two of one name would overwrite each other.
+#[derive(Default)]
+struct Twins(HashMap<(String, String), String>);
+
+impl Twins {
+    /// The outcome; refused where something that came before has the same name.
+    fn refuse(&mut self, document: &Written, outcome: Outcome) -> Outcome {
+        let Outcome::Converted(Converted { objects, .. }) = &outcome else { return outcome };
+        let metadata = objects.first().map_or(&Value::Null, |object| &object["metadata"]);
+        let place = format!("{}:{}", document.file.display(), document.line);
+        match self.0.entry((metadata["namespace"].to_string(), metadata["name"].to_string())) {
+            Entry::Occupied(first) => {
+                let words = format!("Duplicate value: {}: {} has an object of this name already", metadata["name"], first.get());
+                Outcome::Refused(Refusal::new("metadata.name", words))
+            }
+            Entry::Vacant(free) => {
+                free.insert(place);
+                outcome
+            }
+        }
     }
 }
 

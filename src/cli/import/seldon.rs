@@ -49,7 +49,7 @@ pub(super) fn convert(mut object: Foreign) -> Result<(Vec<Value>, Vec<Note>), Re
     metadata(&mut object, &mut draft);
     requirements(&mut object)?;
     let path = "spec.storageUri";
-    let uri = object.text(path).ok_or_else(|| Refusal::new(path, "expected the model's address, found none"))?;
+    let uri = object.text(path).ok_or_else(|| object.unfit(path, "the model's address"))?;
     let uri = address(&mut object, path, &uri)?;
     draft.set(&["model"], json!({ "uri": uri }));
     replicas(&mut object, &mut draft);

@@ -94,6 +94,35 @@ fn replicas_become_a_number_or_an_autoscaler() {
             json!([1, 3, "memory", 55]),
             1,
         ),
+        (json!({"minReplicas": "two"}), &none, json!(1), Value::Null, 1),
+        (json!({"minReplicas": -1}), &none, json!(1), Value::Null, 1),
+        (json!({"minReplicas": 3, "maxReplicas": 2}), &none, json!(3), Value::Null, 1),
+        (json!({"maxReplicas": 6_000_000_000_i64}), &none, json!(1), Value::Null, 1),
+        (json!({"maxReplicas": 5, "scaleTarget": -4}), &none, Value::Null, json!([1, 5, "cpu", 80]), 2),
+        (json!({"maxReplicas": 5, "scaleTarget": 0}), &none, Value::Null, json!([1, 5, "cpu", 80]), 2),
+        (json!({"maxReplicas": 5, "scaleTarget": "half"}), &none, Value::Null, json!([1, 5, "cpu", 80]), 2),
+        (
+            json!({"maxReplicas": 5, "scaleTarget": "-4", "scaleMetricType": "AverageValue"}),
+            &none,
+            Value::Null,
+            json!([1, 5, "cpu", 80]),
+            2,
+        ),
+        (
+            json!({"maxReplicas": 5, "autoScaling": {"metrics": [{"type": "Resource", "resource": {"name": "memory", "target":
+                {"type": "Utilization", "averageUtilization": 0}}}]}}),
+            &none,
+            Value::Null,
+            json!([1, 5, "cpu", 80]),
+            2,
+        ),
+        (
+            json!({"maxReplicas": 3}),
+            &json!({"serving.kserve.io/targetUtilizationPercentage": "-5"}),
+            Value::Null,
+            json!([1, 3, "cpu", 80]),
+            2,
+        ),
     ] {
         let (spec, autoscaler, told) = predictor(fields.clone(), annotations.clone());
         assert_eq!(spec["replicas"], replicas, "{fields}");
@@ -115,6 +144,11 @@ fn replicas_become_a_number_or_an_autoscaler() {
 fn each_field_has_its_counterpart() {
     for (fields, path, value) in [
         (json!({"timeout": 60}), "/serving/requestTimeout", json!("60s")),
+        (
+            json!({"model": {"modelFormat": {"name": "ONNX"}, "storageUri": "https://m/other.onnx"}}),
+            "/model/uri",
+            json!("https://m/other.onnx"),
+        ),
         (
             json!({"batcher": {"maxBatchSize": 8, "maxLatency": 20}}),
             "/serving/batching",
@@ -138,6 +172,33 @@ fn each_field_has_its_counterpart() {
 }
 
 #[test]
+fn a_batcher_becomes_batching_or_says_why_not() {
+    let batching = |rows: i64, wait: &str| json!({"maxSize": rows, "maxDelay": wait});
+    for (batcher, found, words) in [
+        (json!({"maxBatchSize": 1, "maxLatency": 10}), Value::Null, "batcher: changed: maxBatchSize is 1, which is no batching"),
+        (json!({"maxBatchSize": 0}), batching(32, "5000ms"), "maxBatchSize 0 is outside 1..=65536: 32 instead"),
+        (json!({"maxBatchSize": 99_999}), batching(65_536, "5000ms"), "maxBatchSize 99999 is outside 1..=65536: 65536 instead"),
+        (
+            json!({"maxBatchSize": "x"}),
+            batching(32, "5000ms"),
+            "maxBatchSize: no counterpart: expected a whole number, found the string x",
+        ),
+        (json!({"maxLatency": -1}), batching(32, "5ms"), "maxLatency -1 ms is below 0: 5 ms instead"),
+        (json!({"timeout": 60}), batching(32, "5000ms"), "batcher.timeout: no counterpart: a batch has no limit of its own"),
+        (json!(5), Value::Null, "batcher: no counterpart: expected an object, found the number 5"),
+    ] {
+        let (spec, _, notes) = predictor(json!({"batcher": batcher}), json!({}));
+        assert_eq!(spec["serving"]["batching"], found, "{batcher}");
+        assert!(notes.join("\n").contains(words), "{notes:?} has no {words}");
+    }
+    for (timeout, words) in [(json!("abc"), "found the string abc"), (json!(0), "expected 1 second or more, found 0")] {
+        let (spec, _, notes) = predictor(json!({"timeout": timeout}), json!({}));
+        assert_eq!(spec["serving"], Value::Null);
+        assert!(notes.join("\n").contains(words), "{notes:?} has no {words}");
+    }
+}
+
+#[test]
 fn what_cannot_be_converted_says_why() {
     for (predictor, words) in [
         (json!({}), "spec.predictor: expected model or one of"),
@@ -157,7 +218,18 @@ fn what_cannot_be_converted_says_why() {
             json!({"model": {"storageUri": "https://m/m.onnx"}}),
             "spec.predictor.model.modelFormat.name: expected the name of a format",
         ),
-        (json!({"onnx": {}}), "spec.predictor.onnx.storageUri: expected the model's address"),
+        (json!([1]), "spec.predictor: expected a predictor, found a list"),
+        (
+            json!({"model": {"modelFormat": "onnx", "storageUri": "https://m/m.onnx"}}),
+            "spec.predictor.model.modelFormat: expected an object, found the string onnx",
+        ),
+        (json!({"onnx": {"storageUri": 5}}), "spec.predictor.onnx.storageUri: expected the model's address, found the number 5"),
+        (json!({"onnx": {"storageUri": "s3://b"}}), "spec.predictor.onnx.storageUri: expected s3://BUCKET/KEY, found 's3://b'"),
+        (
+            json!({"onnx": {}, "storageUris": "https://m/a.onnx"}),
+            "storageUris: expected a list with one address, found the string",
+        ),
+        (json!({"onnx": {}}), "spec.predictor.onnx.storageUri: expected the model's address, found none"),
         (json!({"onnx": {"storageUri": "pvc://c/m.onnx"}}), "spec.predictor.onnx.storageUri: pvc://c/m.onnx has no counterpart"),
         (
             json!({"onnx": {}, "storageUris": [{"uri": "https://m/a.onnx"}, {"uri": "https://m/b.onnx"}]}),
@@ -174,6 +246,21 @@ fn what_cannot_be_converted_says_why() {
         match convert(&Written { file: "in.yaml".into(), line: 1, value }) {
             Outcome::Refused(refusal) => assert!(refusal.to_string().contains(words), "{refusal} has no {words}"),
             _ => panic!("{predictor} was converted"),
+        }
+    }
+}
+
+#[test]
+fn metadata_that_is_none_is_described() {
+    for (metadata, words) in [
+        (json!(5), "metadata: expected an object, found the number 5"),
+        (json!({"name": 5}), "metadata.name: expected a name, found the number 5"),
+        (json!({}), "metadata.name: expected a name, found none"),
+    ] {
+        let value = json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": metadata});
+        match convert(&Written { file: "in.yaml".into(), line: 1, value }) {
+            Outcome::Refused(refusal) => assert_eq!(refusal.to_string(), words),
+            _ => panic!("{words}: converted"),
         }
     }
 }

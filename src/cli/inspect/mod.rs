@@ -18,6 +18,7 @@ mod remote;
 /// A file is read and loaded by the server's own binary, which is the one that would serve it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, group(ArgGroup::new("remote").args(["url", "cluster"])))]
+#[command(mut_arg("namespace", |namespace| namespace.short('n')))]
 pub struct Arguments {
     /// A .onnx file or a folder with one; with --url or --cluster, the name of a served model
     #[arg(value_name = "FILE|MODEL")]

@@ -9,6 +9,7 @@ use kube::api::{ListParams, LogParams};
 use modelyard_core::render::{CONTAINER, DEPLOYMENT_LABEL};
 
 use super::cluster::{Access, Cluster, Readiness, parse_name};
+use super::number::whole;
 use super::served::runtime;
 
 mod live;
@@ -31,7 +32,7 @@ pub struct Arguments {
     follow: bool,
 
     /// The last lines of each pod, instead of all
-    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "LINES", value_parser = whole(0..=i64::MAX))]
     tail: Option<i64>,
 
     /// The logs of the servers that ended before these: why a pod restarts

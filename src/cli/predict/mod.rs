@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
+use super::number::whole;
 use super::served::{Served, runtime};
 use crate::client::TensorSpec;
 use crate::inputs::{self, Bound, Fill, InputError, Named, Reading, Scale};
@@ -17,7 +18,7 @@ mod show;
 ///
 /// A file's names, datatypes and shapes are fitted to the model's metadata; whatever is changed is said on stderr.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_arg("namespace", |namespace| namespace.short('n')))]
 pub struct Arguments {
     #[command(flatten)]
     served: Served,
@@ -34,7 +35,7 @@ pub struct Arguments {
     invert: bool,
 
     /// Rows of --zeros and --random
-    #[arg(long, value_name = "ROWS", default_value = "1", help_heading = "Input", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "ROWS", default_value = "1", help_heading = "Input", value_parser = whole(1..=u32::MAX))]
     batch: u32,
 
     /// The shape of an input with free dimensions, for --zeros and --random: NAME=1,3,224,224
@@ -42,7 +43,7 @@ pub struct Arguments {
     shape: Vec<(String, Vec<usize>)>,
 
     /// The same random values for the same seed
-    #[arg(long, default_value = "0", help_heading = "Input")]
+    #[arg(long, default_value = "0", help_heading = "Input", value_parser = whole(0..=u64::MAX))]
     seed: u64,
 
     /// How the answer is printed
@@ -50,7 +51,7 @@ pub struct Arguments {
     output: Output,
 
     /// Classes to show of each row
-    #[arg(long, value_name = "K", default_value = "5", help_heading = "Output", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "K", default_value = "5", help_heading = "Output", value_parser = whole(1..=u32::MAX))]
     top: u32,
 
     /// Only this output

@@ -7,6 +7,7 @@
 mod defaults;
 mod formats;
 mod metadata;
+mod names;
 mod path;
 mod suggest;
 mod validate;
@@ -43,6 +44,8 @@ pub enum Kind {
     Unsupported,
     /// A second item of the same key.
     Duplicate,
+    /// A key that the map does not take; the path is that of its value.
+    Key,
 }
 
 impl std::fmt::Display for Violation {
@@ -119,10 +122,13 @@ impl Schema {
         })
     }
 
-    /// Everything that the schema refuses in a completed object, in the order of the object.
+    /// Everything that the schema refuses in a completed object, in the order of the object; then what every object's metadata is
+    /// refused for.
     #[must_use]
     pub fn violations(&self, object: &Value) -> Vec<Violation> {
-        validate::object(&self.root, object)
+        let mut found = validate::object(&self.root, object);
+        found.append(&mut names::violations(&object["metadata"]));
+        found
     }
 }
 

@@ -4,7 +4,8 @@
 #[must_use]
 pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = written.to_lowercase();
-    let allowed = 1 + written.chars().count() / 3;
+    // Of four letters one may be wrong: another word of four letters is seldom further than two.
+    let allowed = 1 + written.chars().count() / 5;
     candidates
         .into_iter()
         .map(|candidate| (distance(&written, &candidate.to_lowercase()), candidate))
@@ -47,8 +48,12 @@ mod tests {
             ("resuorces", Some("resources")),
             ("modle", Some("model")),
             ("autoscaling", None),
+            ("foo", None),
+            ("modes", Some("model")),
+            ("mode", Some("model")),
         ] {
             assert_eq!(nearest(written, fields), meant, "{written}");
+            assert_eq!(nearest("foo", ["pod", "model"]), None);
         }
     }
 }

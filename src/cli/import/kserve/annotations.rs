@@ -73,7 +73,10 @@ fn setting(object: &mut Foreign, draft: &mut Draft, asked: &mut Asked, name: &st
             object.lost(at, format!("{class}: requests are no measure for a HorizontalPodAutoscaler here"))
         }
         ("metrics", "cpu" | "memory") => asked.metric = Some(text.to_owned()),
-        ("targetUtilizationPercentage", number) if number.parse::<i64>().is_ok() => asked.target = number.parse().ok(),
+        ("targetUtilizationPercentage", number) => match number.parse::<i32>() {
+            Ok(percent) if percent > 0 => asked.target = Some(percent.into()),
+            _ => object.lost(at, format!("expected a number within 1..={}, found '{number}'", i32::MAX)),
+        },
         ("stop", "true") => asked.stop = true,
         ("stop", _) => {}
         ("enable-prometheus-scraping", "true") => {

@@ -31,7 +31,6 @@ pub(super) fn words(path: &str, form: &str) -> Option<&'static str> {
             "a pod has one container, and its cache as the one volume"
         }
         "spec.predictor.deploymentStrategy" => "it is rollout.capacity; a rollout surges by up to a quarter",
-        "spec.predictor.minReplicas" | "spec.predictor.maxReplicas" => "expected a whole number",
         _ => return None,
     })
 }

@@ -13,8 +13,8 @@ const FORMS: [&str; 10] =
 /// The field of the predictor that has the model.
 pub(super) fn form(object: &Foreign) -> Result<&'static str, Refusal> {
     let there = |name: &&&str| object.peek(&format!("spec.predictor.{name}")).is_some();
-    if object.peek("spec.predictor").is_none() {
-        return Err(Refusal::new("spec.predictor", "expected a predictor, found none"));
+    if !object.peek("spec.predictor").is_some_and(Value::is_object) {
+        return Err(object.unfit("spec.predictor", "a predictor"));
     }
     if let Some(form) = ["model"].iter().chain(&FORMS).find(there) {
         return Ok(*form);
@@ -33,7 +33,8 @@ pub(super) fn model(object: &mut Foreign, draft: &mut Draft, form: &str) -> Resu
         "model" => (at("modelFormat.name"), object.text(&at("modelFormat.name"))),
         older => (format!("spec.predictor.{older}"), Some(older.to_owned())),
     };
-    let format = format.ok_or_else(|| Refusal::new(place.clone(), "expected the name of a format, found none"))?;
+    // KServe's runtimes take a format by its name, whatever the case.
+    let format = format.ok_or_else(|| object.unfit(&place, "the name of a format"))?.to_ascii_lowercase();
     check(&format, &place)?;
     let (path, uri) = source(object, form)?;
     let uri = address(object, &path, &uri)?;
@@ -78,12 +79,13 @@ fn source(object: &mut Foreign, form: &str) -> Result<(String, String), Refusal>
             }
             None => Err(Refusal::new(several, "expected a uri in its one item")),
         },
+        None if object.peek(&several).is_some() => Err(object.unfit(&several, "a list with one address")),
         Some(more) => Err(Refusal::new(several, format!("expected one address, found {}: a model is one artefact", more.len()))),
         None if object.peek(&format!("spec.predictor.{form}.storage")).is_some() => {
             let words = "the bucket is in a Secret that is not read: write its https address as storageUri";
             Err(Refusal::new(format!("spec.predictor.{form}.storage"), words))
         }
-        None => Err(Refusal::new(path, "expected the model's address, found none")),
+        None => Err(object.unfit(&path, "the model's address")),
     }
 }
 
