@@ -85,7 +85,7 @@ pub(super) fn operator(leases: &[Lease], operators: &[Deployment], now: Timestam
             Finding::wrong("operator", format!("Deployment {namespace}/{name} has no ready pod"), advice)
         }
         (None, None) => {
-            let advice = "Install the Helm chart: helm install modelyard charts/modelyard -n modelyard --create-namespace";
+            let advice = "Install the Helm chart: helm install modelyard charts/modelyard -n modelyard-system --create-namespace";
             Finding::wrong("operator", "none runs: ModelDeployments are stored, and nothing happens", advice)
         }
     }
