@@ -23,7 +23,7 @@ use super::shelf::{Shelf, shelf};
 use super::slim;
 
 /// Objects that one answer of a list has at most: it is held whole in memory.
-const PAGE: u32 = 250;
+const PAGE: u32 = 100;
 
 /// What is known of the cluster.
 pub(super) struct World {
