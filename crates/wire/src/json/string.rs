@@ -67,7 +67,7 @@ impl<'a> Cursor<'a> {
         Ok(plain)
     }
 
-    /// The character of `\uXXXX`, or of two of them that are a surrogate pair.
+    /// The character of `\u` and four hexadecimal digits, or of two of them that are a surrogate pair.
     fn unicode(&mut self, start: usize) -> Result<char, JsonError> {
         let first = self.hex()?;
         let lone = || JsonError::new(start, "a character", format!("the lone surrogate \\u{first:04x}"));
