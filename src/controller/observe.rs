@@ -45,7 +45,7 @@ pub(super) fn observe(
     let mut pods = world.pods.of(&key);
     pods.retain(|pod| workloads.iter().any(|one| is_replica(pod, one)));
     let started = diagnose::newest_start(&pods, previous);
-    let servers = starting(&pods).take(ASKED).chain(started.as_ref().and_then(|started| server(started.pod)));
+    let servers = starting(&pods).take(ASKED).chain(started.as_ref().and_then(|started| server(started.pod, true)));
     let heard = probes.hear(owner, servers.collect());
     let name_of = |started: &Started<'_>| started.pod.metadata.name.clone();
     let unheard = started.as_ref().and_then(name_of).is_some_and(|name| heard.silent.contains(&name));
@@ -72,10 +72,10 @@ fn starting(pods: &[Pod]) -> impl Iterator<Item = Server> {
         let status = pod.status.as_ref()?;
         let runs = status.phase.as_deref() == Some("Running") && pod.metadata.deletion_timestamp.is_none();
         let ready = status.conditions.iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
-        (runs && !ready).then(|| server(pod)).flatten()
+        (runs && !ready).then(|| server(pod, false)).flatten()
     })
 }
 
-fn server(pod: &Pod) -> Option<Server> {
-    Some(Server { pod: pod.metadata.name.clone()?, address: pod.status.as_ref()?.pod_ip.clone()? })
+fn server(pod: &Pod, ready: bool) -> Option<Server> {
+    Some(Server { pod: pod.metadata.name.clone()?, address: pod.status.as_ref()?.pod_ip.clone()?, ready })
 }

@@ -31,6 +31,8 @@ pub(super) struct Server {
     pub(super) pod: String,
     /// Its address.
     pub(super) address: String,
+    /// Whether it serves. What it said, or did not, while it was starting is then out of date.
+    pub(super) ready: bool,
 }
 
 /// What there is to know.
@@ -61,6 +63,8 @@ type Known = Mutex<HashMap<String, HashMap<String, Answer>>>;
 struct Answer {
     /// When it came, and what it was.
     last: Option<(Instant, Option<Loading>)>,
+    /// Whether the server was ready when it was last asked.
+    ready: bool,
     asking: bool,
     /// How often in a row it said nothing.
     silences: u32,
@@ -84,6 +88,9 @@ impl Probes {
         answers.retain(|pod, _| servers.iter().any(|server| server.pod == *pod));
         for server in servers {
             let answer = answers.entry(server.pod.clone()).or_default();
+            if server.ready && !answer.ready {
+                (answer.last, answer.silences) = (None, 0);
+            }
             match &answer.last {
                 Some((_, said)) => drop(heard.said.insert(server.pod.clone(), said.clone())),
                 None => heard.waiting = true,
@@ -99,7 +106,7 @@ impl Probes {
                 && !answer.asking
                 && let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned()
             {
-                answer.asking = true;
+                (answer.asking, answer.ready) = (true, server.ready);
                 self.ask(owner.clone(), server, permit);
             }
         }
@@ -150,7 +157,7 @@ mod tests {
     }
 
     fn server(pod: &str, address: &str) -> Server {
-        Server { pod: pod.to_owned(), address: address.to_owned() }
+        Server { pod: pod.to_owned(), address: address.to_owned(), ready: false }
     }
 
     #[tokio::test]
@@ -168,6 +175,31 @@ mod tests {
         assert_eq!(probes.known.lock().len(), 1);
         probes.hear(&owner(), Vec::new());
         assert!(probes.known.lock().is_empty(), "what nobody asks about is not kept");
+    }
+
+    #[tokio::test]
+    async fn who_was_not_there_yet_is_asked_again_when_it_serves() {
+        let address = own_address(7);
+        let (probes, mut woken) = Probes::new();
+        assert!(probes.hear(&owner(), vec![server("a", &address)]).waiting);
+        assert_eq!(woken.recv().await, Some(owner()));
+        assert_eq!(probes.hear(&owner(), vec![server("a", &address)]).said["a"], None);
+        let ready = || vec![Server { ready: true, ..server("a", &address) }];
+        let listener = tokio::net::TcpListener::bind((address.as_str(), probe::port())).await.unwrap();
+        let heard = probes.hear(&owner(), ready());
+        assert!(heard.waiting && heard.said.is_empty(), "its silence was from before it listened: {heard:?}");
+        answer(&listener, r#"{"state":"Ready"}"#).await;
+        assert_eq!(woken.recv().await, Some(owner()));
+        let heard = probes.hear(&owner(), ready());
+        assert!(!heard.waiting && heard.said["a"].is_some(), "{heard:?}");
+    }
+
+    /// Says this to the next who asks.
+    async fn answer(listener: &tokio::net::TcpListener, body: &str) {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+        let head = format!("HTTP/1.1 503 Service Unavailable\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all((head + body).as_bytes()).await.unwrap();
     }
 
     /// An address of this process's own, on which every server listens.
@@ -201,12 +233,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind((address.as_str(), probe::port())).await.unwrap();
         let answering = tokio::spawn(async move {
             for _ in 0..2 {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let read = stream.read(&mut [0; 1024]).await.unwrap();
-                assert!(read > 0);
-                let body = r#"{"state":"Downloading","bytes":5,"totalBytes":9}"#;
-                let head = format!("HTTP/1.1 503 Service Unavailable\r\ncontent-length: {}\r\n\r\n", body.len());
-                stream.write_all((head + body).as_bytes()).await.unwrap();
+                answer(&listener, r#"{"state":"Downloading","bytes":5,"totalBytes":9}"#).await;
             }
         });
         let (probes, mut woken) = Probes::new();
