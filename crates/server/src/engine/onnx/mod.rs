@@ -3,6 +3,7 @@
 pub(in crate::engine) mod declared;
 pub(in crate::engine) mod facts;
 pub(in crate::engine) mod file;
+pub(in crate::engine) mod hints;
 pub(in crate::engine) mod scope;
 pub(in crate::engine) mod versions;
 pub(in crate::engine) mod weights;

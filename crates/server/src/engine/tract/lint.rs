@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
+use super::ops;
 use super::rules::{self, Neighbours};
 use crate::engine::onnx::facts::{bodies, full_domain, operator_name};
 use crate::engine::onnx::file::{File, MAX_EXTERNAL_BYTES};
@@ -18,7 +19,7 @@ use crate::engine::{LoadError, Problem};
 /// Operators that tract registers, by name alone: it does not look at domains.
 static KNOWN: LazyLock<HashSet<String>> = LazyLock::new(|| tract_onnx::onnx().op_register.0.into_keys().collect());
 
-/// ONNX-ML operators that tract has.
+/// ONNX-ML operators that tract has: an operator of that name in another domain is another one.
 const ML: [&str; 6] =
     ["ArrayFeatureExtractor", "CategoryMapper", "LinearClassifier", "LinearRegressor", "Normalizer", "TreeEnsembleClassifier"];
 
@@ -151,9 +152,16 @@ impl Lint<'_> {
             self.problem(name, &operator, reason);
             return Ok(());
         }
-        let (domain_known, known) = match full_domain(&node.domain) {
+        let domain = full_domain(&node.domain);
+        if let Some(own) = ops::find(domain, &node.op_type) {
+            if let Some(fault) = own.fault(node) {
+                self.problem(name, &operator, fault);
+            }
+            return Ok(());
+        }
+        let (domain_known, known) = match domain {
             "ai.onnx" => (true, !ML.contains(&node.op_type.as_str())),
-            "ai.onnx.ml" => (true, ML.contains(&node.op_type.as_str())),
+            "ai.onnx.ml" => (true, false),
             "com.microsoft" => (true, MICROSOFT.contains(&node.op_type.as_str())),
             _ => (false, false),
         };

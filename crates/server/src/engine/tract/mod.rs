@@ -11,11 +11,13 @@ use tract_onnx::prelude::InferenceModel;
 use super::onnx::declared::Declared;
 use super::onnx::facts;
 use super::onnx::file::File;
+use super::onnx::hints;
 use super::quiet::catch;
 use super::{Engine, Facts, LoadError, Problem, RunError, Stop};
 use crate::signature::Signature;
 
 mod lint;
+mod ops;
 mod plan;
 mod plans;
 mod probe;
@@ -67,11 +69,11 @@ impl Tract {
             return Err(LoadError::unsupported(&problems));
         }
         let (facts, declared) = (facts::collect(&file, "Tract"), Declared::of(file.graph()));
-        let parsed = parse(&file)?;
+        let (parsed, hints) = (parse(&file)?, hints::sizes(file.graph()));
         // The file's copy of the weights; tract has its own.
         drop(file);
         let plans = Plans::new(parsed, facts.bytes);
-        let signature = probe::settle(&declared, &plans)?;
+        let signature = probe::settle(&declared, &plans, &hints)?;
         Ok(Self { signature, facts, plans })
     }
 
@@ -84,11 +86,12 @@ impl Tract {
 /// tract's reading of the file. Symbols stay free; value info is ignored, since exporters write facts there that a concrete
 /// shape contradicts.
 fn parse(file: &File) -> Result<InferenceModel, LoadError> {
-    let onnx = tract_onnx::Onnx {
+    let mut onnx = tract_onnx::Onnx {
         // Read, not mapped: a file that shrinks under a map kills the process.
         provider: std::sync::Arc::new(tract_onnx::data_resolver::FopenDataResolver),
         ..tract_onnx::onnx().with_ignore_value_info(true)
     };
+    ops::register(&mut onnx.op_register);
     let result = catch(|| onnx.parse(file.proto(), Some(file.folder())));
     match result {
         Ok(Ok(parsed)) if parsed.unresolved_inputs.is_empty() => Ok(parsed.model),

@@ -23,13 +23,14 @@ const SIZES: [usize; 6] = [1, 32, 64, 256, 1024, 16_000];
 /// A run longer than this is not repeated at load to see whether rows mix.
 const CHEAP: Duration = Duration::from_millis(50);
 
-/// Settles the signature, and leaves the plan for one row (other free dimensions 1) ready where there is one.
+/// Settles the signature, and leaves the plan for one row (other free dimensions 1) ready where there is one. `hints` are sizes
+/// that free dimensions may have.
 ///
 /// # Errors
 /// [`LoadError::Unsupported`] with tract's reason where no shape can be planned.
-pub(super) fn settle(declared: &Declared, plans: &Plans) -> Result<Signature, LoadError> {
+pub(super) fn settle(declared: &Declared, plans: &Plans, hints: &[usize]) -> Result<Signature, LoadError> {
     let Some(source) = plans.source() else { return Err(LoadError::Invalid("the model is gone".to_owned())) };
-    let (plan, other) = first_plan(declared, plans, &source)?;
+    let (plan, other) = first_plan(declared, (plans, &source), hints)?;
     if declared.is_fixed() {
         plans.seal();
     }
@@ -59,19 +60,23 @@ impl Typed {
 }
 
 /// The plan for one row, with the least size of other free dimensions that the model takes.
-fn first_plan(declared: &Declared, plans: &Plans, source: &InferenceModel) -> Result<(Arc<Plan>, usize), LoadError> {
+fn first_plan(
+    declared: &Declared,
+    (plans, source): (&Plans, &InferenceModel),
+    hints: &[usize],
+) -> Result<(Arc<Plan>, usize), LoadError> {
     let first = match plans.for_shapes(&declared.shapes(1, SIZES[0])) {
         Ok(plan) => return Ok((plan, SIZES[0])),
         Err(reason) => reason,
     };
     if declared.has_other_free() {
-        for size in &SIZES[1..] {
+        for size in hints.iter().chain(&SIZES[1..]) {
             if let Ok(plan) = Plan::build(source, &declared.shapes(1, *size)) {
                 return Ok((Arc::new(plan), *size));
             }
         }
         return Err(LoadError::Unsupported(format!(
-            "no size of the free dimensions (tried {SIZES:?}) can be planned; with 1: {first}"
+            "no size of the free dimensions (tried {SIZES:?} and {hints:?}) can be planned; with 1: {first}"
         )));
     }
     Err(LoadError::Unsupported(first))

@@ -76,6 +76,11 @@ pub(super) fn refusal(node: &NodeProto, neighbours: &Neighbours<'_>) -> Option<S
              all leaves, and reads memory out of bounds for a malformed tree"
                 .to_owned(),
         ),
+        "CastMap" | "DictVectorizer" => Some(
+            "it reads a map, which no protocol carries; convert the model from the step after it, with one tensor of the map's \
+             values"
+                .to_owned(),
+        ),
         "LSTM" | "GRU" | "RNN" if text(node, "direction") == b"reverse" => {
             Some("direction=reverse is answered wrongly by this engine version; forward and bidirectional are right".to_owned())
         }

@@ -160,7 +160,7 @@ impl Column<'_> {
     fn finish(self) -> Result<Tensor, Wrong> {
         let (rows, shape) = self.shape.unwrap_or_default();
         let shape = std::iter::once(rows).chain(shape).collect();
-        Ok(self.elements.finish(shape).map_err(Fault::from)?)
+        Ok(self.elements.finish(column(self.spec, shape)).map_err(Fault::from)?)
     }
 }
 
@@ -198,7 +198,16 @@ fn whole(cursor: &mut Cursor<'_>, (spec, among): (&TensorSpec, usize), what: &dy
     // A number of a model's data is seldom shorter than five digits with its comma; where it is, the memory grows.
     elements.reserve(cursor.left() / (6 * among), cursor);
     let shape = regular(&elements.read(cursor)?, what)?;
-    Ok(elements.finish(shape).map_err(Fault::from)?)
+    Ok(elements.finish(column(spec, shape)).map_err(Fault::from)?)
+}
+
+/// The shape of what was given. A column of one feature, such as `[-1, 1]`, may be given as plain values: people write
+/// `{"age": 3}`, not `{"age": [3]}`.
+fn column(spec: &TensorSpec, mut shape: Vec<usize>) -> Vec<usize> {
+    if spec.shape.len() == shape.len() + 1 && spec.shape.len() > 1 && spec.shape.last() == Some(&1) {
+        shape.push(1);
+    }
+    shape
 }
 
 fn elements(spec: &TensorSpec) -> Elements {

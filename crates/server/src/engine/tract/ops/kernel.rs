@@ -1,0 +1,182 @@
+//! Between an operator of ours and tract: an operator is a function of whole tensors, and the rest is done here.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use tract_onnx::tract_hir::internal::*;
+
+use super::attributes::{Attributes, Wrong};
+
+/// An operator of ours, its attributes read and checked.
+pub(super) trait Kernel: Debug + Send + Sync + Sized + 'static {
+    /// Its name in ONNX.
+    const NAME: &'static str;
+    /// Outputs.
+    const OUTPUTS: usize = 1;
+    /// Dimensions of the outputs that only the data tells; [`Kernel::facts`] is given a symbol for each.
+    const FREE: usize = 0;
+
+    /// Reads the attributes of a node.
+    ///
+    /// # Errors
+    /// Words that name the attribute, what was found and what was expected.
+    fn read(attributes: &Attributes<'_>) -> Result<Self, Wrong>;
+
+    /// What it gives for inputs like these. tract's symbolic integers come as INT64.
+    ///
+    /// # Errors
+    /// Datatypes, ranks or dimensions that it does not take.
+    fn facts(&self, inputs: &[Fact], free: &[TDim]) -> TractResult<TVec<Fact>>;
+
+    /// Computes.
+    ///
+    /// # Errors
+    /// Data that it cannot compute with.
+    fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>>;
+}
+
+/// The datatype and the dimensions of a tensor.
+#[derive(Clone, Debug)]
+pub(super) struct Fact {
+    pub(super) kind: DatumType,
+    pub(super) shape: TVec<TDim>,
+}
+
+impl Fact {
+    /// A fact.
+    pub(super) fn new(kind: DatumType, shape: impl IntoIterator<Item = TDim>) -> Self {
+        Self { kind, shape: shape.into_iter().collect() }
+    }
+
+    /// The rows and columns of a table: [N, C], or one row [C].
+    ///
+    /// # Errors
+    /// Another rank.
+    pub(super) fn table(&self) -> TractResult<(TDim, TDim)> {
+        match &*self.shape {
+            [columns] => Ok((1.to_dim(), columns.clone())),
+            [rows, columns] => Ok((rows.clone(), columns.clone())),
+            shape => {
+                Err(TractError::msg(format!("the input has {} dimensions; expected [rows, columns] or [columns]", shape.len())))
+            }
+        }
+    }
+
+    /// The number of columns, where it is not free.
+    pub(super) fn columns(&self) -> TractResult<Option<usize>> {
+        Ok(self.table()?.1.to_usize().ok())
+    }
+}
+
+/// The kernel in tract's graph, before and after its analysis.
+#[derive(Debug)]
+pub(super) struct Own<K> {
+    kernel: Arc<K>,
+    free: TVec<Symbol>,
+}
+
+impl<K> Clone for Own<K> {
+    fn clone(&self) -> Self {
+        Self { kernel: Arc::clone(&self.kernel), free: self.free.clone() }
+    }
+}
+
+impl<K> PartialEq for Own<K> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.kernel, &other.kernel)
+    }
+}
+
+impl<K> Eq for Own<K> {}
+
+impl<K: Kernel> Own<K> {
+    /// The kernel, with a symbol for each dimension that only the data tells.
+    pub(super) fn new(kernel: K, symbols: &SymbolScope) -> Self {
+        Self { kernel: Arc::new(kernel), free: (0..K::FREE).map(|_| symbols.new_with_prefix("own")).collect() }
+    }
+
+    /// A kernel without such dimensions.
+    pub(super) fn plain(kernel: K) -> Self {
+        Self { kernel: Arc::new(kernel), free: TVec::new() }
+    }
+
+    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+        let free: TVec<TDim> = self.free.iter().map(|symbol| symbol.to_dim()).collect();
+        self.kernel.facts(inputs, &free)
+    }
+}
+
+/// INT64 for tract's symbolic integers.
+fn plain(kind: DatumType) -> DatumType {
+    if kind == TDim::datum_type() { i64::datum_type() } else { kind }
+}
+
+impl<K: Kernel> Expansion for Own<K> {
+    fn name(&self) -> StaticName {
+        K::NAME.into()
+    }
+
+    fn nboutputs(&self) -> TractResult<usize> {
+        Ok(K::OUTPUTS)
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        check_output_arity(outputs, K::OUTPUTS)?;
+        solver.given_all(inputs.iter().map(|input| &input.datum_type), move |solver, kinds: Vec<DatumType>| {
+            solver.given_all(inputs.iter().map(|input| &input.shape), move |solver, shapes: Vec<TVec<TDim>>| {
+                let facts: Vec<Fact> = kinds.iter().zip(shapes).map(|(kind, shape)| Fact::new(plain(*kind), shape)).collect();
+                for (output, fact) in outputs.iter().zip(self.facts(&facts)?) {
+                    solver.equals(&output.datum_type, fact.kind)?;
+                    solver.equals(&output.shape, fact.shape)?;
+                }
+                Ok(())
+            })
+        })
+    }
+
+    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let mut wires: TVec<OutletId> = inputs.iter().copied().collect();
+        for (at, wire) in wires.iter_mut().enumerate() {
+            if model.outlet_fact(*wire)?.datum_type == TDim::datum_type() {
+                let cast = tract_core::ops::cast::cast(i64::datum_type());
+                *wire = model.wire_node(format!("{prefix}.int64.{at}"), cast, &[*wire])?[0];
+            }
+        }
+        model.wire_node(prefix, self.clone(), &wires)
+    }
+}
+
+impl<K: Kernel> Op for Own<K> {
+    fn name(&self) -> StaticName {
+        K::NAME.into()
+    }
+
+    fn mints_runtime_symbols(&self) -> bool {
+        K::FREE > 0
+    }
+
+    op_as_typed_op!();
+}
+
+impl<K: Kernel> EvalOp for Own<K> {
+    op_out_of_plan!();
+
+    fn eval(&self, _context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let tensors: TVec<&Tensor> = inputs.iter().map(|value| &**value).collect();
+        Ok(self.kernel.run(&tensors)?.into_iter().map(Tensor::into_tvalue).collect())
+    }
+}
+
+impl<K: Kernel> TypedOp for Own<K> {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let facts: Vec<Fact> = inputs.iter().map(|fact| Fact::new(fact.datum_type, fact.shape.iter().cloned())).collect();
+        Ok(self.facts(&facts)?.into_iter().map(|fact| fact.kind.fact(fact.shape)).collect())
+    }
+
+    as_op!();
+}

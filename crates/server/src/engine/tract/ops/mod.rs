@@ -1,0 +1,109 @@
+//! Operators of ours, beside tract's or in place of those that it answers wrongly: `ai.onnx.ml`, what is done with strings, and
+//! ONNX Runtime's tokeniser.
+//!
+//! An operator is a [`kernel::Kernel`]: it reads its attributes once, says what it gives, and computes with whole tensors. All
+//! of them are entered in [`OWN`]; the lint reads the same attributes, so that a file is refused with every reason at once.
+//! Where the specification is silent or two readings exist, ONNX Runtime's answers are ours.
+
+use std::sync::LazyLock;
+
+use tract_onnx::model::{OnnxOpRegister, ParsingContext};
+use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_hir::internal::{InferenceOp, TractError, TractResult, expand};
+
+mod attributes;
+mod binarizer;
+mod cast;
+mod features;
+mod imputer;
+mod kernel;
+mod label_encoder;
+mod linear;
+mod lookup;
+mod normalizer;
+mod numbers;
+mod one_hot;
+mod outcome;
+mod pattern;
+mod pieces;
+mod scaler;
+mod svm;
+mod text;
+mod tf_idf;
+
+use attributes::Attributes;
+use kernel::{Kernel, Own};
+
+/// One operator of ours.
+pub(super) struct Entry {
+    /// The domain, `ai.onnx` being the default one.
+    pub(super) domain: &'static str,
+    /// The operator.
+    pub(super) name: &'static str,
+    check: fn(&NodeProto) -> Result<(), String>,
+    build: Build,
+}
+
+type Build = fn(&ParsingContext<'_>, &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
+
+/// All operators of ours.
+static OWN: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+    vec![
+        ml::<binarizer::Binarizer>(),
+        ml::<features::ArrayFeatureExtractor>(),
+        ml::<features::FeatureVectorizer>(),
+        ml::<imputer::Imputer>(),
+        ml::<label_encoder::CategoryMapper>(),
+        ml::<label_encoder::LabelEncoder>(),
+        ml::<linear::LinearClassifier>(),
+        ml::<linear::LinearRegressor>(),
+        ml::<normalizer::Normalizer>(),
+        ml::<one_hot::OneHotEncoder>(),
+        ml::<scaler::Scaler>(),
+        ml::<svm::SvmClassifier>(),
+        ml::<svm::SvmRegressor>(),
+        entry::<pieces::StringSplit>("ai.onnx"),
+        entry::<text::RegexFullMatch>("ai.onnx"),
+        entry::<text::StringConcat>("ai.onnx"),
+        entry::<text::StringNormalizer>("ai.onnx"),
+        entry::<tf_idf::TfIdfVectorizer>("ai.onnx"),
+        entry::<pieces::Tokenizer>("com.microsoft"),
+        Entry { build: cast::build, ..entry::<cast::CastText>("ai.onnx") },
+    ]
+});
+
+const fn ml<K: Kernel>() -> Entry {
+    entry::<K>("ai.onnx.ml")
+}
+
+const fn entry<K: Kernel>(domain: &'static str) -> Entry {
+    Entry { domain, name: K::NAME, check: check::<K>, build: build::<K> }
+}
+
+fn check<K: Kernel>(node: &NodeProto) -> Result<(), String> {
+    K::read(&Attributes::of(node)).map(drop)
+}
+
+fn build<K: Kernel>(context: &ParsingContext<'_>, node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    let kernel = K::read(&Attributes::of(node)).map_err(TractError::msg)?;
+    Ok((expand(Own::new(kernel, &context.template.symbols)), Vec::new()))
+}
+
+/// Enters our operators among tract's; where both have one, ours is taken.
+pub(super) fn register(operators: &mut OnnxOpRegister) {
+    for own in OWN.iter() {
+        operators.insert(own.name, own.build);
+    }
+}
+
+/// Our operator for a node of `domain`.
+pub(super) fn find(domain: &str, name: &str) -> Option<&'static Entry> {
+    OWN.iter().find(|own| own.name == name && own.domain == domain)
+}
+
+impl Entry {
+    /// What is wrong with the node's attributes, if anything is.
+    pub(super) fn fault(&self, node: &NodeProto) -> Option<String> {
+        (self.check)(node).err()
+    }
+}

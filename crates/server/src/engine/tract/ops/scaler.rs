@@ -1,0 +1,68 @@
+//! `Scaler`: `(x - offset) * scale`, column by column.
+
+use tract_onnx::tract_hir::internal::*;
+
+use super::attributes::{Attributes, Wrong};
+use super::kernel::{Fact, Kernel};
+use super::numbers::{number, slice, table, tensor};
+
+/// One offset and one scale for each column, or one of each for all.
+#[derive(Debug)]
+pub(super) struct Scaler {
+    offset: Vec<f64>,
+    scale: Vec<f64>,
+}
+
+impl Scaler {
+    fn check_columns(&self, columns: usize) -> TractResult<()> {
+        let given = self.offset.len();
+        ensure!(given == 1 || given == columns, "the input has {columns} columns; offset and scale have {given} values");
+        Ok(())
+    }
+}
+
+impl Kernel for Scaler {
+    const NAME: &'static str = "Scaler";
+
+    fn read(attributes: &Attributes<'_>) -> Result<Self, Wrong> {
+        let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
+        let (mut offset, mut scale) = (wide(attributes.floats("offset")?), wide(attributes.floats("scale")?));
+        // Absent means "leave as it is".
+        if offset.is_empty() {
+            offset = vec![0.0; scale.len()];
+        }
+        if scale.is_empty() {
+            scale = vec![1.0; offset.len()];
+        }
+        if offset.len() != scale.len() || offset.is_empty() {
+            let (offset, scale) = (offset.len(), scale.len());
+            return Err(format!("attributes offset and scale have {offset} and {scale} values; expected as many, at least one"));
+        }
+        Ok(Self { offset, scale })
+    }
+
+    fn facts(&self, inputs: &[Fact], _free: &[TDim]) -> TractResult<TVec<Fact>> {
+        let [input] = inputs else { bail!("expected one input, found {}", inputs.len()) };
+        number(input.kind)?;
+        if let Some(columns) = input.columns()? {
+            self.check_columns(columns)?;
+        }
+        Ok(tvec!(Fact::new(f32::datum_type(), input.shape.iter().cloned())))
+    }
+
+    fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
+        let input = inputs[0];
+        let (_, columns) = table(input)?;
+        self.check_columns(columns)?;
+        let parameters = self.offset.iter().zip(&self.scale).cycle();
+        let scaled = if input.datum_type() == f32::datum_type() {
+            let scale = |(x, (offset, scale)): (&f32, (&f64, &f64))| (x - *offset as f32) * *scale as f32;
+            slice::<f32>(input)?.iter().zip(parameters).map(scale).collect()
+        } else {
+            let wide = input.cast_to::<f64>()?;
+            let scale = |(x, (offset, scale)): (&f64, (&f64, &f64))| ((x - offset) * scale) as f32;
+            slice::<f64>(&wide)?.iter().zip(parameters).map(scale).collect()
+        };
+        Ok(tvec!(tensor(input.shape(), scaled)?))
+    }
+}

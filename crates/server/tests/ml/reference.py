@@ -1,0 +1,562 @@
+#!/usr/bin/env python3
+"""Writes reference.json beside it: one-node models, requests, and the answers of ONNX Runtime, or worked by hand where ONNX
+Runtime has no such kernel. Each is in the form of a sample.json. Needs onnx 1.23 and onnxruntime 1.32 (tests/estimators)."""
+
+import base64
+import json
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
+
+onnxruntime.set_default_logger_severity(4)
+ML = "ai.onnx.ml"
+CODES = {"float32": 1, "float64": 11, "int64": 7, "int32": 6, "int16": 5, "bool": 9, "object": 8}
+NAMES = {
+    "float32": "FP32",
+    "float64": "FP64",
+    "int64": "INT64",
+    "int32": "INT32",
+    "int16": "INT16",
+    "bool": "BOOL",
+    "object": "BYTES",
+}
+CASES = []
+NAN = float("nan")
+
+
+def floats(*rows: object) -> np.ndarray:
+    return np.array(rows, np.float32)
+
+
+def texts(*rows: object) -> np.ndarray:
+    return np.array(rows, object)
+
+
+def constant(values: np.ndarray) -> TensorProto:
+    return numpy_helper.from_array(values)
+
+
+def case(
+    title: str,
+    operator: str,
+    *inputs: np.ndarray,
+    outputs: int = 1,
+    domain: str = ML,
+    expected: list | None = None,
+    ml: int = 4,
+    **attributes: object,
+) -> None:
+    """Adds a case; `expected` is an answer worked by hand. Absent attributes are None."""
+    attributes = {name: value for name, value in attributes.items() if value is not None}
+    names = [f"x{at}" for at in range(len(inputs))]
+    node = helper.make_node(operator, names, [f"y{at}" for at in range(outputs)], name="n", domain=domain, **attributes)
+    ports = [
+        helper.make_tensor_value_info(name, CODES[one.dtype.name], shape(operator, one))
+        for name, one in zip(names, inputs)
+    ]
+    graph = helper.make_graph([node], "g", ports, [ValueInfoProto(name=name) for name in node.output])
+    sets = [helper.make_opsetid("", 20), helper.make_opsetid(ML, ml), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=sets, ir_version=9)
+    content = model.SerializeToString()
+    if expected is None:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        expected = session.run(None, dict(zip(names, inputs)))
+    sample = {
+        "request": {"inputs": [tensor(name, one) for name, one in zip(names, inputs)]},
+        "response": {"outputs": [tensor(name, one) for name, one in zip(node.output, expected)]},
+        "tolerance": 1e-5,
+    }
+    CASES.append({"name": f"{operator}, {title}", "model": base64.b64encode(content).decode(), "sample": sample})
+
+
+def shape(operator: str, values: np.ndarray) -> list:
+    """As declared: the rows are free, and what a list holds of an operator that takes any number of elements."""
+    row = ("LinearClassifier", "LinearRegressor", "Scaler", "Normalizer", "Imputer", "FeatureVectorizer")
+    # Of two dimensions StringNormalizer takes one row only, and ONNX Runtime asks for the declaration of it.
+    fixed = values.ndim == 1 and operator in row or operator == "StringNormalizer" and values.ndim == 2
+    return list(values.shape) if fixed else ["n", *values.shape[1:]] if values.ndim else []
+
+
+def tensor(name: str, values: np.ndarray) -> dict:
+    return {
+        "name": name,
+        "datatype": NAMES[values.dtype.name],
+        "shape": list(values.shape),
+        "data": [plain(one) for one in values.ravel().tolist()],
+    }
+
+
+def plain(value: object) -> object:
+    if isinstance(value, float) and not np.isfinite(value):
+        return "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+X = floats([1, 2], [-3, 0.5], [0, 0])
+TRANSFORMS = ["NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO"]
+
+
+def linear() -> None:
+    for transform in TRANSFORMS:
+        case(
+            f"one score, {transform}",
+            "LinearClassifier",
+            X,
+            outputs=2,
+            coefficients=[0.3, -0.2],
+            intercepts=[0.15],
+            classlabels_ints=[4, 7],
+            post_transform=transform,
+        )
+        case(
+            f"two scores, {transform}",
+            "LinearClassifier",
+            X,
+            outputs=2,
+            coefficients=[0.3, -0.2, 0.1, 0.5],
+            intercepts=[0.1, 0.0],
+            classlabels_strings=["a", "b"],
+            post_transform=transform,
+        )
+        case(
+            f"three classes, {transform}",
+            "LinearClassifier",
+            X,
+            outputs=2,
+            coefficients=[0.3, -0.2, 0.1, 0.5, 0, 0],
+            intercepts=[0.1, 0, 0.2],
+            classlabels_strings=["a", "b", "c"],
+            post_transform=transform,
+            multi_class=1,
+        )
+        case(
+            f"one target, {transform}",
+            "LinearRegressor",
+            X,
+            coefficients=[0.3, -0.2],
+            intercepts=[0.1],
+            post_transform=transform,
+        )
+        case(
+            f"two targets, {transform}",
+            "LinearRegressor",
+            X,
+            coefficients=[0.3, -0.2, 0.1, 0.5],
+            intercepts=[0.1, 0.0],
+            targets=2,
+            post_transform=transform,
+        )
+    probable = floats([0.2, 0.6], [0.9, 0.5])
+    case(
+        "PROBIT",
+        "LinearClassifier",
+        probable,
+        outputs=2,
+        coefficients=[1.0, 0, 0, 1],
+        intercepts=[0.0, 0],
+        classlabels_ints=[0, 1],
+        post_transform="PROBIT",
+    )
+    case("PROBIT", "LinearRegressor", probable, coefficients=[1.0, 0], post_transform="PROBIT")
+    case(
+        "one row",
+        "LinearClassifier",
+        X[0],
+        outputs=2,
+        coefficients=[0.3, -0.2, 0.1, 0.5],
+        intercepts=[0.1, 0.0],
+        classlabels_ints=[4, 7],
+    )
+    case(
+        "integers",
+        "LinearClassifier",
+        np.array([[1, 2], [-5, 3]]),
+        outputs=2,
+        coefficients=[0.3, -0.2, 0.1, 0.5],
+        intercepts=[0.1, 0.0],
+        classlabels_ints=[4, 7],
+    )
+    case(
+        "doubles",
+        "LinearClassifier",
+        X.astype(np.float64),
+        outputs=2,
+        coefficients=[0.3, -0.2, 0.1, 0.5],
+        intercepts=[0.1, 0.0],
+        classlabels_ints=[4, 7],
+    )
+    case(
+        "NaN",
+        "LinearClassifier",
+        floats([NAN, 1]),
+        outputs=2,
+        coefficients=[0.3, -0.2, 0.1, 0.5],
+        intercepts=[0.1, 0.0],
+        classlabels_ints=[4, 7],
+    )
+    case("no intercepts", "LinearRegressor", X, coefficients=[0.3, -0.2])
+    case("one row", "LinearRegressor", X[0], coefficients=[0.3, -0.2])
+    case(
+        "doubles",
+        "LinearRegressor",
+        X.astype(np.float64),
+        coefficients=[0.5, -0.25],
+        expected=[floats([0], [-1.625], [0])],
+    )
+    wide = np.random.default_rng(0).normal(size=(3, 67)).astype(np.float32)
+    case("67 features", "LinearRegressor", wide, coefficients=np.linspace(-1, 1, 67).tolist(), intercepts=[0.1])
+
+
+def machines() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(9, 3)).astype(np.float32)
+    for kernel, classes, proba in product(["LINEAR", "POLY", "RBF", "SIGMOID"], [2, 3, 4], [False, True]):
+        pairs, count = classes * (classes - 1) // 2, 2 * classes
+        attributes = {
+            "support_vectors": random.normal(size=count * 3).tolist(),
+            "coefficients": random.normal(size=count * (classes - 1)).tolist(),
+            "vectors_per_class": [1, *[2] * (classes - 2), 3],
+            "rho": random.normal(size=pairs).tolist(),
+            "prob_a": (-1 - random.random(pairs)).tolist() if proba else None,
+            "prob_b": random.normal(size=pairs).tolist() if proba else None,
+            "kernel_params": [0.3, 0.1, 3.0],
+        }
+        labels = (
+            {"classlabels_strings": list("abcd")[:classes]}
+            if classes == 3
+            else {"classlabels_ints": [4, 7, 1, 0][:classes]}
+        )
+        transforms = TRANSFORMS if kernel == "RBF" else ["NONE"]
+        for transform in transforms:
+            title = f"{kernel}, {classes} classes, {'probabilities' if proba else 'scores'}, {transform}"
+            case(
+                title,
+                "SVMClassifier",
+                rows,
+                outputs=2,
+                kernel_type=kernel,
+                post_transform=transform,
+                **attributes,
+                **labels,
+            )
+    for labels, positive in product([[4], [4, 7], [4, 7, 9]], [False, True]):
+        weights = random.normal(size=3 * len(labels))
+        weights = np.abs(weights) if positive else weights
+        for transform in TRANSFORMS[:3]:
+            case(
+                f"liblinear, {len(labels)} classes, positive {positive}, {transform}",
+                "SVMClassifier",
+                rows,
+                outputs=2,
+                coefficients=weights.tolist(),
+                rho=[0.25],
+                kernel_type="LINEAR",
+                kernel_params=[0.0, 0, 0],
+                classlabels_ints=labels,
+                post_transform=transform,
+            )
+    for kernel, one_class in product(["LINEAR", "POLY", "RBF", "SIGMOID"], [0, 1]):
+        case(
+            f"{kernel}, one class {one_class}",
+            "SVMRegressor",
+            rows,
+            support_vectors=[1.0, 2, 3, 0.4, -0.5, 0.6],
+            coefficients=[0.5, -0.4],
+            n_supports=2,
+            rho=[-0.001],
+            kernel_type=kernel,
+            kernel_params=[0.1, 0.5, 2],
+            one_class=one_class,
+        )
+    case(
+        "liblinear",
+        "SVMRegressor",
+        rows,
+        coefficients=[0.5, -0.4, 1],
+        rho=[-0.001],
+        kernel_type="RBF",
+        kernel_params=[0.1, 0, 3],
+    )
+    doubles = np.array([[1.0, 2.0]])
+    case("doubles", "SVMRegressor", doubles, coefficients=[0.5, -0.25], rho=[1.0], expected=[floats([1])])
+
+
+def columns() -> None:
+    case("a value for each column", "Scaler", X, offset=[1.0, 2], scale=[2.0, 3])
+    case("one for all", "Scaler", X, offset=[1.0], scale=[2.0])
+    case("one row", "Scaler", X[0], offset=[1.0, 2], scale=[2.0, 3])
+    for kind in (np.float64, np.int64, np.int32):
+        case(np.dtype(kind).name, "Scaler", np.array([[1, 2], [-3, 5]], kind), offset=[1.0, 2], scale=[2.0, 3])
+    case("no offset", "Scaler", X, scale=[2.0, 3], expected=[floats([2, 6], [-6, 1.5], [0, 0])])
+    for norm, kind in product(["MAX", "L1", "L2"], [np.float32, np.float64, np.int64]):
+        case(f"{norm}, {np.dtype(kind).name}", "Normalizer", np.array([[1, -4], [0, 0], [-3, -1]], kind), norm=norm)
+    case("one row", "Normalizer", floats(1, -4), norm="L1")
+    case(
+        "NaN, a value for each column",
+        "Imputer",
+        floats([1, NAN], [NAN, 2]),
+        imputed_value_floats=[5.0, 6],
+        replaced_value_float=NAN,
+    )
+    case("zero, one for all", "Imputer", floats([1, NAN], [0, 2]), imputed_value_floats=[5.0], replaced_value_float=0.0)
+    case("integers", "Imputer", np.array([[1, 0], [0, 3]]), imputed_value_int64s=[5, 6], replaced_value_int64=0)
+    case("one row", "Imputer", floats(NAN, 0), imputed_value_floats=[5.0, 6], replaced_value_float=NAN)
+    case(
+        "doubles",
+        "Imputer",
+        np.array([[NAN, 0.1]]),
+        imputed_value_floats=[0.5],
+        replaced_value_float=NAN,
+        expected=[np.array([[0.5, 0.1]])],
+    )
+    case("floats", "Binarizer", floats([1, 2, 0.5]), threshold=0.5)
+    case("default", "Binarizer", floats([1, 0, -0.5]))
+    case("integers", "Binarizer", np.array([[1, 2]]), threshold=1.5, expected=[np.array([[0, 1]])])
+    table = floats([1, 2, 3], [4, 5, 6])
+    for title, indices in {"list": [2, 0], "column": [[2], [0]], "twice": [1, 1]}.items():
+        case(title, "ArrayFeatureExtractor", table, np.array(indices))
+    case("of one row of strings", "ArrayFeatureExtractor", texts("a", "b"), np.array([[1], [0], [1]]))
+    case("of integers", "ArrayFeatureExtractor", np.array([[1, 2]]), np.array([1]))
+    case("three dimensions", "ArrayFeatureExtractor", table.reshape(1, 2, 3), np.array([1]))
+    case("a scalar", "ArrayFeatureExtractor", table, np.array(1))
+    case("two inputs", "FeatureVectorizer", table, floats([9], [8]), inputdimensions=[3, 1])
+    case("cut and filled", "FeatureVectorizer", table, table, inputdimensions=[2, 4])
+    case("one row", "FeatureVectorizer", table[0], table[1], inputdimensions=[3, 3])
+    case("integers", "FeatureVectorizer", np.array([[1, 2]]), np.array([[3]]), inputdimensions=[2, 1])
+
+
+def encoders() -> None:
+    case("strings", "OneHotEncoder", texts(["a"], ["z"]), cats_strings=["a", "b"])
+    case("one row", "OneHotEncoder", texts("a", "b"), cats_strings=["a", "b"])
+    case("floats", "OneHotEncoder", floats(1.7, -1.2), cats_int64s=[1, -1])
+    case("integers, one twice", "OneHotEncoder", np.array([1, 2, 7]), cats_int64s=[1, 1, 2])
+    case("doubles", "OneHotEncoder", np.array([[1.0]]), cats_int64s=[1])
+    case("zeros=0, all known", "OneHotEncoder", texts("b"), cats_strings=["a", "b"], zeros=0)
+    words, numbers = texts("a", "z", "b"), floats(1, NAN, -0.0, 3)
+    case("version 1, strings", "LabelEncoder", words, ml=1, classes_strings=["a", "b", "a"], default_int64=-7)
+    case(
+        "version 1, integers", "LabelEncoder", np.array([0, 1, 9]), ml=1, classes_strings=["a", "b"], default_string="d"
+    )
+    case("version 1, default", "LabelEncoder", np.array([0, 1, 9]), ml=1, classes_strings=["a", "b"])
+    keys = {
+        "strings": (words, {"keys_strings": ["a", "b"]}),
+        "int64s": (np.array([1, 2, 9]), {"keys_int64s": [1, 2]}),
+        "floats": (numbers, {"keys_floats": [1.0, 0.0]}),
+    }
+    values = {
+        "strings": {"values_strings": ["p", "q"]},
+        "int64s": {"values_int64s": [5, 6]},
+        "floats": {"values_floats": [0.5, 1.5]},
+    }
+    defaults = {"strings": {"default_string": "d"}, "int64s": {"default_int64": 99}, "floats": {"default_float": 9.5}}
+    for (key, (asked, given)), (value, found), with_default in product(keys.items(), values.items(), [False, True]):
+        default = defaults[value] if with_default else {}
+        case(f"{key} to {value}, default {with_default}", "LabelEncoder", asked, ml=2, **given, **found, **default)
+    # By its bits, the specification says; ONNX Runtime finds NaN only where both are numbers of 64 bits.
+    case(
+        "NaN as key",
+        "LabelEncoder",
+        numbers,
+        ml=2,
+        keys_floats=[1.0, NAN, 0.0],
+        values_strings=["one", "nan", "zero"],
+        expected=[texts("one", "nan", "zero", "_Unused")],
+    )
+    case("a key twice", "LabelEncoder", words, ml=2, keys_strings=["a", "a"], values_int64s=[1, 2])
+    doubles = np.array([1.0, NAN, 2.0])
+    case(
+        "tensors with default",
+        "LabelEncoder",
+        doubles,
+        keys_tensor=constant(np.array([1.0, NAN])),
+        values_tensor=constant(np.array([10, 20])),
+        default_tensor=constant(np.array([-5])),
+    )
+    case("tensor of doubles", "LabelEncoder", words, keys_strings=["a"], values_tensor=constant(np.array([1.5])))
+    case("tensor of strings", "LabelEncoder", words, keys_tensor=constant(texts("a")), values_strings=["b"])
+    case(
+        "tensor of short integers",
+        "LabelEncoder",
+        words,
+        keys_strings=["a"],
+        values_tensor=constant(np.array([7], np.int16)),
+        expected=[np.array([7, -1, -1], np.int16)],
+    )
+    case("strings", "CategoryMapper", words, ml=1, cats_strings=["a", "b", "a"], cats_int64s=[1, 2, 3])
+    case(
+        "integers",
+        "CategoryMapper",
+        np.array([1, 9, 2]),
+        ml=1,
+        cats_strings=["a", "b", "c"],
+        cats_int64s=[1, 2, 1],
+        default_string="x",
+    )
+
+
+def strings() -> None:
+    words = texts("Ab", "CD", "", "ab")
+    for action, sensitive, stop in product(["NONE", "LOWER", "UPPER"], [0, 1], [None, ["ab"]]):
+        case(
+            f"{action}, sensitive {sensitive}, stop {stop}",
+            "StringNormalizer",
+            words,
+            domain="",
+            case_change_action=action,
+            is_case_sensitive=sensitive,
+            stopwords=stop,
+            locale="C.UTF-8",
+        )
+    case(
+        "one row",
+        "StringNormalizer",
+        texts(["Ab", "b"]),
+        domain="",
+        case_change_action="LOWER",
+        stopwords=["b"],
+        locale="C.UTF-8",
+    )
+    case("nothing left", "StringNormalizer", texts("ab"), domain="", stopwords=["ab"], locale="C.UTF-8")
+    case(
+        "letters beyond ASCII",
+        "StringNormalizer",
+        texts("ÄÖ ß"),
+        domain="",
+        case_change_action="LOWER",
+        locale="C.UTF-8",
+    )
+    case(
+        "letters that would become two",
+        "StringNormalizer",
+        texts("äö ß"),
+        domain="",
+        case_change_action="UPPER",
+        locale="C.UTF-8",
+    )
+
+    numbers = np.array([[1, 1, 3, 3, 3, 7], [8, 6, 7, 5, 6, 8]], np.int32)
+    pool = {
+        "ngram_counts": [0, 4],
+        "ngram_indexes": [0, 1, 2, 3, 4, 5, 6],
+        "pool_int64s": [2, 3, 5, 4, 5, 6, 7, 8, 6, 7],
+    }
+    for mode, (least, most), skip, weighed in product(
+        ["TF", "IDF", "TFIDF"], [(1, 1), (1, 2), (2, 2)], [0, 1, 5], [False, True]
+    ):
+        case(
+            f"{mode}, {least} to {most}, skip {skip}, weighed {weighed}",
+            "TfIdfVectorizer",
+            numbers,
+            domain="",
+            mode=mode,
+            min_gram_length=least,
+            max_gram_length=most,
+            max_skip_count=skip,
+            weights=[1.0, 2, 3, 4, 5, 6, 7] if weighed else None,
+            **pool,
+        )
+    case(
+        "one row",
+        "TfIdfVectorizer",
+        numbers[1].astype(np.int64),
+        domain="",
+        mode="TF",
+        min_gram_length=1,
+        max_gram_length=2,
+        max_skip_count=0,
+        **pool,
+    )
+    case(
+        "strings",
+        "TfIdfVectorizer",
+        texts(["a", "b", "a"], ["b", "b", "z"]),
+        domain="",
+        mode="TFIDF",
+        min_gram_length=1,
+        max_gram_length=2,
+        max_skip_count=0,
+        ngram_counts=[0, 2],
+        ngram_indexes=[2, 0, 1],
+        pool_strings=["a", "b", "b", "a"],
+        weights=[0.5, 0.25, 2],
+    )
+    case(
+        "three tokens",
+        "TfIdfVectorizer",
+        texts(["a", "b", "c", "a", "b"]),
+        domain="",
+        mode="TF",
+        min_gram_length=3,
+        max_gram_length=3,
+        max_skip_count=1,
+        ngram_counts=[0, 0, 0],
+        ngram_indexes=[0, 1],
+        pool_strings=["a", "b", "c", "a", "c", "b"],
+    )
+
+    def tokens(title: str, given: np.ndarray, **attributes: object) -> None:
+        case(
+            title,
+            "Tokenizer",
+            given,
+            domain="com.microsoft",
+            **{"pad_value": "#", "mark": 0, "mincharnum": 1, **attributes},
+        )
+
+    tokens("expression", texts("ab cd, e", "", "x"), tokenexp="[a-zA-Z0-9_]+")
+    tokens("two dimensions", texts(["ab cd", "q"], ["", "a b c"]), tokenexp="[a-z]+")
+    tokens("marks", texts("ab cd", ""), tokenexp="[a-z]+", mark=1)
+    tokens("separators", texts("ab c, d.e"), separators=[", ", "[.]", " "])
+    tokens("separators beside each other, least 2", texts("ab c  d"), separators=[" "], mincharnum=2)
+    tokens("characters", texts("äbc"), separators=[""])
+    tokens("any character", texts("äbc"), tokenexp=".")
+    tokens("nothing", texts("", ""), tokenexp="[a-z]+")
+    tokens("ASCII's letters", texts("äb cd"), tokenexp="\\w+")
+    tokens("an expression that may be empty", texts("ab  cd "), tokenexp="[a-z]*")
+    split = {"outputs": 2, "domain": ""}
+    case("delimiter", "StringSplit", texts("a b  c", "", " x "), delimiter=" ", **split)
+    case("white space", "StringSplit", texts("a b  c", "", " x "), **split)
+    case("two splits", "StringSplit", texts("a,b,,c,", ""), delimiter=",", maxsplit=2, **split)
+    case("one split at white space", "StringSplit", texts(["a b c  ", " d"]), maxsplit=1, **split)
+    case("no split", "StringSplit", texts("a b"), maxsplit=0, **split)
+    case("nothing", "StringSplit", texts("  "), **split)
+    case("broadcast", "StringConcat", texts(["a"], ["b"]), texts("c", "d"), domain="")
+    case(
+        "whole",
+        "RegexFullMatch",
+        texts("www.google.com", "a", "www.google.com.au"),
+        domain="",
+        pattern=r"www\.[\w.-]+\.\bcom\b",
+    )
+    case("alternatives", "RegexFullMatch", texts("ab", "b", "a"), domain="", pattern="a|ab")
+    case("ASCII's letters", "RegexFullMatch", texts("é", "e"), domain="", pattern=r"\w")
+
+
+def casts() -> None:
+    def cast(title: str, values: np.ndarray, to: int) -> None:
+        case(title, "Cast", values, domain="", to=to)
+
+    cast("floats to strings", floats(1, 0.1, 1e10, NAN, np.inf, -np.inf, -0.0, 1e-7, 123456789, 1 / 3), 8)
+    cast("doubles to strings", np.array([1, 0.1, 1e20, NAN, 1 / 3]), 8)
+    cast("integers to strings", np.array([1, -5, 2**40]), 8)
+    cast("truths to strings", np.array([True, False]), 8)
+    cast("strings to floats", texts("1", "2.5", "NaN", "INF", "-inf", "1e3", " 4"), 1)
+    cast("strings to doubles", texts("0.1", "-7"), 11)
+    cast("strings to integers", texts("1", "2.5", "-9"), 7)
+    cast("large integers to integers", np.array([2**40, -(2**40)]), 7)
+    cast("large doubles to integers", np.array([2.0**40, -(2.0**33)]), 7)
+    cast("integers to floats", np.array([2**24 + 1, -3]), 1)
+    case("strings", "Equal", texts("a", "b"), texts("a", "c"), domain="")
+    case("strings", "Where", np.array([True, False]), texts("a", "b"), texts("c", "d"), domain="")
+    case("strings", "Concat", texts(["a"]), texts(["b"]), domain="", axis=1)
+    case("strings", "Identity", texts("a"), domain="")
+
+
+for group in (linear, machines, columns, encoders, strings, casts):
+    group()
+lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in CASES)
+(Path(__file__).parent / "reference.json").write_text(f"[\n{lines}\n]\n")
+print(f"{len(CASES)} cases")

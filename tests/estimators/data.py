@@ -1,0 +1,204 @@
+"""Data for the matrix: what scikit-learn bundles, and small tables made here. Everything is the same on every machine."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from sklearn import datasets
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
+
+#: Rows that are asked of the server.
+ASKED = 40
+
+
+@dataclass
+class Data:
+    """Rows to train on, answers, and rows to ask; `asked` may be a frame of named columns."""
+
+    train: object
+    target: object
+    asked: object
+    double: bool = False
+
+    def initial_types(self) -> list[tuple[str, object]]:
+        """The inputs as skl2onnx declares them: one tensor, or one for each column of a frame."""
+        if isinstance(self.asked, pd.DataFrame):
+            return [(name, _kind(self.asked[name].to_numpy(), self.double)([None, 1])) for name in self.asked.columns]
+        return [("X", _kind(self.asked, self.double)([None, *self.asked.shape[1:]]))]
+
+    def feeds(self) -> dict[str, np.ndarray]:
+        """The rows to ask, as tensors by input."""
+        if not isinstance(self.asked, pd.DataFrame):
+            return {"X": self._tensor(self.asked)}
+        return {name: self._tensor(self.asked[name].to_numpy()).reshape(-1, 1) for name in self.asked.columns}
+
+    def _tensor(self, values: np.ndarray) -> np.ndarray:
+        if values.dtype.kind == "f":
+            return values.astype(np.float64 if self.double else np.float32)
+        return values.astype(np.int64) if values.dtype.kind in "iu" else values.astype(object)
+
+
+def _kind(values: np.ndarray, double: bool) -> type:
+    if values.dtype.kind == "f":
+        return DoubleTensorType if double else FloatTensorType
+    return Int64TensorType if values.dtype.kind in "iu" else StringTensorType
+
+
+def _split(features: np.ndarray, target: np.ndarray | None) -> Data:
+    """Every third row is asked, up to ASKED. The features are FP32 numbers, so that both precisions see the same ones."""
+    features = np.round(np.asarray(features, dtype=np.float64), 3).astype(np.float32).astype(np.float64)
+    order = np.random.default_rng(5).permutation(len(features))
+    asked, train = order[: len(order) // 3][:ASKED], order[len(order) // 3 :][:400]
+    return Data(features[train], None if target is None else np.asarray(target)[train], features[asked])
+
+
+def iris() -> Data:
+    """Three classes, four numbers."""
+    return _split(*datasets.load_iris(return_X_y=True))
+
+
+def iris_names() -> Data:
+    """Three classes with names."""
+    features, target = datasets.load_iris(return_X_y=True)
+    return _split(features, np.array(["setosa", "versicolor", "virginica"])[target])
+
+
+def iris_double() -> Data:
+    """Three classes, numbers of 64 bits."""
+    return replace(iris(), double=True)
+
+
+def cancer() -> Data:
+    """Two classes, thirty numbers."""
+    return _split(*datasets.load_breast_cancer(return_X_y=True))
+
+
+def cancer_scaled() -> Data:
+    """Two classes, thirty numbers of like size."""
+    features, target = datasets.load_breast_cancer(return_X_y=True)
+    return _split((features - features.mean(0)) / features.std(0), target)
+
+
+def cancer_names() -> Data:
+    """Two classes with names."""
+    data = cancer_scaled()
+    return replace(data, target=np.array(["malignant", "benign"])[data.target])
+
+
+def cancer_double() -> Data:
+    """Two classes, numbers of 64 bits."""
+    return replace(cancer_scaled(), double=True)
+
+
+def counts() -> Data:
+    """Three classes, ten counts from 0 to 9."""
+    random = np.random.default_rng(2)
+    target = random.integers(0, 3, 300)
+    return _split(random.poisson(1 + 2 * ((np.arange(10) + target[:, None]) % 3)).clip(0, 9), target)
+
+
+def counts_int() -> Data:
+    """Three classes, ten integers."""
+    data = counts()
+    return replace(data, train=data.train.astype(np.int64), asked=data.asked.astype(np.int64))
+
+
+def labels() -> Data:
+    """Three labels that each may hold or not."""
+    features, target = datasets.make_multilabel_classification(300, 8, n_classes=3, random_state=1)
+    return _split(features, target)
+
+
+def diabetes() -> Data:
+    """One number from ten."""
+    features, target = datasets.load_diabetes(return_X_y=True)
+    return _split(features * 20, target)
+
+
+def diabetes_double() -> Data:
+    """One number from ten, of 64 bits."""
+    return replace(diabetes(), double=True)
+
+
+def positive() -> Data:
+    """One positive number from five."""
+    features, target = datasets.make_regression(300, 5, noise=5, random_state=3)
+    return _split(features, np.exp(target / 150))
+
+
+def three_numbers() -> Data:
+    """Three numbers from six."""
+    features, target = datasets.make_regression(300, 6, n_targets=3, noise=2, random_state=4)
+    return _split(features, target)
+
+
+def gaps() -> Data:
+    """Three classes; one number in six is missing."""
+    data = iris()
+    random = np.random.default_rng(6)
+    holes = [np.where(random.random(part.shape) < 1 / 6, np.nan, part) for part in (data.train, data.asked)]
+    return replace(data, train=holes[0], asked=holes[1])
+
+
+CITIES = np.array(["Oslo", "Paris", "Roma", "Zürich"], dtype=object)
+COLOURS = np.array(["red", "green", "blue"], dtype=object)
+
+
+def words() -> Data:
+    """Two columns of strings, two classes."""
+    random = np.random.default_rng(7)
+    table = np.column_stack([CITIES[random.integers(0, 4, 200)], COLOURS[random.integers(0, 3, 200)]])
+    return Data(table[:150], ((table[:, 0] == "Oslo") ^ (table[:, 1] == "red")).astype(int)[:150], table[150:])
+
+
+def words_gaps() -> Data:
+    """Strings, some of which are empty."""
+    data = words()
+    random = np.random.default_rng(8)
+    train, asked = (np.where(random.random(part.shape) < 0.2, "", part) for part in (data.train, data.asked))
+    return replace(data, train=train.astype(object), asked=asked.astype(object))
+
+
+def mixed() -> Data:
+    """Named columns of numbers, integers and strings, two classes; some numbers are missing."""
+    random = np.random.default_rng(9)
+    rows = 320
+    frame = pd.DataFrame(
+        {
+            "age": np.where(random.random(rows) < 0.1, np.nan, random.integers(18, 80, rows)).astype(np.float32),
+            "income": np.round(random.lognormal(3, 0.5, rows), 2).astype(np.float32),
+            "children": random.integers(0, 5, rows),
+            "city": pd.Series(CITIES[random.integers(0, 4, rows)], dtype=object),
+            "colour": pd.Series(COLOURS[random.integers(0, 3, rows)], dtype=object),
+        }
+    )
+    chance = 1 / (1 + np.exp(-(frame["income"] - 20) / 5 + (frame["city"] == "Oslo") * 2 - frame["children"]))
+    target = np.where(random.random(rows) < chance, "yes", "no")
+    return Data(frame[:240], target[:240], frame[240 : 240 + ASKED].reset_index(drop=True))
+
+
+def mixed_number() -> Data:
+    """The same columns, one number."""
+    data = mixed()
+    frame = data.train
+    return replace(
+        data, target=frame["income"].to_numpy() * 2.0 + frame["children"].to_numpy() * (frame["city"] == "Oslo")
+    )
+
+
+SUBJECTS = {
+    "ship": "the ship left the harbour at dawn with cargo and crew for the northern sea",
+    "bread": "knead the dough and bake the bread in a hot oven until the crust is brown",
+    "code": "compile the program and run the tests before the merge of the branch",
+}
+
+
+def sentences() -> Data:
+    """One column of text, three classes with names."""
+    random = np.random.default_rng(10)
+    names = np.array(sorted(SUBJECTS))
+    target = names[random.integers(0, 3, 150)]
+    common = "and then we saw it again, today or tomorrow. Well done!".split()
+    text = [" ".join(random.permutation(SUBJECTS[name].split() + common)[:9]).capitalize() for name in target]
+    table = np.array(text, dtype=object).reshape(-1, 1)
+    return Data(table[:110], target[:110], table[110:])
