@@ -19,3 +19,7 @@ mod walk;
 pub(in crate::engine) use describe::{Aggregate, Branch, Ensemble, Fault, Field, Kind, Node, Test, Tree, Weight};
 pub(in crate::engine) use finish::{Columns, Finish, Transform};
 pub(in crate::engine) use model::{Answer, Model, Precision, Rows, Scores};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

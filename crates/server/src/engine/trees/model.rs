@@ -1,8 +1,8 @@
 //! A whole tree model: the forest in its precision, and what its sums mean.
 
-use super::describe::{Ensemble, Fault};
+use super::describe::{Ensemble, Fault, Field};
 use super::finish::Finish;
-use super::forest::{Compact, Draft, Forest, Record, Split, Wide};
+use super::forest::{Compact, Draft, Forest, Record, Wide};
 use super::real::{Element, Real};
 use super::walk::Work;
 
@@ -83,15 +83,14 @@ impl Model {
         columns: Option<usize>,
     ) -> Result<Self, Fault> {
         let kernel = match precision {
-            Precision::Double => Kernel::Double(Draft::of(ensemble, columns)?.pack(Split::NONE)),
+            Precision::Double => Draft::of(ensemble, columns)?.pack().map(Kernel::Double),
             Precision::Single => {
                 let draft = Draft::of(ensemble, columns)?;
-                match draft.split() {
-                    Some(split) => Kernel::Compact(draft.pack(split)),
-                    None => Kernel::Single(draft.pack(Split::NONE)),
-                }
+                draft.pack().map(Kernel::Compact).or_else(|| draft.pack().map(Kernel::Single))
             }
         };
+        let said = "the trees are too large".to_owned();
+        let kernel = kernel.ok_or(Fault { node: None, field: Field::Trees, said })?;
         Ok(Self { kernel, finish, targets: ensemble.targets })
     }
 

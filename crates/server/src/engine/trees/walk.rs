@@ -145,7 +145,7 @@ impl<R: Record> Forest<R> {
                 let columns = &work.columns[group * features..][..features];
                 let at = if work.missing[group] { self.group::<true>(span, columns) } else { self.group::<false>(span, columns) };
                 let live = LANES.min(count - group * LANES);
-                self.give::<F>(tree, span.first, &at[..live], group * LANES, work);
+                self.give::<F>(tree, &at[..live], group * LANES, work);
             }
         }
         for row in (groups * LANES).min(count)..count {
@@ -166,88 +166,42 @@ impl<R: Record> Forest<R> {
                 missing |= column.iter().fold(false, |any, value| any | value.missing());
                 work.columns.push(column);
             }
-            work.missing.push(missing && self.sends_above);
+            work.missing.push(missing);
         }
     }
 
-    /// One group of rows through one tree: the places of their leaves within the tree.
+    /// One group of rows through one tree: the places of their leaves.
     #[inline(always)]
     fn group<const MISSING: bool>(&self, span: &Span, columns: &[[R::Value; LANES]]) -> [u32; LANES] {
-        let records = &self.records[span.first..][..span.count];
-        let below = &self.missing_below[span.first..][..span.count];
-        let mut at = [0_u32; LANES];
-        let step = |at: &mut [u32; LANES]| {
-            for lane in 0..LANES {
-                let record = records[at[lane] as usize];
-                let value = columns[record.feature(self.split)][lane];
-                let mut above = value > record.threshold();
-                if MISSING {
-                    above |= value.missing() & !below[at[lane] as usize];
-                }
-                at[lane] = record.below(self.split) + u32::from(above);
-            }
-        };
-        for _ in 0..span.least {
-            step(&mut at);
-        }
-        for _ in span.least..span.most {
-            let before = at;
-            step(&mut at);
-            if at == before {
-                break;
-            }
-        }
-        at
+        OneTree::<R, MISSING> { forest: self, columns }.walk(span.least, span.most, [span.first; LANES])
     }
 
     /// One row through all trees, several at a time.
     fn single<E: Element<R::Value>, F: Fold<R::Value>>(&self, row: &[E], at: usize, work: &mut Work<R::Value>) {
         work.row.clear();
         work.row.extend(self.used.iter().map(|feature| row[*feature].value()));
-        let missing = self.sends_above && work.row.iter().fold(false, |any, value| any | value.missing());
+        let missing = work.row.iter().fold(false, |any, value| any | value.missing());
         for (chunk, spans) in self.trees.chunks(LANES).enumerate() {
             let places = if missing { self.several::<true>(spans, &work.row) } else { self.several::<false>(spans, &work.row) };
             for (lane, place) in places.iter().take(spans.len()).enumerate() {
-                self.give::<F>(chunk * LANES + lane, 0, &[*place], at, work);
+                self.give::<F>(chunk * LANES + lane, &[*place], at, work);
             }
         }
     }
 
-    /// One row through several trees: the places of its leaves within the forest.
+    /// One row through several trees: the places of its leaves.
     #[inline(always)]
     fn several<const MISSING: bool>(&self, spans: &[Span], row: &[R::Value]) -> [u32; LANES] {
-        let first: [u32; LANES] = std::array::from_fn(|lane| spans.get(lane).map_or(0, |span| span.first as u32));
+        let first = std::array::from_fn(|lane| spans.get(lane).map_or(0, |span| span.first));
         let most = spans.iter().map(|span| span.most).max().unwrap_or(0);
         let least = spans.iter().map(|span| span.least).max().unwrap_or(0);
-        let mut at = first;
-        let step = |at: &mut [u32; LANES]| {
-            for lane in 0..LANES {
-                let record = self.records[at[lane] as usize];
-                let value = row[record.feature(self.split)];
-                let mut above = value > record.threshold();
-                if MISSING {
-                    above |= value.missing() & !self.missing_below[at[lane] as usize];
-                }
-                at[lane] = first[lane] + record.below(self.split) + u32::from(above);
-            }
-        };
-        for _ in 0..least {
-            step(&mut at);
-        }
-        for _ in least..most {
-            let before = at;
-            step(&mut at);
-            if at == before {
-                break;
-            }
-        }
-        at
+        OneRow::<R, MISSING> { forest: self, row }.walk(least, most, first)
     }
 
-    /// Takes in what the leaves at `places` (counted from `first`) of one tree give to as many rows from `row` on.
+    /// Takes in what the leaves at `places` of one tree give to as many rows from `row` on.
     #[inline(always)]
-    fn give<F: Fold<R::Value>>(&self, tree: usize, first: usize, places: &[u32], row: usize, work: &mut Work<R::Value>) {
-        let places = places.iter().map(|place| first + *place as usize);
+    fn give<F: Fold<R::Value>>(&self, tree: usize, places: &[u32], row: usize, work: &mut Work<R::Value>) {
+        let places = places.iter().map(|place| *place as usize);
         match &self.leaves {
             Leaves::Single { values, targets, .. } => {
                 let sums = work.sums[row * self.targets..].chunks_exact_mut(self.targets);
@@ -275,6 +229,78 @@ impl<R: Record> Forest<R> {
                 }
             }
         }
+    }
+}
+
+/// Walks side by side, a step of all at a time.
+trait Steps {
+    fn step(&self, at: [u32; LANES]) -> [u32; LANES];
+
+    /// Takes `least` steps from `at`, then on until nobody moves, but no more than `most` and one.
+    #[inline(always)]
+    fn walk(&self, least: u32, most: u32, mut at: [u32; LANES]) -> [u32; LANES] {
+        for _ in 0..least {
+            at = self.step(at);
+        }
+        let mut left = most - least;
+        while left > 0 {
+            // A look around costs as much as a step.
+            let before = self.step(at);
+            at = self.step(before);
+            if at == before {
+                break;
+            }
+            left = left.saturating_sub(2);
+        }
+        at
+    }
+}
+
+/// Each lane a row, all in one tree.
+struct OneTree<'a, R: Record, const MISSING: bool> {
+    forest: &'a Forest<R>,
+    columns: &'a [[R::Value; LANES]],
+}
+
+impl<R: Record, const MISSING: bool> Steps for OneTree<'_, R, MISSING> {
+    #[inline(always)]
+    fn step(&self, mut at: [u32; LANES]) -> [u32; LANES] {
+        for (lane, place) in at.iter_mut().enumerate() {
+            *place = self.forest.next::<MISSING>(*place, |feature| self.columns[feature][lane]);
+        }
+        at
+    }
+}
+
+/// Each lane a tree, all with one row.
+struct OneRow<'a, R: Record, const MISSING: bool> {
+    forest: &'a Forest<R>,
+    row: &'a [R::Value],
+}
+
+impl<R: Record, const MISSING: bool> Steps for OneRow<'_, R, MISSING> {
+    #[inline(always)]
+    fn step(&self, mut at: [u32; LANES]) -> [u32; LANES] {
+        for place in &mut at {
+            *place = self.forest.next::<MISSING>(*place, |feature| self.row[feature]);
+        }
+        at
+    }
+}
+
+impl<R: Record> Forest<R> {
+    /// Where a place leads.
+    #[inline(always)]
+    fn next<const MISSING: bool>(&self, place: u32, value: impl Fn(usize) -> R::Value) -> u32 {
+        let record = self.records[place as usize];
+        let value = value(record.feature());
+        let above = if MISSING {
+            (value > record.threshold()) | (value.missing() & !self.missing_below[place as usize])
+        } else {
+            // Not `>`: this is the comparison whose outcome the processor adds without looking at it.
+            !(value <= record.threshold())
+        };
+        place.wrapping_add(record.step()).wrapping_add(u32::from(above))
     }
 }
 
