@@ -10,11 +10,13 @@ use modelyard_wire::Tensor;
 use crate::signature::Signature;
 
 mod dense;
+mod ensemble;
 pub mod measure;
 mod onnx;
 mod quiet;
 pub mod sample;
 pub mod tract;
+mod trees;
 
 pub use measure::{Measured, measure};
 pub use sample::{Proof, SampleError, prove};
@@ -64,7 +66,7 @@ impl Stop {
 pub struct Facts {
     /// The platform's name in the Open Inference Protocol, such as `onnx_onnxv1`.
     pub platform: &'static str,
-    /// The engine's name: `Dense` or `Tract`.
+    /// The engine's name: `Dense`, `Trees` or `Tract`.
     pub engine: &'static str,
     /// Operator sets, as `domain version` (the default domain is `ai.onnx`).
     pub opsets: Vec<String>,
@@ -146,8 +148,8 @@ pub enum RunError {
     Internal(String),
 }
 
-/// Loads the model at `path`: an `.onnx` file (its external data beside it). Chains of fully connected layers run in our own
-/// engine, everything else in tract.
+/// Loads the model at `path`: an `.onnx` file (its external data beside it). Chains of fully connected layers and
+/// tree ensembles run in engines of our own, everything else in tract.
 ///
 /// # Errors
 /// See [`LoadError`].
@@ -155,6 +157,9 @@ pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
     let file = onnx::file::File::read(path)?;
     if let Some(dense) = dense::Dense::of(&file)? {
         return Ok(Box::new(dense));
+    }
+    if let Some(trees) = ensemble::Trees::of(&file)? {
+        return Ok(Box::new(trees));
     }
     Ok(Box::new(tract::Tract::of(file)?))
 }

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto};
 
+use super::{sequences, zipmap};
 use crate::engine::LoadError;
 
 /// The largest `.onnx` file: what one protobuf message may hold.
@@ -26,11 +27,13 @@ impl File {
     /// Reads and decodes `path`.
     pub(in crate::engine) fn read(path: &Path) -> Result<Self, LoadError> {
         let raw = slurp(path)?;
-        let proto = ModelProto::decode(raw.as_slice())
+        let mut proto = ModelProto::decode(raw.as_slice())
             .map_err(|error| LoadError::Invalid(format!("{} is not an ONNX file, or is cut short: {error}", name_of(path))))?;
         if proto.graph.is_none() {
             return Err(LoadError::Invalid(format!("{} is not an ONNX file: it holds no graph", name_of(path))));
         }
+        zipmap::strip(&mut proto);
+        sequences::spread(&mut proto);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let Some(folder) = folder.to_str() else {
             return Err(LoadError::Invalid(format!("the path of {} is not UTF-8", name_of(path))));

@@ -5,5 +5,8 @@ pub(in crate::engine) mod facts;
 pub(in crate::engine) mod file;
 pub(in crate::engine) mod hints;
 pub(in crate::engine) mod scope;
+mod sequences;
+pub(in crate::engine) mod trees;
 pub(in crate::engine) mod versions;
 pub(in crate::engine) mod weights;
+mod zipmap;

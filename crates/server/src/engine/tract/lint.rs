@@ -12,6 +12,7 @@ use super::rules::{self, Neighbours};
 use crate::engine::onnx::facts::{bodies, full_domain, operator_name};
 use crate::engine::onnx::file::{File, MAX_EXTERNAL_BYTES};
 use crate::engine::onnx::scope::{self, node_name};
+use crate::engine::onnx::trees;
 use crate::engine::onnx::versions::{self, OPSETS};
 use crate::engine::onnx::weights::{self, External, datatype_name, element_bytes, is_external};
 use crate::engine::{LoadError, Problem};
@@ -151,6 +152,10 @@ impl Lint<'_> {
         if let Some(reason) = rules::refusal(node, neighbours) {
             self.problem(name, &operator, reason);
             return Ok(());
+        }
+        if trees::is_tree(node) {
+            let checked = trees::Source::read(node).and_then(|source| source.check());
+            return checked.map_err(|reason| LoadError::Invalid(format!("{operator} '{name}': {reason}")));
         }
         let domain = full_domain(&node.domain);
         if let Some(own) = ops::find(domain, &node.op_type) {

@@ -71,11 +71,6 @@ fn text<'a>(node: &'a NodeProto, name: &str) -> &'a [u8] {
 pub(super) fn refusal(node: &NodeProto, neighbours: &Neighbours<'_>) -> Option<String> {
     let operator = node.op_type.as_str();
     match operator {
-        _ if operator.starts_with("TreeEnsemble") => Some(
-            "trees are not supported by this engine version: it labels two-class ensembles wrongly, takes time in proportion to \
-             all leaves, and reads memory out of bounds for a malformed tree"
-                .to_owned(),
-        ),
         "CastMap" | "DictVectorizer" => Some(
             "it reads a map, which no protocol carries; convert the model from the step after it, with one tensor of the map's \
              values"

@@ -168,7 +168,9 @@ impl Values {
             Ok(DataType::Double) if raw.is_empty() => Self::Doubles(tensor.double_data.clone()),
             Ok(DataType::Double) => Self::Doubles(raw.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect()),
             _ => {
-                return Err(format!("a tensor of {name} is not supported; expected STRING, INT16, INT32, INT64, FLOAT or DOUBLE"));
+                return Err(format!(
+                    "a tensor of {name} is not supported; expected STRING, INT16, INT32, INT64, FLOAT or DOUBLE"
+                ));
             }
         };
         let whole = raw.is_empty() || raw.len() as u64 == count.saturating_mul(size);

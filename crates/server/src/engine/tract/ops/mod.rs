@@ -19,6 +19,7 @@ mod imputer;
 mod kernel;
 mod label_encoder;
 mod linear;
+mod log_sum_exp;
 mod lookup;
 mod normalizer;
 mod numbers;
@@ -27,9 +28,11 @@ mod outcome;
 mod pattern;
 mod pieces;
 mod scaler;
+mod sigmoid;
 mod svm;
 mod text;
 mod tf_idf;
+mod trees;
 
 use attributes::Attributes;
 use kernel::{Kernel, Own};
@@ -69,6 +72,8 @@ static OWN: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         entry::<tf_idf::TfIdfVectorizer>("ai.onnx"),
         entry::<pieces::Tokenizer>("com.microsoft"),
         Entry { build: cast::build, ..entry::<cast::CastText>("ai.onnx") },
+        rebuilt(log_sum_exp::NAME, log_sum_exp::build),
+        rebuilt(sigmoid::NAME, sigmoid::build),
     ]
 });
 
@@ -78,6 +83,11 @@ const fn ml<K: Kernel>() -> Entry {
 
 const fn entry<K: Kernel>(domain: &'static str) -> Entry {
     Entry { domain, name: K::NAME, check: check::<K>, build: build::<K> }
+}
+
+/// An operator of tract's that is wired anew.
+const fn rebuilt(name: &'static str, build: Build) -> Entry {
+    Entry { domain: "ai.onnx", name, check: |_| Ok(()), build }
 }
 
 fn check<K: Kernel>(node: &NodeProto) -> Result<(), String> {
@@ -94,6 +104,7 @@ pub(super) fn register(operators: &mut OnnxOpRegister) {
     for own in OWN.iter() {
         operators.insert(own.name, own.build);
     }
+    trees::register(operators);
 }
 
 /// Our operator for a node of `domain`.

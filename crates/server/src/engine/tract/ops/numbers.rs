@@ -54,23 +54,38 @@ pub(super) fn elements(shape: &[usize], size: usize) -> TractResult<usize> {
 
 /// The sum of `a[i] * b[i]`.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    fold(a, b, |a, b| a * b)
-}
-
-/// The sum of `(a[i] - b[i])^2`.
-pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
-    fold(a, b, |a, b| (a - b) * (a - b))
-}
-
-fn fold(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     let (head_a, tail_a) = a.as_chunks::<LANES>();
     let (head_b, tail_b) = b.as_chunks::<LANES>();
     let mut sums = [0.0_f32; LANES];
     for (a, b) in head_a.iter().zip(head_b) {
         for lane in 0..LANES {
-            sums[lane] += term(a[lane], b[lane]);
+            sums[lane] += a[lane] * b[lane];
         }
     }
-    let rest: f32 = tail_a.iter().zip(tail_b).map(|(a, b)| term(*a, *b)).sum();
+    let rest: f32 = tail_a.iter().zip(tail_b).map(|(a, b)| a * b).sum();
     sums.iter().sum::<f32>() + rest
+}
+
+/// The sum of `a[i] * b[i]`, in 64 bits.
+pub(super) fn exact_dot(a: &[f32], b: &[f32]) -> f64 {
+    exact(a, b, |a, b| a * b)
+}
+
+/// The sum of `(a[i] - b[i])^2`, in 64 bits.
+pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    exact(a, b, |a, b| (a - b) * (a - b))
+}
+
+fn exact(a: &[f32], b: &[f32], term: impl Fn(f64, f64) -> f64) -> f64 {
+    const LANES: usize = 8;
+    let (head_a, tail_a) = a.as_chunks::<LANES>();
+    let (head_b, tail_b) = b.as_chunks::<LANES>();
+    let mut sums = [0.0_f64; LANES];
+    for (a, b) in head_a.iter().zip(head_b) {
+        for lane in 0..LANES {
+            sums[lane] += term(f64::from(a[lane]), f64::from(b[lane]));
+        }
+    }
+    let rest: f64 = tail_a.iter().zip(tail_b).map(|(a, b)| term(f64::from(*a), f64::from(*b))).sum();
+    sums.iter().sum::<f64>() + rest
 }

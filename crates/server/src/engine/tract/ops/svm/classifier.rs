@@ -89,26 +89,26 @@ impl Pairs {
     }
 
     /// The decision of every pair, (0, 1), (0, 2), ..., into `decisions`: positive for the first of the two.
-    fn decide(&self, row: &[f32], likeness: &mut Vec<f32>, decisions: &mut Vec<f32>) {
+    fn decide(&self, row: &[f32], likeness: &mut Vec<f64>, decisions: &mut Vec<f64>) {
         likeness.clear();
         likeness.extend(self.vectors.chunks_exact(row.len()).map(|vector| self.function.of(row, vector)));
         let vectors = likeness.len();
         let part = |class: usize, against: usize| {
             let range = self.starts[class]..self.starts[class + 1];
             let weights = &self.coefficients[against * vectors..][range.clone()];
-            weights.iter().zip(&likeness[range]).map(|(weight, like)| f64::from(*weight) * f64::from(*like)).sum::<f64>()
+            weights.iter().zip(&likeness[range]).map(|(weight, like)| f64::from(*weight) * like).sum::<f64>()
         };
         decisions.clear();
         for i in 0..self.classes() - 1 {
             for j in i + 1..self.classes() {
                 let rho = f64::from(self.rho[decisions.len()]);
-                decisions.push((part(i, j - 1) + part(j, i) + rho) as f32);
+                decisions.push(part(i, j - 1) + part(j, i) + rho);
             }
         }
     }
 
     /// The class that wins most pairs, the first of several.
-    fn vote(&self, decisions: &[f32]) -> usize {
+    fn vote(&self, decisions: &[f64]) -> usize {
         let mut votes = vec![0_u32; self.classes()];
         for ((i, j), decision) in self.couples().zip(decisions) {
             votes[if *decision > 0.0 { i } else { j }] += 1;
@@ -121,11 +121,11 @@ impl Pairs {
         (0..classes).flat_map(move |i| (i + 1..classes).map(move |j| (i, j)))
     }
 
-    fn probabilities(&self, decisions: &[f32]) -> Vec<f64> {
+    fn probabilities(&self, decisions: &[f64]) -> Vec<f64> {
         let k = self.classes();
         let mut pairs = vec![0.0; k * k];
         for (((i, j), decision), (a, b)) in self.couples().zip(decisions).zip(&self.platt) {
-            let first = platt::sigmoid(f64::from(*decision), f64::from(*a), f64::from(*b));
+            let first = platt::sigmoid(*decision, f64::from(*a), f64::from(*b));
             pairs[i * k + j] = first;
             pairs[j * k + i] = 1.0 - first;
         }
@@ -178,9 +178,9 @@ impl SvmClassifier {
                 answer.scores.extend(pairs.probabilities(&decisions).into_iter().map(|p| p as f32));
                 self.post.apply(&mut answer.scores[begin..]);
             } else if let [decision] = *decisions {
-                answer.scores.extend(self.pair(decision));
+                answer.scores.extend(self.pair(decision as f32));
             } else {
-                answer.scores.extend(&decisions);
+                answer.scores.extend(decisions.iter().map(|decision| *decision as f32));
                 self.post.apply(&mut answer.scores[begin..]);
             }
         }

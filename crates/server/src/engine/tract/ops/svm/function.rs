@@ -1,15 +1,15 @@
 //! Kernel functions: how alike a row and a support vector are.
 
 use crate::engine::tract::ops::attributes::{Attributes, Wrong};
-use crate::engine::tract::ops::numbers::{dot, squared_distance};
+use crate::engine::tract::ops::numbers::{exact_dot, squared_distance};
 
 /// A kernel function with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Function {
     kind: Kind,
-    gamma: f32,
-    coef0: f32,
-    degree: f32,
+    gamma: f64,
+    coef0: f64,
+    degree: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,20 +34,22 @@ impl Function {
             other => return Err(format!("attribute kernel_type is '{other}'; expected LINEAR, POLY, RBF or SIGMOID")),
         };
         match *attributes.floats("kernel_params")? {
-            [gamma, coef0, degree] => Ok(Self { kind, gamma, coef0, degree }),
+            [gamma, coef0, degree] => {
+                Ok(Self { kind, gamma: f64::from(gamma), coef0: f64::from(coef0), degree: f64::from(degree) })
+            }
             [] if kind == Kind::Linear => Ok(Self::LINEAR),
             [] => Ok(Self { kind, ..Self::LINEAR }),
             ref other => Err(format!("attribute kernel_params has {} values; expected gamma, coef0 and degree", other.len())),
         }
     }
 
-    /// K(a, b).
-    pub(super) fn of(self, a: &[f32], b: &[f32]) -> f32 {
+    /// K(a, b), in 64 bits: the sum over the support vectors takes most digits away again.
+    pub(super) fn of(self, a: &[f32], b: &[f32]) -> f64 {
         match self.kind {
-            Kind::Linear => dot(a, b),
-            Kind::Poly => self.gamma.mul_add(dot(a, b), self.coef0).powf(self.degree),
+            Kind::Linear => exact_dot(a, b),
+            Kind::Poly => (self.gamma * exact_dot(a, b) + self.coef0).powf(self.degree),
             Kind::Rbf => (-self.gamma * squared_distance(a, b)).exp(),
-            Kind::Sigmoid => self.gamma.mul_add(dot(a, b), self.coef0).tanh(),
+            Kind::Sigmoid => (self.gamma * exact_dot(a, b) + self.coef0).tanh(),
         }
     }
 }

@@ -70,7 +70,7 @@ impl Kernel for SvmRegressor {
         let input = floats(inputs[0])?;
         let score = |row: &[f32]| {
             let vectors = self.vectors.chunks_exact(self.features).zip(&self.coefficients);
-            let sum: f64 = vectors.map(|(vector, weight)| f64::from(self.function.of(row, vector)) * f64::from(*weight)).sum();
+            let sum: f64 = vectors.map(|(vector, weight)| self.function.of(row, vector) * f64::from(*weight)).sum();
             let score = (sum + f64::from(self.rho)) as f32;
             match self.one_class {
                 true if score > 0.0 => 1.0,

@@ -1,0 +1,171 @@
+//! Trees: models that are one tree ensemble, run by our own kernel without a graph engine around it.
+//!
+//! [`graph`] tells which those are; everything else, trees among other operators included, is tract's, which calls the same
+//! kernel.
+
+use bytes::Bytes;
+use modelyard_wire::{Data, DataType, Tensor};
+
+use super::onnx::declared::{Declared, Dim};
+use super::onnx::facts;
+use super::onnx::file::File;
+use super::onnx::scope;
+use super::onnx::trees::{Labels, Source};
+use super::onnx::versions::{self, OPSETS};
+use super::trees::{Answer, Model, Rows, Scores};
+use super::{Engine, Facts, LoadError, RunError, Stop};
+use crate::signature::{Signature, TensorSpec};
+
+mod graph;
+
+/// A tree ensemble.
+pub(super) struct Trees {
+    signature: Signature,
+    facts: Facts,
+    model: Model,
+    labels: Option<Names>,
+    /// What each output of the signature is.
+    outputs: Vec<Kind>,
+}
+
+/// The classes' names, ready to be sent.
+enum Names {
+    Integers(Vec<i64>),
+    Strings(Vec<Bytes>),
+}
+
+/// What an output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Label,
+    Scores32,
+    Scores64,
+}
+
+impl Trees {
+    /// The model of a file; `None` where the graph is anything but one tree ensemble over rows of numbers.
+    ///
+    /// # Errors
+    /// [`LoadError::Invalid`] that names the tree, node and attribute at fault.
+    pub(super) fn of(file: &File) -> Result<Option<Self>, LoadError> {
+        let declared = Declared::of(file.graph());
+        let [input] = &declared.inputs[..] else { return Ok(None) };
+        let (Some([rows, columns]), Some(datatype)) = (input.shape.as_deref(), input.datatype) else { return Ok(None) };
+        if !matches!(datatype, DataType::Fp32 | DataType::Fp64 | DataType::Int32 | DataType::Int64) {
+            return Ok(None);
+        }
+        let Some(found) = graph::find(file.graph(), &input.name) else { return Ok(None) };
+        if !file.proto().functions.is_empty() || versions::opset(file)?.is_some_and(|opset| !OPSETS.contains(&opset)) {
+            return Ok(None);
+        }
+        scope::check(file.graph())?;
+        let of_node = |reason: String| {
+            let (operator, name) = (facts::operator_name(found.node), scope::node_name(found.node));
+            LoadError::Invalid(format!("{operator} '{name}': {reason}"))
+        };
+        let source = Source::read(found.node).map_err(of_node)?;
+        let seen = found.cast.unwrap_or(datatype);
+        let Some(outputs) = kinds(&source, &found.outputs, seen) else { return Ok(None) };
+        let width = if let Dim::Fixed(width) = columns { Some(*width) } else { None };
+        let model = source.model(seen == DataType::Fp64, width).map_err(of_node)?;
+        let fixed = |dim: &Dim| if let Dim::Fixed(size) = dim { i64::try_from(*size).unwrap_or(-1) } else { -1 };
+        let output = |(kind, port): (&Kind, &crate::engine::onnx::declared::Port)| {
+            let (datatype, shape) = match (kind, &source.labels) {
+                (Kind::Label, Some(Labels::Strings(_))) => (DataType::Bytes, vec![fixed(rows)]),
+                (Kind::Label, _) => (DataType::Int64, vec![fixed(rows)]),
+                (Kind::Scores32, _) => (DataType::Fp32, vec![fixed(rows), model.width() as i64]),
+                (Kind::Scores64, _) => (DataType::Fp64, vec![fixed(rows), model.width() as i64]),
+            };
+            TensorSpec { name: port.name.clone(), datatype, shape }
+        };
+        let inputs = vec![TensorSpec { name: input.name.clone(), datatype, shape: vec![fixed(rows), fixed(columns)] }];
+        let outputs_specs = outputs.iter().zip(&declared.outputs).map(output).collect();
+        let signature = Signature { inputs, outputs: outputs_specs, batched: !matches!(rows, Dim::Fixed(_)) };
+        let labels = source.labels.map(|labels| match labels {
+            Labels::Integers(labels) => Names::Integers(labels),
+            Labels::Strings(labels) => Names::Strings(labels.into_iter().map(Bytes::from).collect()),
+        });
+        Ok(Some(Self { signature, facts: facts::collect(file, "Trees"), model, labels, outputs }))
+    }
+}
+
+/// What the graph's outputs are; `None` where a cast makes of one what is not made here.
+fn kinds(source: &Source, outputs: &[(usize, Option<DataType>)], seen: DataType) -> Option<Vec<Kind>> {
+    let own = if source.as_input && seen == DataType::Fp64 { Kind::Scores64 } else { Kind::Scores32 };
+    let kind = |(output, cast): &(usize, Option<DataType>)| match (&source.labels, output, cast) {
+        (Some(Labels::Integers(_)), 0, None | Some(DataType::Int64)) => Some(Kind::Label),
+        (Some(Labels::Strings(_)), 0, None | Some(DataType::Bytes)) => Some(Kind::Label),
+        (Some(_), 0, _) => None,
+        (Some(_), 1, None) | (None, 0, None) => Some(own),
+        (_, _, Some(DataType::Fp32)) => Some(Kind::Scores32),
+        (_, _, Some(DataType::Fp64)) => Some(Kind::Scores64),
+        _ => None,
+    };
+    outputs.iter().map(kind).collect()
+}
+
+impl Engine for Trees {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
+        let [input] = inputs else { return Err(RunError::Internal(format!("one input is expected, found {}", inputs.len()))) };
+        let Data::Raw(raw) = input.data() else { return Err(RunError::Internal("the input holds strings".to_owned())) };
+        let name = &self.signature.inputs[0].name;
+        let [rows, width] = input.shape() else { return Err(RunError::Internal("the input is no matrix".to_owned())) };
+        if input.is_empty() {
+            let shape = input.shape();
+            return Err(RunError::InvalidData(format!("input '{name}' is empty: shape {shape:?} has no elements")));
+        }
+        if *width < self.model.columns() {
+            let expected = self.model.columns();
+            return Err(RunError::InvalidData(format!("input '{name}': rows of {width} values; the trees ask for {expected}")));
+        }
+        let go_on = || stop.reason().is_none();
+        let answer = match input.datatype() {
+            DataType::Fp32 => self.model.run(Rows::Raw32(raw.as_chunks().0), *width, &go_on),
+            DataType::Fp64 => self.model.run(Rows::Raw64(raw.as_chunks().0), *width, &go_on),
+            _ => self.model.run(Rows::F64(&input.to_f64().unwrap_or_default()), *width, &go_on),
+        };
+        let Some(answer) = answer else { return Err(stop.reason().unwrap_or(RunError::DeadlineExceeded)) };
+        self.outputs(answer, *rows)
+    }
+}
+
+impl Trees {
+    fn outputs(&self, Answer { best, scores }: Answer, rows: usize) -> Result<Vec<Tensor>, RunError> {
+        let shape = vec![rows, self.model.width()];
+        let output = |kind: &Kind| match (kind, &self.labels) {
+            (Kind::Label, Some(Names::Integers(labels))) => {
+                Tensor::from_i64(vec![rows], &best.iter().map(|at| labels[*at]).collect::<Vec<_>>())
+            }
+            (Kind::Label, Some(Names::Strings(labels))) => {
+                Tensor::strings(vec![rows], best.iter().map(|at| labels[*at].clone()).collect())
+            }
+            (Kind::Label, None) => Tensor::from_i64(vec![rows], &[]),
+            (Kind::Scores32, _) => Tensor::new(DataType::Fp32, shape.clone(), Bytes::from(bytes32(&scores))),
+            (Kind::Scores64, _) => Tensor::new(DataType::Fp64, shape.clone(), Bytes::from(bytes64(&scores))),
+        };
+        let outputs = self.outputs.iter().map(output).collect::<Result<_, _>>();
+        outputs.map_err(|error| RunError::Internal(error.to_string()))
+    }
+}
+
+fn bytes32(scores: &Scores) -> Vec<u8> {
+    match scores {
+        Scores::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        Scores::F64(values) => values.iter().flat_map(|value| (*value as f32).to_le_bytes()).collect(),
+    }
+}
+
+fn bytes64(scores: &Scores) -> Vec<u8> {
+    match scores {
+        Scores::F32(values) => values.iter().flat_map(|value| f64::from(*value).to_le_bytes()).collect(),
+        Scores::F64(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    }
+}
