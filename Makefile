@@ -36,6 +36,7 @@ test: ## Every test, real clients and a real cluster included (installs what the
 	@python3 examples/magika/fetch.py
 	tools/step "cargo test" $(CARGO) test $(WORKSPACE) --no-fail-fast
 	tools/step "published clients" tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
+	tools/step "scikit-learn" tests/estimators/run "$(TARGET)/debug/modelyard-server"
 	tools/step "images" python3 tests/image/test_image.py
 	tools/step "Dockerfile" python3 tests/image/test_dockerfile.py "$(TARGET)/debug"
 	$(MAKE) --no-print-directory test-cluster
@@ -49,6 +50,11 @@ test-cluster: ## The chart and the operator on the test cluster and beside Karpe
 	tools/step "operator on a cluster" tests/operator/run $(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG))
 	$(if $(KUBECONFIG),,tools/step "operator beside Karpenter" tests/autoscaler/run)
 	$(if $(KUBECONFIG),,tools/step "faults, the short ones" tests/faults/run --short)
+
+.PHONY: test-models
+test-models: ## Train scikit-learn's estimators, serve them all, compare; writes the table of docs/models.md
+	$(CARGO) build $(WORKSPACE) --bin modelyard-server
+	tests/estimators/run "$(TARGET)/debug/modelyard-server" --write docs/models.md
 
 .PHONY: test-faults
 test-faults: cluster-tools ## What is lost when something breaks, under load: all of it, at full length; prints docs/reliability.md's table

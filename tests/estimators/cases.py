@@ -82,8 +82,9 @@ def text(vectorizer: object, model: object | None = None) -> object:
     return make_pipeline(step, model) if model else step
 
 
-#: The locale of ONNX's StringNormalizer: ONNX Runtime needs one that the machine has.
-TEXT = {"locale": "C.UTF-8"}
+#: The locale of ONNX's StringNormalizer: ONNX Runtime needs one that the machine has. Words of one letter are none, as in
+#: scikit-learn; skl2onnx would keep them.
+TEXT = {"locale": "C.UTF-8", "tokenexp": "[a-zA-Z0-9_][a-zA-Z0-9_]+"}
 
 CLASSIFIERS = [
     Case("LogisticRegression, two classes", logistic, data.cancer_scaled),
@@ -142,7 +143,7 @@ CLASSIFIERS = [
     Case(
         "KNeighborsClassifier, by distance, names",
         lambda: neighbors.KNeighborsClassifier(5, weights="distance"),
-        data.iris_names,
+        data.cancer_names,
     ),
     Case("KNeighborsClassifier, manhattan", lambda: neighbors.KNeighborsClassifier(3, metric="manhattan"), data.counts),
     Case("KNeighborsClassifier, double", lambda: neighbors.KNeighborsClassifier(3), data.cancer_double),
@@ -225,8 +226,8 @@ CLASSIFIERS = [
     ),
     Case(
         "CalibratedClassifierCV, isotonic",
-        lambda: calibration.CalibratedClassifierCV(naive_bayes.GaussianNB(), method="isotonic", cv=3),
-        data.iris,
+        lambda: calibration.CalibratedClassifierCV(logistic(), method="isotonic", cv=3),
+        data.cancer_scaled,
     ),
     Case("OneVsRestClassifier", lambda: multiclass.OneVsRestClassifier(logistic()), data.iris),
     Case("OneVsOneClassifier", lambda: multiclass.OneVsOneClassifier(logistic()), data.iris, truth=("predict",)),
@@ -309,7 +310,7 @@ REGRESSORS = [
 OTHERS = [
     Case("IsolationForest", lambda: ensemble.IsolationForest(n_estimators=12, random_state=0), data.iris),
     Case("OneClassSVM", lambda: svm.OneClassSVM(nu=0.2), data.iris),
-    Case("LocalOutlierFactor", lambda: neighbors.LocalOutlierFactor(novelty=True), data.iris),
+    Case("LocalOutlierFactor", lambda: neighbors.LocalOutlierFactor(novelty=True), data.iris_double),
     Case("SGDOneClassSVM", lambda: linear_model.SGDOneClassSVM(random_state=0), data.iris),
     Case("KMeans", lambda: cluster.KMeans(3, n_init=2, random_state=0), data.iris),
     Case("MiniBatchKMeans", lambda: cluster.MiniBatchKMeans(3, n_init=2, random_state=0), data.iris),
@@ -341,13 +342,13 @@ TRANSFORMERS = [
     Case("Binarizer", lambda: preprocessing.Binarizer(threshold=2.0), data.iris),
     Case(
         "KBinsDiscretizer, one-hot",
-        lambda: preprocessing.KBinsDiscretizer(4, encode="onehot-dense", strategy="uniform"),
-        data.iris,
+        lambda: preprocessing.KBinsDiscretizer(4, encode="onehot-dense", strategy="quantile"),
+        data.diabetes,
     ),
     Case(
         "KBinsDiscretizer, ordinal",
-        lambda: preprocessing.KBinsDiscretizer(4, encode="ordinal", strategy="uniform"),
-        data.iris,
+        lambda: preprocessing.KBinsDiscretizer(4, encode="ordinal", strategy="quantile"),
+        data.diabetes,
     ),
     Case("PolynomialFeatures", lambda: preprocessing.PolynomialFeatures(3), data.iris),
     Case("PowerTransformer", preprocessing.PowerTransformer, data.iris),
@@ -502,8 +503,5 @@ KNOWN: dict[str, str] = {
     "RadiusNeighborsClassifier": "the file asks for column -1, which ONNX Runtime refuses too",
     "RadiusNeighborsRegressor": "the file asks for column -1, which ONNX Runtime refuses too",
     "GaussianProcessClassifier": "the file has com.microsoft.Solve, which ONNX Runtime has not either",
-    "HistGradientBoostingClassifier, two classes": "skl2onnx 1.20 does not write it with onnx 1.23",
-    "HistGradientBoostingClassifier, three classes": "skl2onnx 1.20 does not write it with onnx 1.23",
-    "HistGradientBoostingRegressor": "skl2onnx 1.20 does not write it with onnx 1.23",
     "KNNImputer": "the file has functions of its own; inline them first (onnx.inliner)",
 }

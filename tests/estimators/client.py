@@ -75,6 +75,30 @@ class Server:
             begin = end
         return outputs
 
+    def ask_json(self, model: str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """The outputs by the Open Inference Protocol's JSON."""
+        tensors = [
+            {"name": name, "datatype": NAMES[one.dtype.name], "shape": list(one.shape), "data": one.ravel().tolist()}
+            for name, one in feeds.items()
+        ]
+        found = self._json(f"/v2/models/{model}/infer", {"inputs": tensors})["outputs"]
+        return [np.array(one["data"]).reshape(one["shape"]) for one in found]
+
+    def ask_rows(self, model: str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """The outputs by TensorFlow Serving's JSON, with a row as people write it: `{"age": 31, "city": "Oslo"}`."""
+        columns = {name: one.ravel().tolist() for name, one in feeds.items()}
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        found = self._json(f"/v1/models/{model}:predict", {"instances": rows})["predictions"]
+        if not isinstance(found[0], dict):
+            return [np.array(found)]
+        return [np.array([row[name] for row in found]) for name in found[0]]
+
+    def _json(self, path: str, body: dict) -> dict:
+        answer, found = self._call("POST", path, json.dumps(body).encode())
+        if answer.status != 200:
+            raise RuntimeError(found.decode())
+        return json.loads(found)
+
     def _call(self, method: str, path: str, body: bytes, headers: dict | None = None) -> tuple:
         self.connection.request(method, path, body, headers or {"Content-Type": "application/json"})
         answer = self.connection.getresponse()

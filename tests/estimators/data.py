@@ -106,7 +106,7 @@ def counts_int() -> Data:
 def labels() -> Data:
     """Three labels that each may hold or not."""
     features, target = datasets.make_multilabel_classification(300, 8, n_classes=3, random_state=1)
-    return _split(features, target)
+    return _split(features + np.random.default_rng(11).random(features.shape), target)
 
 
 def diabetes() -> Data:

@@ -216,6 +216,8 @@ def compare(made: Made, server: Server) -> Row:
         return row
     try:
         found = server.ask(slug(made.name), made.feeds)
+        if len(made.feeds) > 1:
+            check_json(made, server, found)
     except RuntimeError as error:
         row.fault = str(error)[:300]
         return row
@@ -235,6 +237,13 @@ def compare(made: Made, server: Server) -> Row:
     elif scikit > TOLERANCE:
         row.scikit += f" (ONNX Runtime {shown(apart)})"
     return row
+
+
+def check_json(made: Made, server: Server, found: list[np.ndarray]) -> None:
+    """Columns of several types in both protocols' JSON give what the binary protocol gave."""
+    for ask in (server.ask_json, server.ask_rows):
+        if (apart := worst(ask(slug(made.name), made.feeds), found)) > TOLERANCE:
+            raise RuntimeError(f"{ask.__name__} differs from the binary protocol by {shown(apart)}")
 
 
 def shown(difference: float) -> str:
