@@ -78,6 +78,9 @@ pub struct Facts {
     pub bytes: u64,
     /// Who made the file: producer's name and version.
     pub producer: String,
+    /// The classes' names, by index, where the file names them; may be empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// Whether the graph convolves or pools: stacking rows does not pay there.
     pub convolutional: bool,
 }

@@ -34,6 +34,15 @@ enum Names {
     Strings(Vec<Bytes>),
 }
 
+impl Names {
+    fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Integers(labels) => labels.iter().map(i64::to_string).collect(),
+            Self::Strings(labels) => labels.iter().map(|label| String::from_utf8_lossy(label).into_owned()).collect(),
+        }
+    }
+}
+
 /// What an output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -85,7 +94,11 @@ impl Trees {
             Labels::Integers(labels) => Names::Integers(labels),
             Labels::Strings(labels) => Names::Strings(labels.into_iter().map(Bytes::from).collect()),
         });
-        Ok(Some(Self { signature, facts: facts::collect(file, "Trees"), model, labels, outputs }))
+        let mut facts = facts::collect(file, "Trees");
+        if let (true, Some(labels)) = (facts.classes.is_empty(), &labels) {
+            facts.classes = labels.texts();
+        }
+        Ok(Some(Self { signature, facts, model, labels, outputs }))
     }
 }
 

@@ -21,6 +21,7 @@ pub(in crate::engine) struct File {
     proto: ModelProto,
     folder: String,
     bytes: u64,
+    classes: Vec<String>,
 }
 
 impl File {
@@ -32,12 +33,12 @@ impl File {
         if proto.graph.is_none() {
             return Err(LoadError::Invalid(format!("{} is not an ONNX file: it holds no graph", name_of(path))));
         }
-        zipmap::strip(&mut proto);
+        let classes = zipmap::strip(&mut proto);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let Some(folder) = folder.to_str() else {
             return Err(LoadError::Invalid(format!("the path of {} is not UTF-8", name_of(path))));
         };
-        Ok(Self { proto, folder: folder.to_owned(), bytes: raw.len() as u64 })
+        Ok(Self { proto, folder: folder.to_owned(), bytes: raw.len() as u64, classes })
     }
 
     /// The message.
@@ -54,6 +55,11 @@ impl File {
     /// The folder that external data must stay in.
     pub(in crate::engine) fn folder(&self) -> &str {
         &self.folder
+    }
+
+    /// The names of the classes, where the file has them in maps; may be empty.
+    pub(in crate::engine) fn classes(&self) -> &[String] {
+        &self.classes
     }
 
     /// The file's size.

@@ -64,7 +64,10 @@ impl Walk<'_> {
                             return Err(self.fault(node, field, said));
                         };
                         if std::mem::replace(&mut reached[child], true) {
-                            let said = format!("leads to node {}, which is reached twice: trees have no cycles and share no nodes", next.id);
+                            let said = format!(
+                                "leads to node {}, which is reached twice: trees have no cycles and share no nodes",
+                                next.id
+                            );
                             return Err(self.fault(node, field, said));
                         }
                         open.push(next);

@@ -112,7 +112,8 @@ fn is_second<T: Real>(sum: T, positive: bool) -> bool {
 /// The first of the greatest, among those that a leaf gave to.
 fn best<T: Real>(sums: &Sums<'_, T>) -> usize {
     let scored = |at: &usize| sums.scored.get(*at) != Some(&false);
-    let best = (0..sums.values.len()).filter(scored).reduce(|best, at| if sums.values[at] > sums.values[best] { at } else { best });
+    let best =
+        (0..sums.values.len()).filter(scored).reduce(|best, at| if sums.values[at] > sums.values[best] { at } else { best });
     best.unwrap_or(0)
 }
 

@@ -51,7 +51,8 @@ struct Growth<'a, T> {
 /// Lays out a tree that has been checked.
 pub(super) fn grow<T: Real>(tree: &Tree) -> Grown<T> {
     let count = tree.nodes.len();
-    let mut growth = Growth { tree, open: vec![Open::Node(tree.root)], first: vec![None; count], depths: vec![(u32::MAX, 0); count] };
+    let mut growth =
+        Growth { tree, open: vec![Open::Node(tree.root)], first: vec![None; count], depths: vec![(u32::MAX, 0); count] };
     growth.depths[tree.root] = (0, 0);
     let mut places: Vec<Draft<T>> = Vec::with_capacity(count);
     let (mut least, mut most) = (u32::MAX, 0);

@@ -25,10 +25,7 @@ pub(super) enum Leaves<T> {
         stride: usize,
     },
     /// Anything else.
-    Pairs {
-        ranges: Vec<(u32, u32)>,
-        pairs: Vec<(usize, T)>,
-    },
+    Pairs { ranges: Vec<(u32, u32)>, pairs: Vec<(usize, T)> },
 }
 
 impl<T: Real> Leaves<T> {

@@ -4,7 +4,16 @@ use std::ops::{Add, Div, Neg, Sub};
 
 /// FP32 or FP64.
 pub(in crate::engine) trait Real:
-    Copy + Default + PartialOrd + Add<Output = Self> + Sub<Output = Self> + Div<Output = Self> + Neg<Output = Self> + Send + Sync + 'static
+    Copy
+    + Default
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + Send
+    + Sync
+    + 'static
 {
     const ONE: Self;
     const HALF: Self;

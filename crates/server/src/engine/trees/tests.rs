@@ -82,8 +82,7 @@ fn ensemble() -> impl Strategy<Value = Ensemble> {
     let seed = (prop::bool::weighted(0.7), test(), any::<bool>(), 0_usize..5);
     let trees = prop::collection::vec(prop::collection::vec(seed, 0..40), 1..12);
     let given = prop::sample::select(vec![Given::One, Given::All, Given::Some]);
-    let aggregate =
-        prop::sample::select(vec![Aggregate::Sum, Aggregate::Average, Aggregate::Least, Aggregate::Greatest]);
+    let aggregate = prop::sample::select(vec![Aggregate::Sum, Aggregate::Average, Aggregate::Least, Aggregate::Greatest]);
     (trees, 1_usize..20, given, aggregate, any::<bool>()).prop_map(|(seeds, targets, given, aggregate, based)| {
         let mut ensemble = Ensemble { targets, aggregate, ..Ensemble::default() };
         if based {
@@ -249,7 +248,10 @@ fn finished(finish: Finish, sums: &[f64]) -> (Vec<usize>, Vec<f64>) {
 fn sums_become_answers_by_their_formulas() {
     let e = std::f64::consts::E;
     let close = |found: Vec<f64>, expected: &[f64]| {
-        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5) && found.len() == expected.len(), "{found:?} {expected:?}");
+        assert!(
+            found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5) && found.len() == expected.len(),
+            "{found:?} {expected:?}"
+        );
     };
     let values = |transform, sums: &[f64]| finished(Finish::Values(transform), sums).1;
     close(values(Transform::Softmax, &[0.0, 1.0]), &[1.0 / (1.0 + e), e / (1.0 + e)]);

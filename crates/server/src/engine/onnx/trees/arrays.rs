@@ -122,7 +122,10 @@ impl<'a> Arrays<'a> {
             let at = usize::try_from(id).ok().filter(|at| *at < taken.len());
             let at = at.ok_or_else(|| format!("{}: leads to node {id}; there are {}", from(), self.features.len()))?;
             if std::mem::replace(&mut taken[at], true) {
-                return Err(format!("{}: leads to node {id}, which is reached twice: trees have no cycles and share no nodes", from()));
+                return Err(format!(
+                    "{}: leads to node {id}, which is reached twice: trees have no cycles and share no nodes",
+                    from()
+                ));
             }
             Ok(at)
         };

@@ -38,7 +38,8 @@ impl<'a> Attributes<'a> {
 
     /// Strings; empty where absent.
     pub(in crate::engine) fn texts(self, name: &str) -> Result<Vec<String>, String> {
-        let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).map_err(|_| format!("{name} holds a string that is not UTF-8"));
+        let text =
+            |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).map_err(|_| format!("{name} holds a string that is not UTF-8"));
         self.strings(name).iter().map(text).collect()
     }
 

@@ -150,8 +150,7 @@ impl<'a> Lists<'a> {
             trees[*tree].nodes.push(Node { id: self.nodes[at], kind });
         }
         for (tree, has_parent) in trees.iter_mut().zip(has_parent) {
-            // Where every node has one there is a cycle, which the check finds from anywhere.
-            tree.root = has_parent.iter().position(|parent| !parent).unwrap_or(0);
+            tree.root = root(&tree.nodes, &has_parent);
         }
         let double = self.values.double || self.weights.values.double || self.base.double;
         let Self { base, targets, .. } = self;
@@ -182,12 +181,24 @@ impl<'a> Lists<'a> {
         };
         let (yes, no) = (child("nodes_truenodeids", self.yes[at])?, child("nodes_falsenodeids", self.no[at])?);
         let feature = usize::try_from(self.features[at]);
-        let feature = feature.map_err(|_| self.fault(at, "nodes_featureids", &format!("{}; expected 0 or more", self.features[at])))?;
+        let feature =
+            feature.map_err(|_| self.fault(at, "nodes_featureids", &format!("{}; expected 0 or more", self.features[at])))?;
         Ok(Branch { feature, test, missing: self.missing.get(at).is_some_and(|one| *one != 0), yes, no })
     }
 
     fn fault(&self, at: usize, attribute: &str, said: &str) -> String {
         format!("tree {}, node {}: {attribute}: {said}", self.trees[at], self.nodes[at])
+    }
+}
+
+/// The node listed first, as everybody writes it; or the one branch that nothing leads to. Where there is none there is a cycle,
+/// which the check finds from the first.
+fn root(nodes: &[Node], has_parent: &[bool]) -> usize {
+    let is_root = |at: &usize| !has_parent[*at] && matches!(nodes[*at].kind, Kind::Branch(_));
+    let mut roots = (0..nodes.len()).filter(is_root);
+    match (has_parent.first(), roots.next(), roots.next()) {
+        (Some(true), Some(root), None) => root,
+        _ => 0,
     }
 }
 
