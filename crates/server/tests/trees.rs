@@ -292,9 +292,9 @@ fn faults_are_refused_by_tree_node_and_attribute() {
             );
         }
     }
-    let labels = ("classlabels_int64s", integers(&[0, 1]));
-    let unnamed = changed(classifier(&SINGLE, labels, &[]), "classlabels_int64s", none());
-    let said = opened(&regression(unnamed)).err().unwrap();
+    let labels = || ("classlabels_int64s", integers(&[0, 1]));
+    let unnamed = changed(classifier(&SINGLE, labels(), &[]), "classlabels_int64s", none());
+    let said = opened(&classification(unnamed, INT64, labels())).err().unwrap();
     assert!(said.contains("classlabels_int64s and classlabels_strings are both empty"), "{said}");
     for (name, value, words) in [
         ("tree_roots", integers(&[7]), "tree 0: tree_roots: leads to node 7; there are 2"),
