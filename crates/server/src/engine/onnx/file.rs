@@ -68,7 +68,11 @@ impl File {
     }
 }
 
-fn slurp(path: &Path) -> Result<Vec<u8>, LoadError> {
+/// The bytes of a model's file, within the bound.
+///
+/// # Errors
+/// [`LoadError::Read`] where it cannot be read, [`LoadError::Invalid`] where it is too large or no regular file.
+pub(in crate::engine) fn slurp(path: &Path) -> Result<Vec<u8>, LoadError> {
     let failed = |source| LoadError::Read { path: path.display().to_string(), source };
     let file = std::fs::File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
