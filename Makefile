@@ -37,6 +37,7 @@ test: ## Every test, real clients and a real cluster included (installs what the
 	tools/step "cargo test" $(CARGO) test $(WORKSPACE) --no-fail-fast
 	tools/step "published clients" tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
 	tools/step "scikit-learn" tests/estimators/run "$(TARGET)/debug/modelyard-server"
+	tools/step "tree models" tests/models/estimators/run.sh "$(TARGET)/debug/modelyard-server"
 	tools/step "images" python3 tests/image/test_image.py
 	tools/step "Dockerfile" python3 tests/image/test_dockerfile.py "$(TARGET)/debug"
 	$(MAKE) --no-print-directory test-cluster
@@ -52,9 +53,10 @@ test-cluster: ## The chart and the operator on the test cluster and beside Karpe
 	$(if $(KUBECONFIG),,tools/step "faults, the short ones" tests/faults/run --short)
 
 .PHONY: test-models
-test-models: ## Train scikit-learn's estimators, serve them all, compare; writes the table of docs/models.md
+test-models: ## Train scikit-learn's estimators and boosters, serve them all, compare; writes the table of docs/models.md
 	$(CARGO) build $(WORKSPACE) --bin modelyard-server
 	tests/estimators/run "$(TARGET)/debug/modelyard-server" --write docs/models.md
+	tests/models/estimators/run.sh "$(TARGET)/debug/modelyard-server"
 
 .PHONY: test-faults
 test-faults: cluster-tools ## What is lost when something breaks, under load: all of it, at full length; prints docs/reliability.md's table
@@ -65,6 +67,10 @@ test-faults: cluster-tools ## What is lost when something breaks, under load: al
 bench: ## Measure the server beside a bare one and beside others, in one run
 	@tools/prepare wrk h2load
 	bench/run
+
+.PHONY: bench-engines
+bench-engines: ## Measure our engines beside ONNX Runtime, on one thread, in one run
+	bench/engines/run
 
 .PHONY: bench-control
 bench-control: cluster-tools ## Measure the operator with 100 and 1 000 ModelDeployments on a cluster without kubelets

@@ -1,6 +1,7 @@
 //! Engines: what computes. One file (or folder) per engine, each behind the synchronous [`Engine`]; none knows of HTTP, of
 //! queues or of other requests.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -17,6 +18,7 @@ mod quiet;
 pub mod sample;
 pub mod tract;
 mod trees;
+mod xgboost;
 
 pub use measure::{Measured, measure};
 pub use sample::{Proof, SampleError, prove};
@@ -78,6 +80,9 @@ pub struct Facts {
     pub bytes: u64,
     /// Who made the file: producer's name and version.
     pub producer: String,
+    /// The classes' names, by index, where the file names them; may be empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// Whether the graph convolves or pools: stacking rows does not pay there.
     pub convolutional: bool,
 }
@@ -148,12 +153,15 @@ pub enum RunError {
     Internal(String),
 }
 
-/// Loads the model at `path`: an `.onnx` file (its external data beside it). Chains of fully connected layers and
+/// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's, told by its content. Chains of fully connected layers and
 /// tree ensembles run in engines of our own, everything else in tract.
 ///
 /// # Errors
 /// See [`LoadError`].
 pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
+    if is_xgboost(path)? {
+        return Ok(Box::new(xgboost::load(path)?));
+    }
     let file = onnx::file::File::read(path)?;
     if let Some(dense) = dense::Dense::of(&file)? {
         return Ok(Box::new(dense));
@@ -162,4 +170,29 @@ pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
         return Ok(Box::new(trees));
     }
     Ok(Box::new(tract::Tract::of(file)?))
+}
+
+/// Reads and checks a file without running it: see [`tract::examine`]. A file of another format is whole or is not.
+///
+/// # Errors
+/// See [`LoadError`].
+pub fn examine(path: &Path) -> Result<tract::Examined, LoadError> {
+    if is_xgboost(path)? {
+        let trees = xgboost::load(path)?;
+        let (facts, signature) = (trees.facts().clone(), Some(trees.signature().clone()));
+        return Ok(tract::Examined { facts, signature, problems: Vec::new() });
+    }
+    tract::examine(path)
+}
+
+/// Whether a file begins as XGBoost's do.
+fn is_xgboost(path: &Path) -> Result<bool, LoadError> {
+    let mut head = Vec::with_capacity(64);
+    let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
+    match read {
+        Ok(_) => Ok(xgboost::begins(&head)),
+        // A folder: the file's own reading says so in better words.
+        Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => Ok(false),
+        Err(source) => Err(LoadError::Read { path: path.display().to_string(), source }),
+    }
 }

@@ -34,6 +34,15 @@ enum Names {
     Strings(Vec<Bytes>),
 }
 
+impl Names {
+    fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Integers(labels) => labels.iter().map(i64::to_string).collect(),
+            Self::Strings(labels) => labels.iter().map(|label| String::from_utf8_lossy(label).into_owned()).collect(),
+        }
+    }
+}
+
 /// What an output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -85,7 +94,42 @@ impl Trees {
             Labels::Integers(labels) => Names::Integers(labels),
             Labels::Strings(labels) => Names::Strings(labels.into_iter().map(Bytes::from).collect()),
         });
-        Ok(Some(Self { signature, facts: facts::collect(file, "Trees"), model, labels, outputs }))
+        let mut facts = facts::collect(file, "Trees");
+        if let (true, Some(labels)) = (facts.classes.is_empty(), &labels) {
+            facts.classes = labels.texts();
+        }
+        Ok(Some(Self { signature, facts, model, labels, outputs }))
+    }
+}
+
+/// A model whose file names no tensors.
+pub(super) struct Plain {
+    pub(super) model: Model,
+    /// Values of a row.
+    pub(super) width: usize,
+    /// The classes, for a classifier.
+    pub(super) labels: Option<Vec<i64>>,
+    pub(super) facts: Facts,
+}
+
+impl Trees {
+    /// The engine of such a model: `input`, and `label` and `probabilities` or `variable`, as skl2onnx names them.
+    pub(super) fn plain(Plain { model, width, labels, mut facts }: Plain) -> Self {
+        let spec = |name: &str, datatype, shape: &[usize]| {
+            let dims = shape.iter().map(|dim| i64::try_from(*dim).unwrap_or(-1));
+            TensorSpec { name: name.to_owned(), datatype, shape: std::iter::once(-1).chain(dims).collect() }
+        };
+        let scores = if labels.is_some() { "probabilities" } else { "variable" };
+        let mut outputs = vec![spec(scores, DataType::Fp32, &[model.width()])];
+        let mut kinds = vec![Kind::Scores32];
+        if labels.is_some() {
+            outputs.insert(0, spec("label", DataType::Int64, &[]));
+            kinds.insert(0, Kind::Label);
+        }
+        let labels = labels.map(Names::Integers);
+        facts.classes = labels.as_ref().map(Names::texts).unwrap_or_default();
+        let signature = Signature { inputs: vec![spec("input", DataType::Fp32, &[width])], outputs, batched: true };
+        Self { signature, facts, model, labels, outputs: kinds }
     }
 }
 

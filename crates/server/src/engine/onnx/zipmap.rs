@@ -13,34 +13,38 @@ use super::trees::Attributes;
 
 const FLOAT: i32 = 1;
 
-/// Puts the tensor in the place of the maps.
-pub(super) fn strip(model: &mut ModelProto) {
-    let Some(graph) = &mut model.graph else { return };
+/// Puts the tensor in the place of the maps; the classes' names, if there was one.
+pub(super) fn strip(model: &mut ModelProto) -> Vec<String> {
+    let Some(graph) = &mut model.graph else { return Vec::new() };
     let rows = first_dimension(graph);
     let GraphProto { node: nodes, output: outputs, .. } = graph;
-    let mut stripped = false;
+    let mut names = None;
     for node in nodes.iter_mut().filter(|node| is_zip_map(node)) {
         let Some(output) = outputs.iter_mut().find(|output| Some(&output.name) == node.output.first()) else { continue };
-        *output = scores(&output.name, rows.clone(), columns(node));
+        let classes = classes(node);
+        *output = scores(&output.name, rows.clone(), classes.len());
         (node.op_type, node.domain) = ("Identity".to_owned(), String::new());
         node.attribute.clear();
-        stripped = true;
+        names.get_or_insert(classes);
     }
     // A graph of ONNX-ML alone imports nothing that Identity could be of.
-    if stripped && model.opset_import.iter().all(|set| full_domain(&set.domain) != "ai.onnx") {
+    if names.is_some() && model.opset_import.iter().all(|set| full_domain(&set.domain) != "ai.onnx") {
         model.opset_import.push(OperatorSetIdProto { domain: String::new(), version: 13 });
     }
+    names.unwrap_or_default()
 }
 
 fn is_zip_map(node: &NodeProto) -> bool {
     node.op_type == "ZipMap" && full_domain(&node.domain) == "ai.onnx.ml" && node.input.len() == 1 && node.output.len() == 1
 }
 
-fn columns(node: &NodeProto) -> usize {
-    let named = |name: &str| {
-        node.attribute.iter().find(|attribute| attribute.name == name).map_or(0, |attribute| attribute.strings.len())
-    };
-    Attributes(node).integers("classlabels_int64s").len().max(named("classlabels_strings"))
+/// The keys of the maps.
+fn classes(node: &NodeProto) -> Vec<String> {
+    let integers = Attributes(node).integers("classlabels_int64s");
+    if integers.is_empty() {
+        return Attributes(node).texts("classlabels_strings").unwrap_or_default();
+    }
+    integers.iter().map(i64::to_string).collect()
 }
 
 /// The batch, as the first input declares it.

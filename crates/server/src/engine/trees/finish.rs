@@ -19,13 +19,17 @@ pub(in crate::engine) enum Transform {
     SoftmaxZero,
     /// The inverse of the normal distribution.
     Probit,
+    /// `e^x`.
+    Exponential,
 }
 
 /// How a row's sums become its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Finish {
-    /// Numbers.
+    /// Numbers. A single one is transformed by [`Transform::Probit`] alone, as ONNX Runtime does.
     Values(Transform),
+    /// Numbers, transformed however many there are.
+    Linked(Transform),
     /// Scores of classes, and the index of the best.
     Classes(Columns, Transform),
 }
@@ -54,7 +58,7 @@ impl Finish {
     /// Values of a row's answer, of `targets` sums.
     pub(in crate::engine) const fn width(self, targets: usize) -> usize {
         match self {
-            Self::Values(_) | Self::Classes(Columns::Each, _) => targets,
+            Self::Values(_) | Self::Linked(_) | Self::Classes(Columns::Each, _) => targets,
             Self::Classes(..) => 2,
         }
     }
@@ -67,14 +71,13 @@ impl Finish {
     /// Adds a row's answer to `scores`; the index of the best class.
     pub(super) fn row<T: Real>(self, sums: Sums<'_, T>, scores: &mut Vec<T>) -> usize {
         let (columns, transform) = match self {
-            // ONNX Runtime transforms a single value only here.
             Self::Values(transform) | Self::Classes(Columns::Each, transform)
                 if sums.values.len() == 1 && transform != Transform::Probit =>
             {
                 scores.push(sums.values[0]);
                 return 0;
             }
-            Self::Values(transform) => {
+            Self::Values(transform) | Self::Linked(transform) => {
                 transform.apply(sums.values);
                 scores.extend_from_slice(sums.values);
                 return 0;
@@ -124,6 +127,7 @@ impl Transform {
             Self::Softmax => softmax(row),
             Self::Logistic => row.iter_mut().for_each(|x| *x = logistic_of(*x)),
             Self::SoftmaxZero => softmax_zero(row),
+            Self::Exponential => row.iter_mut().for_each(|x| *x = x.exp()),
             Self::Probit => row.iter_mut().for_each(|x| *x = probit_of(*x)),
         }
     }

@@ -14,53 +14,45 @@ use super::real::{Element, Real};
 const LANES: usize = 8;
 
 /// So many rows left over are walked as a group that is not full; fewer go one by one.
-const FULL_ENOUGH: usize = 5;
+const FULL_ENOUGH: usize = 7;
 
 /// Bytes that the values of a block of rows should take.
 const BLOCK_BYTES: usize = 24 << 10;
 
 /// How an aggregate takes a weight in.
-trait Fold<T> {
-    fn start() -> T;
-    fn fold(sum: T, weight: T) -> T;
+trait Fold<T>: Copy {
+    fn start(self) -> T;
+    fn fold(self, sum: T, weight: T) -> T;
 }
 
+#[derive(Clone, Copy)]
 struct Plus;
 
 impl<T: Real> Fold<T> for Plus {
-    fn start() -> T {
+    fn start(self) -> T {
         T::default()
     }
 
     #[inline(always)]
-    fn fold(sum: T, weight: T) -> T {
+    fn fold(self, sum: T, weight: T) -> T {
         sum + weight
     }
 }
 
-struct Least;
-
-impl<T: Real> Fold<T> for Least {
-    fn start() -> T {
-        T::INFINITY
-    }
-
-    #[inline(always)]
-    fn fold(sum: T, weight: T) -> T {
-        if weight < sum { weight } else { sum }
-    }
+/// The least, or the greatest.
+#[derive(Clone, Copy)]
+struct Extreme {
+    greatest: bool,
 }
 
-struct Greatest;
-
-impl<T: Real> Fold<T> for Greatest {
-    fn start() -> T {
-        -T::INFINITY
+impl<T: Real> Fold<T> for Extreme {
+    fn start(self) -> T {
+        if self.greatest { -T::INFINITY } else { T::INFINITY }
     }
 
     #[inline(always)]
-    fn fold(sum: T, weight: T) -> T {
-        if weight > sum { weight } else { sum }
+    fn fold(self, sum: T, weight: T) -> T {
+        if (weight > sum) == self.greatest { weight } else { sum }
     }
 }
 
@@ -71,7 +63,8 @@ pub(super) struct Work<T> {
     columns: Vec<[T; LANES]>,
     /// Whether a group has a missing value.
     missing: Vec<bool>,
-    row: Vec<T>,
+    /// The values of the rows that are in no group.
+    rest: Vec<T>,
     sums: Vec<T>,
     /// Beside each sum, whether a leaf gave to it; kept for [`Leaves::Pairs`] alone.
     scored: Vec<bool>,
@@ -98,11 +91,18 @@ impl<R: Record> Forest<R> {
         work: &mut Work<R::Value>,
         mut each: impl FnMut(Sums<'_, R::Value>),
     ) {
+        self.gather(rows, width, work);
+        let count = rows.len() / width;
         match self.aggregate {
-            Aggregate::Sum | Aggregate::Average => self.fold::<E, Plus>(rows, width, work),
-            Aggregate::Least => self.fold::<E, Least>(rows, width, work),
-            Aggregate::Greatest => self.fold::<E, Greatest>(rows, width, work),
+            Aggregate::Sum | Aggregate::Average => self.fold(count, Plus, work),
+            Aggregate::Least => self.fold(count, Extreme { greatest: false }, work),
+            Aggregate::Greatest => self.fold(count, Extreme { greatest: true }, work),
         }
+        self.settle(work, &mut each);
+    }
+
+    /// The aggregates made values, each row's given to `each`.
+    fn settle(&self, work: &mut Work<R::Value>, each: &mut impl FnMut(Sums<'_, R::Value>)) {
         let stride = self.leaves.stride(self.targets);
         let count = R::Value::of(self.trees.len() as f64);
         for (at, sums) in work.sums.chunks_exact_mut(stride).enumerate() {
@@ -127,39 +127,16 @@ impl<R: Record> Forest<R> {
         }
     }
 
-    fn fold<E: Element<R::Value>, F: Fold<R::Value>>(&self, rows: &[E], width: usize, work: &mut Work<R::Value>) {
-        let count = rows.len() / width;
-        let stride = self.leaves.stride(self.targets);
-        work.sums.clear();
-        work.sums.resize(count * stride, F::start());
-        if let Leaves::Pairs { .. } = &self.leaves {
-            work.scored.clear();
-            work.scored.resize(count * stride, false);
-        }
-        let groups = count / LANES + usize::from(count % LANES >= FULL_ENOUGH);
-        self.transpose(rows, width, groups, work);
-        let features = self.used.len();
-        let whole = if groups > 0 { &self.trees[..] } else { &[] };
-        for (tree, span) in whole.iter().enumerate() {
-            for group in 0..groups {
-                let columns = &work.columns[group * features..][..features];
-                let at = if work.missing[group] { self.group::<true>(span, columns) } else { self.group::<false>(span, columns) };
-                let live = LANES.min(count - group * LANES);
-                self.give::<F>(tree, &at[..live], group * LANES, work);
-            }
-        }
-        for row in (groups * LANES).min(count)..count {
-            self.single::<E, F>(&rows[row * width..][..width], row, work);
-        }
-    }
-
-    /// The values that are asked for, of whole groups of rows. What a group lacks is filled up with its last row.
-    fn transpose<E: Element<R::Value>>(&self, rows: &[E], width: usize, groups: usize, work: &mut Work<R::Value>) {
+    /// The values that are asked for: by feature for whole groups of rows, by row for the rest. What a group lacks is filled up with
+    /// the last row.
+    fn gather<E: Element<R::Value>>(&self, rows: &[E], width: usize, work: &mut Work<R::Value>) {
         work.columns.clear();
         work.missing.clear();
-        let last = (rows.len() / width).saturating_sub(1);
+        work.rest.clear();
+        let count = rows.len() / width;
+        let groups = count / LANES + usize::from(count % LANES >= FULL_ENOUGH);
         for group in 0..groups {
-            let begins: [usize; LANES] = std::array::from_fn(|lane| (group * LANES + lane).min(last) * width);
+            let begins: [usize; LANES] = std::array::from_fn(|lane| (group * LANES + lane).min(count - 1) * width);
             let mut missing = false;
             for feature in &self.used {
                 let column = begins.map(|begin| rows[begin + feature].value());
@@ -167,6 +144,32 @@ impl<R: Record> Forest<R> {
                 work.columns.push(column);
             }
             work.missing.push(missing);
+        }
+        for row in rows.chunks_exact(width).skip(groups * LANES) {
+            work.rest.extend(self.used.iter().map(|feature| row[*feature].value()));
+        }
+    }
+
+    fn fold<F: Fold<R::Value>>(&self, count: usize, fold: F, work: &mut Work<R::Value>) {
+        let stride = self.leaves.stride(self.targets);
+        work.sums.clear();
+        work.sums.resize(count * stride, fold.start());
+        if let Leaves::Pairs { .. } = &self.leaves {
+            work.scored.clear();
+            work.scored.resize(count * stride, false);
+        }
+        let (features, groups) = (self.used.len(), work.missing.len());
+        let whole = if groups > 0 { &self.trees[..] } else { &[] };
+        for (tree, span) in whole.iter().enumerate() {
+            for group in 0..groups {
+                let columns = &work.columns[group * features..][..features];
+                let at = if work.missing[group] { self.group::<true>(span, columns) } else { self.group::<false>(span, columns) };
+                let live = LANES.min(count - group * LANES);
+                self.give(tree, &at[..live], group * LANES, fold, work);
+            }
+        }
+        for at in (groups * LANES).min(count)..count {
+            self.single(at, (at - groups * LANES) * features, fold, work);
         }
     }
 
@@ -176,15 +179,15 @@ impl<R: Record> Forest<R> {
         OneTree::<R, MISSING> { forest: self, columns }.walk(span.least, span.most, [span.first; LANES])
     }
 
-    /// One row through all trees, several at a time.
-    fn single<E: Element<R::Value>, F: Fold<R::Value>>(&self, row: &[E], at: usize, work: &mut Work<R::Value>) {
-        work.row.clear();
-        work.row.extend(self.used.iter().map(|feature| row[*feature].value()));
-        let missing = work.row.iter().fold(false, |any, value| any | value.missing());
+    /// One row, whose values begin at `begin` of the rest, through all trees, several at a time.
+    fn single<F: Fold<R::Value>>(&self, at: usize, begin: usize, fold: F, work: &mut Work<R::Value>) {
+        let features = self.used.len();
+        let missing = work.rest[begin..][..features].iter().fold(false, |any, value| any | value.missing());
         for (chunk, spans) in self.trees.chunks(LANES).enumerate() {
-            let places = if missing { self.several::<true>(spans, &work.row) } else { self.several::<false>(spans, &work.row) };
+            let row = &work.rest[begin..][..features];
+            let places = if missing { self.several::<true>(spans, row) } else { self.several::<false>(spans, row) };
             for (lane, place) in places.iter().take(spans.len()).enumerate() {
-                self.give::<F>(chunk * LANES + lane, &[*place], at, work);
+                self.give(chunk * LANES + lane, std::slice::from_ref(place), at, fold, work);
             }
         }
     }
@@ -200,21 +203,21 @@ impl<R: Record> Forest<R> {
 
     /// Takes in what the leaves at `places` of one tree give to as many rows from `row` on.
     #[inline(always)]
-    fn give<F: Fold<R::Value>>(&self, tree: usize, places: &[u32], row: usize, work: &mut Work<R::Value>) {
+    fn give<F: Fold<R::Value>>(&self, tree: usize, places: &[u32], row: usize, fold: F, work: &mut Work<R::Value>) {
         let places = places.iter().map(|place| *place as usize);
         match &self.leaves {
             Leaves::Single { values, targets, .. } => {
                 let sums = work.sums[row * self.targets..].chunks_exact_mut(self.targets);
                 for (sums, place) in sums.zip(places) {
                     let sum = &mut sums[targets[tree]];
-                    *sum = F::fold(*sum, values[place]);
+                    *sum = fold.fold(*sum, values[place]);
                 }
             }
             Leaves::Rows { begins, rows, stride } => {
                 let sums = work.sums[row * stride..].chunks_exact_mut(*stride);
                 for (sums, place) in sums.zip(places) {
                     let begin = begins[place] as usize;
-                    add_row::<R::Value, F>(sums, &rows[begin..begin + stride]);
+                    add_row(sums, &rows[begin..begin + stride], fold);
                 }
             }
             Leaves::Pairs { ranges, pairs } => {
@@ -223,7 +226,7 @@ impl<R: Record> Forest<R> {
                     let (from, to) = ranges[place];
                     for (target, weight) in &pairs[from as usize..to as usize] {
                         let sum = &mut work.sums[begin + target];
-                        *sum = F::fold(*sum, *weight);
+                        *sum = fold.fold(*sum, *weight);
                         work.scored[begin + target] = true;
                     }
                 }
@@ -306,15 +309,15 @@ impl<R: Record> Forest<R> {
 
 /// Takes one row of weights into one of sums. Both are whole vectors long, which spares a loop for what is left over.
 #[inline(always)]
-fn add_row<T: Real, F: Fold<T>>(sums: &mut [T], weights: &[T]) {
+fn add_row<T: Real, F: Fold<T>>(sums: &mut [T], weights: &[T], fold: F) {
     let (sums, sums_left) = sums.as_chunks_mut::<8>();
     let (weights, weights_left) = weights.as_chunks::<8>();
     for (sums, weights) in sums.iter_mut().zip(weights) {
         for lane in 0..8 {
-            sums[lane] = F::fold(sums[lane], weights[lane]);
+            sums[lane] = fold.fold(sums[lane], weights[lane]);
         }
     }
     for (sum, weight) in sums_left.iter_mut().zip(weights_left) {
-        *sum = F::fold(*sum, *weight);
+        *sum = fold.fold(*sum, *weight);
     }
 }

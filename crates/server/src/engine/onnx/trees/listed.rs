@@ -150,8 +150,7 @@ impl<'a> Lists<'a> {
             trees[*tree].nodes.push(Node { id: self.nodes[at], kind });
         }
         for (tree, has_parent) in trees.iter_mut().zip(has_parent) {
-            // Where every node has one there is a cycle, which the check finds from anywhere.
-            tree.root = has_parent.iter().position(|parent| !parent).unwrap_or(0);
+            tree.root = root(&tree.nodes, &has_parent);
         }
         let double = self.values.double || self.weights.values.double || self.base.double;
         let Self { base, targets, .. } = self;
@@ -189,6 +188,17 @@ impl<'a> Lists<'a> {
 
     fn fault(&self, at: usize, attribute: &str, said: &str) -> String {
         format!("tree {}, node {}: {attribute}: {said}", self.trees[at], self.nodes[at])
+    }
+}
+
+/// The node listed first, as everybody writes it; or the one branch that nothing leads to. Where there is none there is a cycle,
+/// which the check finds from the first.
+fn root(nodes: &[Node], has_parent: &[bool]) -> usize {
+    let is_root = |at: &usize| !has_parent[*at] && matches!(nodes[*at].kind, Kind::Branch(_));
+    let mut roots = (0..nodes.len()).filter(is_root);
+    match (has_parent.first(), roots.next(), roots.next()) {
+        (Some(true), Some(root), None) => root,
+        _ => 0,
     }
 }
 
