@@ -151,6 +151,12 @@ fn made() -> Vec<Made> {
         one("mnist", &[("image", Fp32, &[-1, 784])], &[("scores", Fp32, &[-1, 10])], scores),
         one("half", &[("x", Fp32, &[-1, 2])], &[("y", Fp32, &[-1, 2])], halves),
         one("pair", &[("a", Fp32, &[-1, 2]), ("b", Int64, &[-1])], &[("sum", Fp32, &[-1]), ("same", Int64, &[-1])], sums),
+        one(
+            "person",
+            &[("age", Fp32, &[-1, 1]), ("city", Bytes, &[-1, 1])],
+            &[("age", Fp32, &[-1, 1]), ("city", Bytes, &[-1, 1])],
+            same,
+        ),
         one("text", &[("word", Bytes, &[-1])], &[("said", Bytes, &[-1]), ("said_bytes", Bytes, &[-1])], twice),
         one("fixed", &[("x", Fp32, &[3])], &[("y", Fp32, &[3])], halves),
         one("scalar", &[("x", Fp32, &[])], &[("y", Fp32, &[])], halves),

@@ -41,6 +41,32 @@ async fn what_is_taken() {
     }
 }
 
+/// Inputs of one column, as skl2onnx makes them of a table, take plain values and columns of one value alike.
+#[tokio::test]
+async fn rows_of_columns_are_plain_values() {
+    let house = house();
+    let two = r#"{"predictions":[{"age":[3.0],"city":["Oslo"]},{"age":[NaN],"city":["Roma"]}]}"#;
+    for (body, want) in [
+        (r#"{"instances":[{"age":3,"city":"Oslo"},{"city":"Roma","age":NaN}]}"#, two),
+        (r#"{"instances":[{"age":[3],"city":["Oslo"]},{"age":[NaN],"city":["Roma"]}]}"#, two),
+        (r#"{"inputs":{"age":[3],"city":["Oslo"]}}"#, r#"{"outputs":{"age":[[3.0]],"city":[["Oslo"]]}}"#),
+        (r#"{"inputs":{"age":[[3]],"city":["Oslo"]}}"#, r#"{"outputs":{"age":[[3.0]],"city":[["Oslo"]]}}"#),
+    ] {
+        let got = predict(&house, "person", body).await;
+        assert_eq!((got.status.as_u16(), got.text()), (200, want), "{body}");
+    }
+    for (body, words) in [
+        (r#"{"instances":[{"age":[3,4],"city":"Oslo"}]}"#, "input 'age': expected shape [-1, 1] (-1 is any size), found [1, 2]"),
+        (r#"{"instances":[{"age":3,"city":"Oslo"},{"age":[3],"city":"Oslo"}]}"#, "instances[1]: input 'age' has shape [1]"),
+        (r#"{"inputs":{"age":3,"city":["Oslo"]}}"#, "input 'age': expected shape [-1, 1] (-1 is any size), found []"),
+        (r#"{"inputs":{"age":[3,4],"city":["Oslo"]}}"#, "input 'city' has 1 rows, input 'age' has 2"),
+    ] {
+        let got = predict(&house, "person", body).await;
+        assert_eq!(got.status.as_u16(), 400, "{body}: {}", got.text());
+        assert!(got.text().contains(words), "{body}: {}", got.text());
+    }
+}
+
 #[tokio::test]
 async fn what_is_refused() {
     let house = house();
