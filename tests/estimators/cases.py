@@ -38,7 +38,7 @@ class Case:
     name: str
     make: Callable[[], object]
     data: Callable[[], data.Data]
-    #: What skl2onnx is told besides; `zipmap` is off unless it is here.
+    #: What skl2onnx is told besides; `zipmap` is off unless it is here, `opset` is its own newest.
     options: dict = field(default_factory=dict)
     #: The methods whose answers are compared, in the order of the file's outputs; by the estimator's kind where empty.
     truth: tuple[str, ...] = ()
@@ -308,7 +308,12 @@ REGRESSORS = [
 ]
 
 OTHERS = [
-    Case("IsolationForest", lambda: ensemble.IsolationForest(n_estimators=12, random_state=0), data.iris),
+    Case(
+        "IsolationForest",
+        lambda: ensemble.IsolationForest(n_estimators=12, random_state=0),
+        data.iris,
+        {"opset": {"": 18, "ai.onnx.ml": 3}},
+    ),
     Case("OneClassSVM", lambda: svm.OneClassSVM(nu=0.2), data.iris),
     Case("LocalOutlierFactor", lambda: neighbors.LocalOutlierFactor(novelty=True), data.iris_double),
     Case("SGDOneClassSVM", lambda: linear_model.SGDOneClassSVM(random_state=0), data.iris),

@@ -86,7 +86,7 @@ def truths(case: Case, model: BaseEstimator) -> tuple[str, ...]:
 def options(case: Case, model: BaseEstimator) -> dict:
     """What skl2onnx is told: of the classifier, and of every text vectoriser within."""
     told = {"zipmap": False} if is_classifier(model) else {}
-    told |= {key: value for key, value in case.options.items() if key != "text"}
+    told |= {key: value for key, value in case.options.items() if key not in ("text", "opset")}
     told = {key: value for key, value in told.items() if value is not None}
     found: dict = {}
     if told:
@@ -150,7 +150,7 @@ def make(job: tuple[str, int, Path]) -> Made:
             model,
             initial_types=data.initial_types(),
             options=options(case, model),
-            target_opset={"": 18, "ai.onnx.ml": 3},
+            target_opset=case.options.get("opset"),
         )
         made.operators = sorted({node.op_type for node in proto.graph.node})
         made.feeds = data.feeds()
