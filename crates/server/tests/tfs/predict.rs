@@ -48,6 +48,7 @@ async fn rows_of_columns_are_plain_values() {
     let two = r#"{"predictions":[{"age":[3.0],"city":["Oslo"]},{"age":[NaN],"city":["Roma"]}]}"#;
     for (body, want) in [
         (r#"{"instances":[{"age":3,"city":"Oslo"},{"city":"Roma","age":NaN}]}"#, two),
+        (r#"{"instances":[{"age":3,"city":"Oslo"},{"city":"Roma","age":null}]}"#, two),
         (r#"{"instances":[{"age":[3],"city":["Oslo"]},{"age":[NaN],"city":["Roma"]}]}"#, two),
         (r#"{"inputs":{"age":[3],"city":["Oslo"]}}"#, r#"{"outputs":{"age":[[3.0]],"city":[["Oslo"]]}}"#),
         (r#"{"inputs":{"age":[[3]],"city":["Oslo"]}}"#, r#"{"outputs":{"age":[[3.0]],"city":[["Oslo"]]}}"#),
@@ -96,7 +97,7 @@ async fn what_is_refused() {
         ("half", r#"{"instances":[[1,2],[3]]}"#, "'instances': byte 22: expected a list of the same length and depth"),
         ("half", r#"{"instances":[[1,2],3]}"#, "'instances': byte 20: expected a list of the same length and depth"),
         ("half", r#"{"instances":[[1,"2"]]}"#, "byte 17: expected a number for FP32, found '\"'"),
-        ("half", r#"{"instances":[[1,null]]}"#, "expected a number for FP32, found 'n'"),
+        ("is_int64", r#"{"instances":[1,null]}"#, "for INT64, found 'n'"),
         ("half", r#"{"instances":[[1,true]]}"#, "expected a number for FP32, found 't'"),
         ("half", r#"{"instances":[[1,1e39]]}"#, "a number within FP32's range"),
         ("half", r#"{"instances":[[1,2],{"x":[1,2]}]}"#, "found '{'"),

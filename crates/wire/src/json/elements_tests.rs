@@ -81,7 +81,8 @@ fn faults_name_byte_range_and_finding() {
     use DataType::*;
     for (datatype, json, message) in [
         (Fp32, "[1, \"x\"]", "byte 4: expected a number for FP32, found '\"'"),
-        (Fp32, "[1, null]", "byte 4: expected a number for FP32, found 'n'"),
+        (Fp32, "[1, nul]", "byte 4: expected a number for FP32, found 'n'"),
+        (Int8, "[1, null]", "byte 4: expected an integer from -128 to 127 for INT8, found 'n'"),
         (Fp32, "[1e39]", "byte 1: expected a number within FP32's range, found 1e39"),
         (Fp64, "[-1e400]", "byte 1: expected a number within FP64's range, found -1e400"),
         (Fp16, "[70000]", "byte 1: expected a number within FP16's range, found 70000"),
@@ -144,6 +145,11 @@ fn floats_round_once() {
         assert_eq!(Cursor::new(text.as_bytes()).f64().unwrap().to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
     }
     assert!(read(DataType::Fp32, "[NaN]").unwrap().0[0].is_nan());
+    for datatype in [DataType::Fp16, DataType::Bf16, DataType::Fp32, DataType::Fp64] {
+        let (found, shape) = read(datatype, "[[1, null],[ null ,2]]").unwrap();
+        assert_eq!((found[0], found[3], shape), (1.0, 2.0, Ok(vec![2, 2])));
+        assert!(found[1].is_nan() && found[2].is_nan());
+    }
     assert_eq!(read(DataType::Fp32, "[Infinity,-Infinity,3]").unwrap().0, [f64::INFINITY, f64::NEG_INFINITY, 3.0]);
     assert_eq!(read(DataType::Fp16, "[0.1, 65504]").unwrap().0, [f64::from(half::f16::from_f32(0.1)), 65504.0]);
     assert_eq!(read(DataType::Bf16, "[0.1]").unwrap().0, [f64::from(half::bf16::from_f32(0.1))]);

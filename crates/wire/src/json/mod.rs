@@ -2,6 +2,7 @@
 //! model's run: a [`Cursor`] walks the bytes once, and [`Elements`] puts each number straight into the tensor's memory.
 //!
 //! RFC 8259, with one addition that the servers of the field share: the bare tokens `NaN`, `Infinity` and `-Infinity`.
+//! Among floating point numbers `null` is read as NaN: a value that is missing.
 
 mod cursor;
 mod element;
