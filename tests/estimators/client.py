@@ -86,7 +86,10 @@ class Server:
 
     def ask_rows(self, model: str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
         """The outputs by TensorFlow Serving's JSON, with a row as people write it: `{"age": 31, "city": "Oslo"}`."""
-        columns = {name: one.ravel().tolist() for name, one in feeds.items()}
+        # What is missing is null, since JavaScript has no NaN to write.
+        columns = {
+            name: [None if each != each else each for each in one.ravel().tolist()] for name, one in feeds.items()
+        }
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         found = self._json(f"/v1/models/{model}:predict", {"instances": rows})["predictions"]
         if not isinstance(found[0], dict):

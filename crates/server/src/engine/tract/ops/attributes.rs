@@ -6,6 +6,9 @@ use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
 
 use crate::engine::onnx::weights::{self, datatype_name, element_bytes, is_external};
 
+/// The longest text of an attribute, in bytes: an answer repeats it for each element.
+const MOST_BYTES: usize = 64 << 10;
+
 /// What is wrong with an attribute, in words that name it.
 pub(super) type Wrong = String;
 
@@ -70,7 +73,7 @@ impl<'a> Attributes<'a> {
     /// A text, or `default` where it is not given.
     pub(super) fn text(&self, name: &str, default: &'a str) -> Result<&'a str, Wrong> {
         match self.typed(name, AttributeType::String)? {
-            Some(one) => std::str::from_utf8(&one.s).map_err(|_| format!("attribute {name} is not UTF-8")),
+            Some(one) => readable(&one.s).map_err(|wrong| format!("attribute {name} {wrong}")),
             None => Ok(default),
         }
     }
@@ -88,8 +91,9 @@ impl<'a> Attributes<'a> {
     /// Texts; empty where they are not given.
     pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, Wrong> {
         let Some(one) = self.typed(name, AttributeType::Strings)? else { return Ok(Vec::new()) };
-        let text = |(at, bytes): (usize, &Vec<u8>)| {
-            String::from_utf8(bytes.clone()).map_err(|_| format!("attribute {name}: element {at} is not UTF-8"))
+        let text = |(at, bytes): (usize, &'a Vec<u8>)| match readable(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(wrong) => Err(format!("attribute {name}: element {at} {wrong}")),
         };
         one.strings.iter().enumerate().map(text).collect()
     }
@@ -114,6 +118,14 @@ impl<'a> Attributes<'a> {
         let is = AttributeType::try_from(found.r#type).map_or("unknown", |kind| kind.as_str_name());
         Err(format!("attribute {name} is of type {is}; expected {}", kind.as_str_name()))
     }
+}
+
+/// A text that is UTF-8, and no longer than an answer may repeat.
+fn readable(bytes: &[u8]) -> Result<&str, Wrong> {
+    if bytes.len() > MOST_BYTES {
+        return Err(format!("has {} bytes; expected at most {MOST_BYTES}", bytes.len()));
+    }
+    std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
 
 /// A list of values of one type.
@@ -151,7 +163,7 @@ impl Values {
         let raw = &tensor.raw_data;
         let values = match kind {
             Ok(DataType::String) => {
-                let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).map_err(|_| "a text is not UTF-8".to_owned());
+                let text = |bytes: &Vec<u8>| readable(bytes).map(str::to_owned).map_err(|wrong| format!("a text {wrong}"));
                 Self::Texts(tensor.string_data.iter().map(text).collect::<Result<_, _>>()?)
             }
             Ok(DataType::Int64) if raw.is_empty() => Self::Ints(tensor.int64_data.clone()),

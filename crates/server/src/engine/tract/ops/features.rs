@@ -4,7 +4,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::attributes::{Attributes, Wrong};
 use super::kernel::{Fact, Kernel};
-use super::numbers::{elements, floats, number, slice, table, tensor};
+use super::numbers::{characters, elements, floats, number, slice, table, tensor};
 
 /// `ArrayFeatureExtractor`: the columns that the second input names, in its order. One row [C] gives [1, K].
 #[derive(Debug)]
@@ -48,6 +48,10 @@ impl Kernel for ArrayFeatureExtractor {
         let front = if front.is_empty() { &[1] } else { front };
         let shape: Vec<usize> = front.iter().copied().chain([columns.len()]).collect();
         elements(&shape, values.datum_type().size_of())?;
+        if values.datum_type() == String::datum_type() {
+            let rows = slice::<String>(values)?.chunks_exact((*width).max(1));
+            characters(rows.flat_map(|row| columns.iter().map(|column| row[*column].len())))?;
+        }
         let picked = dispatch_datum!(Self::pick(values.datum_type())(values, &columns, &shape))?;
         Ok(tvec!(picked))
     }

@@ -52,6 +52,13 @@ pub(super) fn elements(shape: &[usize], size: usize) -> TractResult<usize> {
     }
 }
 
+/// Refuses strings that could not be held, by their lengths in bytes.
+pub(super) fn characters(lengths: impl Iterator<Item = usize>) -> TractResult<()> {
+    let bytes = lengths.fold(0_usize, usize::saturating_add) as u64;
+    ensure!(bytes <= MAX_TENSOR_BYTES, "the answer would have {bytes} bytes of text; at most {MAX_TENSOR_BYTES} are made");
+    Ok(())
+}
+
 /// The sum of `a[i] * b[i]`.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (head_a, tail_a) = a.as_chunks::<LANES>();

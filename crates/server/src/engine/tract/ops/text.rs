@@ -8,7 +8,7 @@ use tract_onnx::tract_hir::tract_ndarray::Zip;
 
 use super::attributes::{Attributes, Wrong};
 use super::kernel::{Fact, Kernel};
-use super::numbers::{elements, slice, tensor};
+use super::numbers::{characters, elements, slice, tensor};
 use super::pattern;
 
 /// Refuses what is no string.
@@ -152,6 +152,8 @@ impl Kernel for StringConcat {
         let (Some(first), Some(second)) = (first.broadcast(&*shape), second.broadcast(&*shape)) else {
             bail!("shapes {:?} and {:?} cannot be broadcast", inputs[0].shape(), inputs[1].shape());
         };
+        let lengths = first.iter().zip(&second).map(|(first, second)| first.len().saturating_add(second.len()));
+        characters(lengths)?;
         Ok(tvec!(Zip::from(&first).and(&second).map_collect(|first, second| format!("{first}{second}")).into_tensor()))
     }
 }
