@@ -183,12 +183,23 @@ impl<R: Record> Forest<R> {
     fn single<F: Fold<R::Value>>(&self, at: usize, begin: usize, fold: F, work: &mut Work<R::Value>) {
         let features = self.used.len();
         let missing = work.rest[begin..][..features].iter().fold(false, |any, value| any | value.missing());
+        let alone = if let (Leaves::Single { values, .. }, 1) = (&self.leaves, self.targets) { Some(values) } else { None };
+        let mut sum = fold.start();
         for (chunk, spans) in self.trees.chunks(LANES).enumerate() {
             let row = &work.rest[begin..][..features];
             let places = if missing { self.several::<true>(spans, row) } else { self.several::<false>(spans, row) };
-            for (lane, place) in places.iter().take(spans.len()).enumerate() {
+            let places = &places[..spans.len()];
+            if let Some(values) = alone {
+                // A sum in memory would make each addition wait for the one before to be written.
+                sum = places.iter().fold(sum, |sum, place| fold.fold(sum, values[*place as usize]));
+                continue;
+            }
+            for (lane, place) in places.iter().enumerate() {
                 self.give(chunk * LANES + lane, std::slice::from_ref(place), at, fold, work);
             }
+        }
+        if alone.is_some() {
+            work.sums[at] = sum;
         }
     }
 
@@ -207,17 +218,16 @@ impl<R: Record> Forest<R> {
         let places = places.iter().map(|place| *place as usize);
         match &self.leaves {
             Leaves::Single { values, targets, .. } => {
-                let sums = work.sums[row * self.targets..].chunks_exact_mut(self.targets);
-                for (sums, place) in sums.zip(places) {
-                    let sum = &mut sums[targets[tree]];
+                let first = row * self.targets + targets[tree];
+                for (lane, place) in places.enumerate() {
+                    let sum = &mut work.sums[first + lane * self.targets];
                     *sum = fold.fold(*sum, values[place]);
                 }
             }
             Leaves::Rows { begins, rows, stride } => {
-                let sums = work.sums[row * stride..].chunks_exact_mut(*stride);
-                for (sums, place) in sums.zip(places) {
-                    let begin = begins[place] as usize;
-                    add_row(sums, &rows[begin..begin + stride], fold);
+                for (lane, place) in places.enumerate() {
+                    let sums = &mut work.sums[(row + lane) * stride..][..*stride];
+                    add_row(sums, &rows[begins[place] as usize..][..*stride], fold);
                 }
             }
             Leaves::Pairs { ranges, pairs } => {
