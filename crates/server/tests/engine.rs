@@ -295,7 +295,15 @@ fn changed_bytes_never_panic() {
     let end = Instant::now() + Duration::from_secs(15);
     let mut dice = Dice(7);
     let (mut cases, mut loaded) = (0, 0);
-    for name in ["conv.onnx", "two_outputs.onnx", "qdq_softmax.onnx", "lstm_reverse.onnx", "gather.onnx", "loop.onnx", "tree_classifier.onnx"] {
+    for name in [
+        "conv.onnx",
+        "two_outputs.onnx",
+        "qdq_softmax.onnx",
+        "lstm_reverse.onnx",
+        "gather.onnx",
+        "loop.onnx",
+        "tree_classifier.onnx",
+    ] {
         let good = std::fs::read(model(name)).unwrap();
         for _ in 0..100 {
             let mut bytes = good.clone();

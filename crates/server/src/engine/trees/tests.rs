@@ -87,6 +87,7 @@ fn ensemble() -> impl Strategy<Value = Ensemble> {
         let mut ensemble = Ensemble { targets, aggregate, ..Ensemble::default() };
         if based {
             ensemble.base = (0..targets).map(|target| target as f64 / 4.0).collect();
+            ensemble.base_first = aggregate == Aggregate::Sum && seeds.len() % 2 == 0;
         }
         ensemble.trees = seeds.iter().enumerate().map(|(id, seeds)| tree(seeds, id, given, &mut ensemble)).collect();
         ensemble

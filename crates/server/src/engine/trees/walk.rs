@@ -113,12 +113,12 @@ impl<R: Record> Forest<R> {
             };
             let values = &mut sums[..self.targets];
             for (target, value) in values.iter_mut().enumerate() {
-                if scored.get(target) == Some(&false) {
+                if scored.get(target) == Some(&false) && !self.base_first {
                     *value = R::Value::default();
                 } else if self.aggregate == Aggregate::Average {
                     *value = *value / count;
                 }
-                if let Some(base) = self.base.get(target) {
+                if let Some(base) = self.base.get(target).filter(|_| !self.base_first) {
                     *value = *value + *base;
                 }
             }
@@ -154,6 +154,9 @@ impl<R: Record> Forest<R> {
         let stride = self.leaves.stride(self.targets);
         work.sums.clear();
         work.sums.resize(count * stride, fold.start());
+        if self.base_first && !self.base.is_empty() {
+            work.sums.chunks_exact_mut(stride).for_each(|sums| sums[..self.targets].copy_from_slice(&self.base));
+        }
         if let Leaves::Pairs { .. } = &self.leaves {
             work.scored.clear();
             work.scored.resize(count * stride, false);
@@ -184,7 +187,7 @@ impl<R: Record> Forest<R> {
         let features = self.used.len();
         let missing = work.rest[begin..][..features].iter().fold(false, |any, value| any | value.missing());
         let alone = if let (Leaves::Single { values, .. }, 1) = (&self.leaves, self.targets) { Some(values) } else { None };
-        let mut sum = fold.start();
+        let mut sum = work.sums[at * self.leaves.stride(self.targets)];
         for (chunk, spans) in self.trees.chunks(LANES).enumerate() {
             let row = &work.rest[begin..][..features];
             let places = if missing { self.several::<true>(spans, row) } else { self.several::<false>(spans, row) };

@@ -30,9 +30,19 @@ impl Objective {
                 let finish = Finish::Classes(Columns::Each, Transform::Softmax);
                 Self { finish, classes: Some(targets), inverse: same }
             }
-            "count:poisson" | "reg:gamma" | "reg:tweedie" | "survival:cox" | "survival:aft" => linked(Transform::Exponential, f32::ln),
-            "reg:squarederror" | "reg:linear" | "reg:squaredlogerror" | "reg:absoluteerror" | "reg:pseudohubererror"
-            | "reg:quantileerror" | "reg:expectileerror" | "rank:pairwise" | "rank:ndcg" | "rank:map" => linked(Transform::None, same),
+            "count:poisson" | "reg:gamma" | "reg:tweedie" | "survival:cox" | "survival:aft" => {
+                linked(Transform::Exponential, f32::ln)
+            }
+            "reg:squarederror"
+            | "reg:linear"
+            | "reg:squaredlogerror"
+            | "reg:absoluteerror"
+            | "reg:pseudohubererror"
+            | "reg:quantileerror"
+            | "reg:expectileerror"
+            | "rank:pairwise"
+            | "rank:ndcg"
+            | "rank:map" => linked(Transform::None, same),
             other => return Err(format!("objective '{other}' is not supported")),
         })
     }
