@@ -70,6 +70,14 @@ pub(super) struct Work<T> {
     scored: Vec<bool>,
 }
 
+/// Where rows have come to in a tree: the places of the leaves of as many rows, from `row` on.
+#[derive(Clone, Copy)]
+struct Reached<'a> {
+    tree: usize,
+    row: usize,
+    places: &'a [u32],
+}
+
 /// A row's values, by target.
 pub(super) struct Sums<'a, T> {
     pub(super) values: &'a mut [T],
@@ -168,7 +176,7 @@ impl<R: Record> Forest<R> {
                 let columns = &work.columns[group * features..][..features];
                 let at = if work.missing[group] { self.group::<true>(span, columns) } else { self.group::<false>(span, columns) };
                 let live = LANES.min(count - group * LANES);
-                self.give(tree, &at[..live], group * LANES, fold, work);
+                self.give(Reached { tree, row: group * LANES, places: &at[..live] }, fold, work);
             }
         }
         for at in (groups * LANES).min(count)..count {
@@ -198,7 +206,8 @@ impl<R: Record> Forest<R> {
                 continue;
             }
             for (lane, place) in places.iter().enumerate() {
-                self.give(chunk * LANES + lane, std::slice::from_ref(place), at, fold, work);
+                let places = std::slice::from_ref(place);
+                self.give(Reached { tree: chunk * LANES + lane, row: at, places }, fold, work);
             }
         }
         if alone.is_some() {
@@ -215,9 +224,10 @@ impl<R: Record> Forest<R> {
         OneRow::<R, MISSING> { forest: self, row }.walk(least, most, first)
     }
 
-    /// Takes in what the leaves at `places` of one tree give to as many rows from `row` on.
+    /// Takes in what the leaves give.
     #[inline(always)]
-    fn give<F: Fold<R::Value>>(&self, tree: usize, places: &[u32], row: usize, fold: F, work: &mut Work<R::Value>) {
+    fn give<F: Fold<R::Value>>(&self, reached: Reached<'_>, fold: F, work: &mut Work<R::Value>) {
+        let Reached { tree, row, places } = reached;
         let places = places.iter().map(|place| *place as usize);
         match &self.leaves {
             Leaves::Single { values, targets, .. } => {
@@ -306,6 +316,7 @@ impl<R: Record, const MISSING: bool> Steps for OneRow<'_, R, MISSING> {
 
 impl<R: Record> Forest<R> {
     /// Where a place leads.
+    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "the comparison whose outcome the processor adds without looking at it")]
     #[inline(always)]
     fn next<const MISSING: bool>(&self, place: u32, value: impl Fn(usize) -> R::Value) -> u32 {
         let record = self.records[place as usize];
@@ -313,7 +324,6 @@ impl<R: Record> Forest<R> {
         let above = if MISSING {
             (value > record.threshold()) | (value.missing() & !self.missing_below[place as usize])
         } else {
-            // Not `>`: this is the comparison whose outcome the processor adds without looking at it.
             !(value <= record.threshold())
         };
         place.wrapping_add(record.step()).wrapping_add(u32::from(above))
