@@ -335,3 +335,18 @@ fn integers_are_compared_as_numbers() {
     let output = run(&*engine, Tensor::from_i64(vec![2, 2], &[0, 0, 3, 2]).unwrap()).unwrap();
     assert_eq!(output[0].to_f64().unwrap(), [9.0, 18.0]);
 }
+
+#[test]
+fn casts_around_a_tree_are_part_of_it() {
+    let mut tree = regressor(&[]);
+    (tree.input, tree.output) = (vec!["near".to_owned()], vec!["sums".to_owned()]);
+    let cast = |from: &str, to: &str, kind: i32| with(node("Cast", &[from], &[to]), "to", number(kind.into()));
+    let nodes = vec![cast("x", "near", FLOAT), tree, cast("sums", "copy", DOUBLE), node("Identity", &["copy"], &["y"])];
+    let model = model_of(graph_of(nodes, vec![port("x", DOUBLE, &[-1, 2])], vec![port("y", DOUBLE, &[-1, 1])]));
+    let engine = opened(&model).unwrap();
+    assert_eq!(engine.facts().engine, "Trees");
+    // Rounded to FP32 this is 0, which is at most 0.
+    let raw: Vec<u8> = [1e-60_f64, 0.0, 1e-30, 2.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let output = &run(&*engine, Tensor::new(DataType::Fp64, vec![2, 2], Bytes::from(raw)).unwrap()).unwrap()[0];
+    assert_eq!((output.datatype(), output.to_f64().unwrap()), (DataType::Fp64, vec![9.0, 10.0]));
+}

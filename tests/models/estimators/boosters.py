@@ -1,9 +1,10 @@
-"""XGBoost's models in its own formats, over the options that change what a file holds."""
+"""XGBoost's and LightGBM's models in their own formats, over the options that change what a file holds."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import numpy as np
 import xgboost
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -21,7 +22,7 @@ class Case:
 
     def save(self, folder: Path, stem: str) -> Path:
         path = folder / f"{stem}.{self.ending}"
-        self.model.save_model(path)
+        getattr(self.model, "booster_", self.model).save_model(path)
         return path
 
 
@@ -80,6 +81,40 @@ def cases() -> list[Case]:
             own = model.predict(rows)
             made.append(Case(f"XGBRegressor, {name}, {ending}", model, rows, {"variable": own.reshape(len(own), -1)}, ending))
         made += [categories(ending), stopped(ending), ranker(ending)]
+    return made + light()
+
+
+def light() -> list[Case]:
+    few = {"n_estimators": 12, "num_leaves": 12, "random_state": 0, "n_jobs": 1, "verbose": -1}
+    cancer, iris, (x, y) = load_breast_cancer(return_X_y=True), load_iris(return_X_y=True), load_diabetes(return_X_y=True)
+    made = []
+    for name, ((rows, answers), more) in {
+        "binary": (cancer, {}),
+        "binary, sigmoid 2": (cancer, {"sigmoid": 2.0}),
+        "binary, forest": (cancer, {"boosting_type": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}),
+        "binary, dart": (cancer, {"boosting_type": "dart"}),
+        "multi-class": (iris, {}),
+        "multi-class, one versus all": (iris, {"objective": "multiclassova"}),
+        "multi-class, forest": (iris, {"boosting_type": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}),
+    }.items():
+        rows = holes(rows)
+        model = lightgbm.LGBMClassifier(**{**few, **more}).fit(rows, answers)
+        expected = {"label": model.predict(rows), "probabilities": model.predict_proba(rows)}
+        made.append(Case(f"LGBMClassifier, {name}", model, rows, expected, "txt"))
+    for name in ("regression", "regression_l1", "huber", "poisson", "gamma", "tweedie", "quantile", "mape"):
+        rows = holes(x)
+        model = lightgbm.LGBMRegressor(**few, objective=name).fit(rows, y)
+        made.append(Case(f"LGBMRegressor, {name}", model, rows, {"variable": model.predict(rows).reshape(-1, 1)}, "txt"))
+    # Trained without a missing value, and asked about some.
+    model = lightgbm.LGBMRegressor(**few).fit(x.astype(np.float32), y)
+    own = model.predict(holes(x)).reshape(-1, 1)
+    made.append(Case("LGBMRegressor, nothing missing at first", model, holes(x), {"variable": own}, "txt"))
+    dice = np.random.default_rng(0)
+    rows = np.stack([dice.integers(0, 80, 900), dice.integers(0, 3, 900), dice.normal(size=900)], axis=1).astype(np.float32)
+    answers = np.sin(rows[:, 0] * 3) + rows[:, 1] * rows[:, 2]
+    model = lightgbm.LGBMRegressor(**few, min_data_per_group=5).fit(rows, answers, categorical_feature=[0, 1])
+    rows[::11, 0], rows[::13, 1] = np.nan, 77
+    made.append(Case("LGBMRegressor, categories", model, rows, {"variable": model.predict(rows).reshape(-1, 1)}, "txt"))
     return made
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Serves every case and compares the answers with ONNX Runtime's and scikit-learn's: labels equal, numbers within 1e-5.
+"""Serves every case and compares the answers with ONNX Runtime's and the library's: labels equal, numbers within 1e-5 or, of
+XGBoost's and LightGBM's own files, 1e-6.
 
 Prints a line for each case that differs or is refused, and a count. Those that are known, with the operator at fault, are in KNOWN.
 """
@@ -19,6 +20,7 @@ import onnx
 import onnxruntime
 from skl2onnx import to_onnx
 
+import boosters
 import trees
 
 # Cases with other operators that the engine has not, or not right yet, by the beginning of their names.
@@ -41,15 +43,15 @@ def plain(value: object) -> np.ndarray:
     return np.asarray(value)
 
 
-def difference(found: np.ndarray, expected: np.ndarray) -> str | None:
+def difference(found: np.ndarray, expected: np.ndarray, most: float = 1e-5) -> str | None:
     if found.shape != expected.shape:
         return f"shape {found.shape}, expected {expected.shape}"
     if expected.dtype.kind not in "f":
         wrong = int((found.astype(str) != expected.astype(str)).sum())
         return f"{wrong} of {expected.size} differ" if wrong else None
-    gap = np.abs(found - expected) - 1e-6
-    worst = float((gap / np.maximum(np.abs(expected), 1e-9)).max())
-    return f"off by {worst:.2g} relative" if worst > 1e-5 else None
+    # Of a probability near 0, what its complement was rounded by is left.
+    worst = float(((np.abs(found - expected) - 1e-6) / np.maximum(np.abs(expected), 1e-9)).max())
+    return f"off by {worst:.2g} relative" if worst > most else None
 
 
 def check(address: str, case: trees.Case, path: Path) -> str | None:
@@ -69,6 +71,18 @@ def check(address: str, case: trees.Case, path: Path) -> str | None:
             return f"label: {reason} from scikit-learn's"
         if not case.options.get("raw_scores") and case.options.get("zipmap") != "columns":
             return difference(scores, case.model.predict_proba(case.rows))
+    return None
+
+
+def check_own(address: str, case: boosters.Case, path: Path) -> str | None:
+    """The library's own predictions are equal to 1e-6."""
+    try:
+        found = ask(address, path.stem, case.rows, "input")
+    except urllib.error.HTTPError as error:
+        return f"{error.code} {error.read().decode()[:300]}"
+    for name, value in case.expected.items():
+        if reason := difference(found[name], value, 1e-6):
+            return f"{name}: {reason} from the library's"
     return None
 
 
@@ -127,9 +141,12 @@ def main() -> None:
             proto = to_onnx(case.model, case.rows[:1], options=options, target_opset={"": 18, "ai.onnx.ml": 3})
             files.append(folder / f"case-{at}.onnx")
             files[-1].write_bytes(proto.SerializeToString())
-        process, address = start(server, folder, files)
+        own = boosters.cases()
+        own_files = [case.save(folder, f"booster-{at}") for at, case in enumerate(own)]
+        process, address = start(server, folder, files + own_files)
         try:
             wrong = {case.name: reason for case, path in zip(cases, files, strict=True) if (reason := check(address, case, path))}
+            wrong |= {case.name: reason for case, path in zip(own, own_files, strict=True) if (reason := check_own(address, case, path))}
         finally:
             process.terminate()
             process.wait()
@@ -139,7 +156,8 @@ def main() -> None:
             print(f"right now, so not to be listed in check.py any more: {beginning}")
     for name, reason in wrong.items():
         print(f"{'known' if name in known else 'WRONG'}  {name}: {reason}")
-    print(f"{len(cases) - len(wrong)} of {len(cases)} tree models answer as ONNX Runtime and scikit-learn; {len(known)} are known not to")
+    every = len(cases) + len(own)
+    print(f"{every - len(wrong)} of {every} tree models answer as ONNX Runtime, scikit-learn, XGBoost or LightGBM; {len(known)} are known not to")
     sys.exit(1 if len(wrong) > len(known) else 0)
 
 

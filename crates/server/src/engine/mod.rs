@@ -12,6 +12,7 @@ use crate::signature::Signature;
 
 mod dense;
 mod ensemble;
+mod lightgbm;
 pub mod measure;
 mod onnx;
 mod quiet;
@@ -153,14 +154,14 @@ pub enum RunError {
     Internal(String),
 }
 
-/// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's, told by its content. Chains of fully connected layers and
+/// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's or LightGBM's, told by its content. Chains of fully connected layers and
 /// tree ensembles run in engines of our own, everything else in tract.
 ///
 /// # Errors
 /// See [`LoadError`].
 pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
-    if is_xgboost(path)? {
-        return Ok(Box::new(xgboost::load(path)?));
+    if let Some(trees) = native(path)? {
+        return Ok(Box::new(trees));
     }
     let file = onnx::file::File::read(path)?;
     if let Some(dense) = dense::Dense::of(&file)? {
@@ -177,22 +178,23 @@ pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
 /// # Errors
 /// See [`LoadError`].
 pub fn examine(path: &Path) -> Result<tract::Examined, LoadError> {
-    if is_xgboost(path)? {
-        let trees = xgboost::load(path)?;
+    if let Some(trees) = native(path)? {
         let (facts, signature) = (trees.facts().clone(), Some(trees.signature().clone()));
         return Ok(tract::Examined { facts, signature, problems: Vec::new() });
     }
     tract::examine(path)
 }
 
-/// Whether a file begins as XGBoost's do.
-fn is_xgboost(path: &Path) -> Result<bool, LoadError> {
+/// The model of a file in a booster's own format; `None` for any other.
+fn native(path: &Path) -> Result<Option<ensemble::Trees>, LoadError> {
     let mut head = Vec::with_capacity(64);
     let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
     match read {
-        Ok(_) => Ok(xgboost::begins(&head)),
+        Ok(_) if xgboost::begins(&head) => xgboost::load(path).map(Some),
+        Ok(_) if lightgbm::begins(&head) => lightgbm::load(path).map(Some),
+        Ok(_) => Ok(None),
         // A folder: the file's own reading says so in better words.
-        Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => Ok(None),
         Err(source) => Err(LoadError::Read { path: path.display().to_string(), source }),
     }
 }

@@ -3,7 +3,7 @@
 use super::describe::{Branch, Ensemble, Fault, Field, Kind, Node, Tree};
 
 /// More targets than any model has, and few enough that a row's answer is small.
-const MOST_TARGETS: usize = 1 << 16;
+pub(in crate::engine) const MOST_TARGETS: usize = 1 << 16;
 
 /// More features than any model has.
 const MOST_FEATURES: usize = 1 << 28;

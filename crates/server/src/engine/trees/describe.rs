@@ -11,8 +11,10 @@ pub(in crate::engine) struct Ensemble {
     /// How many values a row is answered with.
     pub(in crate::engine) targets: usize,
     pub(in crate::engine) aggregate: Aggregate,
-    /// Added to each target at the end; empty, or one for each target.
+    /// Added to each target; empty, or one for each target.
     pub(in crate::engine) base: Vec<f64>,
+    /// Whether a [`Aggregate::Sum`] begins with its base; else the base is added at the end. The same but for rounding.
+    pub(in crate::engine) base_first: bool,
 }
 
 /// One tree. `root` and the children in its branches are positions in `nodes`.

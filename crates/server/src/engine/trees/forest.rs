@@ -100,6 +100,8 @@ pub(super) struct Forest<R: Record> {
     pub(super) targets: usize,
     pub(super) aggregate: Aggregate,
     pub(super) base: Vec<R::Value>,
+    /// Whether sums begin with it.
+    pub(super) base_first: bool,
 }
 
 /// The trees before they are packed: known are how many places and features there are.
@@ -144,7 +146,7 @@ impl<'a, T: Real> Draft<'a, T> {
         }
         let leaves = Leaves::of(self.ensemble, &self.trees);
         let base = self.ensemble.base.iter().map(|value| T::of(*value)).collect();
-        let Ensemble { targets, aggregate, .. } = *self.ensemble;
-        Some(Forest { records, missing_below, trees, leaves, used: self.used.clone(), targets, aggregate, base })
+        let Ensemble { targets, aggregate, base_first, .. } = *self.ensemble;
+        Some(Forest { records, missing_below, trees, leaves, used: self.used.clone(), targets, aggregate, base, base_first })
     }
 }

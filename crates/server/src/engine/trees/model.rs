@@ -55,7 +55,7 @@ pub(in crate::engine) enum Scores {
 
 impl Scores {
     /// Rounded to FP32.
-    pub(in crate::engine) fn to_f32(self) -> Vec<f32> {
+    pub(in crate::engine) fn into_f32(self) -> Vec<f32> {
         match self {
             Self::F32(values) => values,
             Self::F64(values) => values.into_iter().map(Real::to_f32).collect(),
@@ -63,7 +63,7 @@ impl Scores {
     }
 
     /// As FP64.
-    pub(in crate::engine) fn to_f64(self) -> Vec<f64> {
+    pub(in crate::engine) fn into_f64(self) -> Vec<f64> {
         match self {
             Self::F32(values) => values.into_iter().map(Real::to_f64).collect(),
             Self::F64(values) => values,

@@ -64,7 +64,7 @@ fn tree(seeds: &[Seed], id: usize, given: Given, ensemble: &mut Ensemble) -> Tre
                 let targets: Vec<usize> = match given {
                     Given::One => vec![id % ensemble.targets],
                     Given::All => (0..ensemble.targets).rev().collect(),
-                    Given::Some => (0..ensemble.targets).filter(|target| (at + target) % 3 == 0).collect(),
+                    Given::Some => (0..ensemble.targets).filter(|target| (at + target).is_multiple_of(3)).collect(),
                 };
                 // Each leaf another number, of which any sum is exact.
                 let value = |target: usize| ((id * 4096 + at * 16 + target + 1) as f64) / 8.0 - 700.0;
@@ -87,6 +87,7 @@ fn ensemble() -> impl Strategy<Value = Ensemble> {
         let mut ensemble = Ensemble { targets, aggregate, ..Ensemble::default() };
         if based {
             ensemble.base = (0..targets).map(|target| target as f64 / 4.0).collect();
+            ensemble.base_first = aggregate == Aggregate::Sum && seeds.len().is_multiple_of(2);
         }
         ensemble.trees = seeds.iter().enumerate().map(|(id, seeds)| tree(seeds, id, given, &mut ensemble)).collect();
         ensemble
@@ -135,7 +136,7 @@ fn plainly(ensemble: &Ensemble, row: &[f64]) -> Vec<f64> {
 }
 
 fn all(model: &Model, rows: Rows<'_>, width: usize) -> Vec<f64> {
-    model.run(rows, width, &|| true).unwrap().scores.to_f64()
+    model.run(rows, width, &|| true).unwrap().scores.into_f64()
 }
 
 proptest! {
@@ -241,7 +242,7 @@ fn finished(finish: Finish, sums: &[f64]) -> (Vec<usize>, Vec<f64>) {
     let trees = vec![Tree { id: 0, root: 0, nodes: vec![leaf] }];
     let ensemble = Ensemble { trees, weights, targets: sums.len(), ..Ensemble::default() };
     let answer = Model::build(&ensemble, finish, Precision::Double, None).unwrap().run(Rows::F64(&[0.0]), 1, &|| true).unwrap();
-    (answer.best, answer.scores.to_f64())
+    (answer.best, answer.scores.into_f64())
 }
 
 #[test]

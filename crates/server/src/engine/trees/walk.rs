@@ -70,6 +70,14 @@ pub(super) struct Work<T> {
     scored: Vec<bool>,
 }
 
+/// Where rows have come to in a tree: the places of the leaves of as many rows, from `row` on.
+#[derive(Clone, Copy)]
+struct Reached<'a> {
+    tree: usize,
+    row: usize,
+    places: &'a [u32],
+}
+
 /// A row's values, by target.
 pub(super) struct Sums<'a, T> {
     pub(super) values: &'a mut [T],
@@ -113,12 +121,12 @@ impl<R: Record> Forest<R> {
             };
             let values = &mut sums[..self.targets];
             for (target, value) in values.iter_mut().enumerate() {
-                if scored.get(target) == Some(&false) {
+                if scored.get(target) == Some(&false) && !self.base_first {
                     *value = R::Value::default();
                 } else if self.aggregate == Aggregate::Average {
                     *value = *value / count;
                 }
-                if let Some(base) = self.base.get(target) {
+                if let Some(base) = self.base.get(target).filter(|_| !self.base_first) {
                     *value = *value + *base;
                 }
             }
@@ -154,6 +162,9 @@ impl<R: Record> Forest<R> {
         let stride = self.leaves.stride(self.targets);
         work.sums.clear();
         work.sums.resize(count * stride, fold.start());
+        if self.base_first && !self.base.is_empty() {
+            work.sums.chunks_exact_mut(stride).for_each(|sums| sums[..self.targets].copy_from_slice(&self.base));
+        }
         if let Leaves::Pairs { .. } = &self.leaves {
             work.scored.clear();
             work.scored.resize(count * stride, false);
@@ -165,7 +176,7 @@ impl<R: Record> Forest<R> {
                 let columns = &work.columns[group * features..][..features];
                 let at = if work.missing[group] { self.group::<true>(span, columns) } else { self.group::<false>(span, columns) };
                 let live = LANES.min(count - group * LANES);
-                self.give(tree, &at[..live], group * LANES, fold, work);
+                self.give(Reached { tree, row: group * LANES, places: &at[..live] }, fold, work);
             }
         }
         for at in (groups * LANES).min(count)..count {
@@ -183,12 +194,24 @@ impl<R: Record> Forest<R> {
     fn single<F: Fold<R::Value>>(&self, at: usize, begin: usize, fold: F, work: &mut Work<R::Value>) {
         let features = self.used.len();
         let missing = work.rest[begin..][..features].iter().fold(false, |any, value| any | value.missing());
+        let alone = if let (Leaves::Single { values, .. }, 1) = (&self.leaves, self.targets) { Some(values) } else { None };
+        let mut sum = work.sums[at * self.leaves.stride(self.targets)];
         for (chunk, spans) in self.trees.chunks(LANES).enumerate() {
             let row = &work.rest[begin..][..features];
             let places = if missing { self.several::<true>(spans, row) } else { self.several::<false>(spans, row) };
-            for (lane, place) in places.iter().take(spans.len()).enumerate() {
-                self.give(chunk * LANES + lane, std::slice::from_ref(place), at, fold, work);
+            let places = &places[..spans.len()];
+            if let Some(values) = alone {
+                // A sum in memory would make each addition wait for the one before to be written.
+                sum = places.iter().fold(sum, |sum, place| fold.fold(sum, values[*place as usize]));
+                continue;
             }
+            for (lane, place) in places.iter().enumerate() {
+                let places = std::slice::from_ref(place);
+                self.give(Reached { tree: chunk * LANES + lane, row: at, places }, fold, work);
+            }
+        }
+        if alone.is_some() {
+            work.sums[at] = sum;
         }
     }
 
@@ -201,23 +224,23 @@ impl<R: Record> Forest<R> {
         OneRow::<R, MISSING> { forest: self, row }.walk(least, most, first)
     }
 
-    /// Takes in what the leaves at `places` of one tree give to as many rows from `row` on.
+    /// Takes in what the leaves give.
     #[inline(always)]
-    fn give<F: Fold<R::Value>>(&self, tree: usize, places: &[u32], row: usize, fold: F, work: &mut Work<R::Value>) {
+    fn give<F: Fold<R::Value>>(&self, reached: Reached<'_>, fold: F, work: &mut Work<R::Value>) {
+        let Reached { tree, row, places } = reached;
         let places = places.iter().map(|place| *place as usize);
         match &self.leaves {
             Leaves::Single { values, targets, .. } => {
-                let sums = work.sums[row * self.targets..].chunks_exact_mut(self.targets);
-                for (sums, place) in sums.zip(places) {
-                    let sum = &mut sums[targets[tree]];
+                let first = row * self.targets + targets[tree];
+                for (lane, place) in places.enumerate() {
+                    let sum = &mut work.sums[first + lane * self.targets];
                     *sum = fold.fold(*sum, values[place]);
                 }
             }
             Leaves::Rows { begins, rows, stride } => {
-                let sums = work.sums[row * stride..].chunks_exact_mut(*stride);
-                for (sums, place) in sums.zip(places) {
-                    let begin = begins[place] as usize;
-                    add_row(sums, &rows[begin..begin + stride], fold);
+                for (lane, place) in places.enumerate() {
+                    let sums = &mut work.sums[(row + lane) * stride..][..*stride];
+                    add_row(sums, &rows[begins[place] as usize..][..*stride], fold);
                 }
             }
             Leaves::Pairs { ranges, pairs } => {
@@ -293,6 +316,7 @@ impl<R: Record, const MISSING: bool> Steps for OneRow<'_, R, MISSING> {
 
 impl<R: Record> Forest<R> {
     /// Where a place leads.
+    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "the comparison whose outcome the processor adds without looking at it")]
     #[inline(always)]
     fn next<const MISSING: bool>(&self, place: u32, value: impl Fn(usize) -> R::Value) -> u32 {
         let record = self.records[place as usize];
@@ -300,7 +324,6 @@ impl<R: Record> Forest<R> {
         let above = if MISSING {
             (value > record.threshold()) | (value.missing() & !self.missing_below[place as usize])
         } else {
-            // Not `>`: this is the comparison whose outcome the processor adds without looking at it.
             !(value <= record.threshold())
         };
         place.wrapping_add(record.step()).wrapping_add(u32::from(above))

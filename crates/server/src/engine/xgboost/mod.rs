@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::ensemble::{Plain, Trees};
 use super::onnx::file::slurp;
-use super::trees::{Branch, Ensemble, Fault, Field, Kind, Model, Node, Precision, Test, Tree, Weight};
+use super::trees::{Branch, Ensemble, Fault, Field, Kind, MOST_TARGETS, Model, Node, Precision, Test, Tree, Weight};
 use super::{Facts, LoadError};
 
 mod objective;
@@ -56,12 +56,15 @@ pub(super) fn load(path: &Path) -> Result<Trees, LoadError> {
 fn of(learner: Learner, mut facts: Facts) -> Result<Trees, LoadError> {
     let parameters = &learner.learner_model_param;
     let targets = parameters.num_class.max(parameters.num_target).max(1);
+    if targets > MOST_TARGETS {
+        return Err(LoadError::Invalid(format!("num_class: {targets}; expected 1 to {MOST_TARGETS}")));
+    }
     let objective = Objective::of(&learner.objective.name, targets).map_err(LoadError::Unsupported)?;
     let base = objective.margins(&parameters.base_score, targets).map_err(LoadError::Invalid)?;
     let best = learner.attributes.best_iteration.as_deref();
     let (forest, drop) = trees_of(&learner.gradient_booster)?;
     let count = used(forest, best).map_err(LoadError::Invalid)?;
-    let mut ensemble = Ensemble { targets, base, ..Ensemble::default() };
+    let mut ensemble = Ensemble { targets, base, base_first: true, ..Ensemble::default() };
     for (number, tree) in forest.trees.iter().take(count).enumerate() {
         let id = i64::try_from(number).unwrap_or(i64::MAX);
         if tree.tree_param.size_leaf_vector > 1 {

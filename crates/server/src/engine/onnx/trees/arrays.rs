@@ -20,7 +20,7 @@ pub(super) fn read(attributes: Attributes<'_>) -> Result<Source, String> {
             3 => Aggregate::Greatest,
             other => return Err(format!("aggregate_function: {other}; expected 0 (AVERAGE) to 3 (MAX)")),
         },
-        base: Vec::new(),
+        ..Ensemble::default()
     };
     let transform = match attributes.integer("post_transform").unwrap_or(0) {
         0 => Transform::None,

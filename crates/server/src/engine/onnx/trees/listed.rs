@@ -154,7 +154,8 @@ impl<'a> Lists<'a> {
         }
         let double = self.values.double || self.weights.values.double || self.base.double;
         let Self { base, targets, .. } = self;
-        Ok((Ensemble { trees, weights, targets: *targets, aggregate, base: base.values.clone() }, double))
+        let base = base.values.clone();
+        Ok((Ensemble { trees, weights, targets: *targets, aggregate, base, base_first: false }, double))
     }
 
     /// A node's test; `None` for a leaf.

@@ -158,8 +158,8 @@ impl EvalOp for Run {
         }
         let shape = IxDyn(&[rows, self.model.width()]);
         outputs.push(match self.ensemble.scores(self.input) {
-            DatumType::F64 => Tensor::from(ArrayD::from_shape_vec(shape, answer.scores.to_f64())?).into(),
-            _ => Tensor::from(ArrayD::from_shape_vec(shape, answer.scores.to_f32())?).into(),
+            DatumType::F64 => Tensor::from(ArrayD::from_shape_vec(shape, answer.scores.into_f64())?).into(),
+            _ => Tensor::from(ArrayD::from_shape_vec(shape, answer.scores.into_f32())?).into(),
         });
         Ok(outputs)
     }
