@@ -1,0 +1,25 @@
+"""What the matrix trains: estimators, their options, alone and in pipelines."""
+
+from cases.case import Case
+from cases.classifiers import CLASSIFIERS
+from cases.pipelines import PIPELINES
+from cases.regressors import REGRESSORS
+from cases.transformers import OTHERS, TRANSFORMERS
+
+__all__ = ["GROUPS", "KNOWN", "Case"]
+
+GROUPS = {
+    "Classifiers": CLASSIFIERS,
+    "Regressors": REGRESSORS,
+    "Outliers, clusters, mixtures": OTHERS,
+    "Transformers": TRANSFORMERS,
+    "Pipelines": PIPELINES,
+}
+
+#: What is known not to pass, and why.
+KNOWN: dict[str, str] = {
+    "RadiusNeighborsClassifier": "the file asks for column -1, which ONNX Runtime refuses too",
+    "RadiusNeighborsRegressor": "the file asks for column -1, which ONNX Runtime refuses too",
+    "GaussianProcessClassifier": "the file has com.microsoft.Solve, which ONNX Runtime has not either",
+    "KNNImputer": "the file has functions of its own; inline them first (onnx.inliner)",
+}
