@@ -70,7 +70,7 @@ fn first_plan(
         Err(reason) => reason,
     };
     if declared.has_other_free() {
-        for size in hints.iter().chain(&SIZES[1..]) {
+        for size in SIZES[1..].iter().chain(hints) {
             if let Ok(plan) = Plan::build(source, &declared.shapes(1, *size)) {
                 return Ok((Arc::new(plan), *size));
             }
