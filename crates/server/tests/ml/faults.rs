@@ -267,7 +267,11 @@ fn texts_and_patterns() {
         (tf, but("weights", floats(&[1.0])), &["weights has 1 values; the pool holds 2 n-grams"]),
         (tokens, vec![], &["neither tokenexp nor separators is given"]),
         (tokens, vec![("tokenexp", text("("))], &["attribute tokenexp: '(' is not a regular expression"]),
-        (tokens, vec![("tokenexp", text("a")), ("pad_value", text(&"#".repeat(65_537)))], &["attribute pad_value has 65537 bytes"]),
+        (
+            tokens,
+            vec![("tokenexp", text("a")), ("pad_value", text(&"#".repeat(65_537)))],
+            &["attribute pad_value has 65537 bytes"],
+        ),
         (tokens, vec![("separators", texts(&[]))], &["attribute separators is empty"]),
         (tokens, vec![("tokenexp", text("a")), ("mincharnum", number(0))], &["mincharnum is 0; expected 1 to"]),
         ("RegexFullMatch", vec![("pattern", text("a)(b"))], &["attribute pattern: 'a)(b' is not a regular expression"]),
