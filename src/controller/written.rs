@@ -43,7 +43,8 @@ impl Written {
     /// `newest` was written over this version.
     pub(super) fn keep(&self, object: ObjectRef<Kept>, over: String, newest: Newest) {
         let mut written = self.0.lock();
-        let mut versions = written.remove(&object).filter(|before| before.newest.version == over).map_or_else(Vec::new, |one| one.over);
+        let mut versions =
+            written.remove(&object).filter(|before| before.newest.version == over).map_or_else(Vec::new, |one| one.over);
         versions.push(over);
         written.insert(object, Newer { over: versions, newest });
     }

@@ -150,9 +150,19 @@ fn up_to_date(situation: &Situation<'_>) -> Verdict {
         );
     }
     let (reason, message) = trouble(new);
-    if ready > 0 && alone && carries && reason.class() == Class::UnderWay && !resolved.paused && carried(situation, &resolved.revision) {
+    if ready > 0
+        && alone
+        && carries
+        && reason.class() == Class::UnderWay
+        && !resolved.paused
+        && carried(situation, &resolved.revision)
+    {
         let (name, wanted) = (&resolved.revision, resolved.replicas);
-        return verdict(true, Reason::Serving, format!("revision {name} has {ready} of {wanted} replicas ready; the others start"));
+        return verdict(
+            true,
+            Reason::Serving,
+            format!("revision {name} has {ready} of {wanted} replicas ready; the others start"),
+        );
     }
     if resolved.paused && new.is_none_or(|one| one.wanted != resolved.replicas) {
         let name = &resolved.revision;

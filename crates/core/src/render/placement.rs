@@ -41,11 +41,8 @@ pub(super) fn affinity(resolved: &Resolved) -> Option<Affinity> {
     if says || !resolved.pod.topology_spread_constraints.is_empty() {
         return chosen;
     }
-    let term = PodAffinityTerm {
-        topology_key: ZONE.to_owned(),
-        label_selector: Some(replicas(resolved)),
-        ..PodAffinityTerm::default()
-    };
+    let term =
+        PodAffinityTerm { topology_key: ZONE.to_owned(), label_selector: Some(replicas(resolved)), ..PodAffinityTerm::default() };
     let wish = PodAntiAffinity {
         preferred_during_scheduling_ignored_during_execution: Some(vec![WeightedPodAffinityTerm {
             weight: WISH_FOR_ZONES,

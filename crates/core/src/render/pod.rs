@@ -11,8 +11,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::placement::{affinity, spread};
 use super::Owner;
+use super::placement::{affinity, spread};
 use crate::api::Compute;
 use crate::resolve::Resolved;
 
