@@ -36,9 +36,15 @@ test: ## Every test, real clients and a real cluster included (installs what the
 	@python3 examples/magika/fetch.py
 	tools/step "cargo test" $(CARGO) test $(WORKSPACE) --no-fail-fast
 	tools/step "published clients" tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
+	tools/step "tree models" tests/models/estimators/run.sh "$(TARGET)/debug/modelyard-server"
 	tools/step "images" python3 tests/image/test_image.py
 	tools/step "Dockerfile" python3 tests/image/test_dockerfile.py "$(TARGET)/debug"
 	$(MAKE) --no-print-directory test-cluster
+
+.PHONY: test-models
+test-models: ## scikit-learn's tree models, served, beside ONNX Runtime and scikit-learn (installs them)
+	$(CARGO) build $(WORKSPACE) --bins
+	tests/models/estimators/run.sh "$(TARGET)/debug/modelyard-server"
 
 .PHONY: test-cluster
 test-cluster: ## The chart and the operator on the test cluster and beside Karpenter, or with KUBECONFIG=FILE on a cluster of yours
@@ -59,6 +65,10 @@ test-faults: cluster-tools ## What is lost when something breaks, under load: al
 bench: ## Measure the server beside a bare one and beside others, in one run
 	@tools/prepare wrk h2load
 	bench/run
+
+.PHONY: bench-engines
+bench-engines: ## Measure our engines beside ONNX Runtime, on one thread, in one run
+	bench/engines/run
 
 .PHONY: bench-control
 bench-control: cluster-tools ## Measure the operator with 100 and 1 000 ModelDeployments on a cluster without kubelets

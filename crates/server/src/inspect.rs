@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::engine::{Facts, LoadError, Problem, tract};
+use crate::engine::{Facts, LoadError, Problem};
 use crate::signature::{Signature, TensorSpec};
 use crate::store;
 
@@ -84,7 +84,7 @@ pub fn inspect(path: &Path) -> Report {
         }
     };
     report.file = path.display().to_string();
-    match tract::examine(path) {
+    match crate::engine::examine(path) {
         Ok(examined) => {
             report.signature = examined.signature.as_ref().map(Shown::of);
             report.facts = Some(examined.facts);

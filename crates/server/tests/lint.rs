@@ -30,7 +30,6 @@ fn operators_that_go_wrong() {
     let attention = with(node("Attention", &["x", "x", "x"], &["y"]), "local_window_size", number(4));
     refused(&single(attention), &["Attention 'y': attribute local_window_size is ignored"]);
     refused(&single(with(node("Cast", &["x"], &["y"]), "to", number(16))), &["Cast 'y'", "BFLOAT16"]);
-    refused(&single(node("ai.onnx.ml:TreeEnsembleRegressor", &["x"], &["y"])), &["ai.onnx.ml.TreeEnsembleRegressor 'y'"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Engines: what computes. One file (or folder) per engine, each behind the synchronous [`Engine`]; none knows of HTTP, of
 //! queues or of other requests.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -10,11 +11,15 @@ use modelyard_wire::Tensor;
 use crate::signature::Signature;
 
 mod dense;
+mod ensemble;
+mod lightgbm;
 pub mod measure;
 mod onnx;
 mod quiet;
 pub mod sample;
 pub mod tract;
+mod trees;
+mod xgboost;
 
 pub use measure::{Measured, measure};
 pub use sample::{Proof, SampleError, prove};
@@ -64,7 +69,7 @@ impl Stop {
 pub struct Facts {
     /// The platform's name in the Open Inference Protocol, such as `onnx_onnxv1`.
     pub platform: &'static str,
-    /// The engine's name: `Dense` or `Tract`.
+    /// The engine's name: `Dense`, `Trees` or `Tract`.
     pub engine: &'static str,
     /// Operator sets, as `domain version` (the default domain is `ai.onnx`).
     pub opsets: Vec<String>,
@@ -76,6 +81,9 @@ pub struct Facts {
     pub bytes: u64,
     /// Who made the file: producer's name and version.
     pub producer: String,
+    /// The classes' names, by index, where the file names them; may be empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// Whether the graph convolves or pools: stacking rows does not pay there.
     pub convolutional: bool,
 }
@@ -146,15 +154,47 @@ pub enum RunError {
     Internal(String),
 }
 
-/// Loads the model at `path`: an `.onnx` file (its external data beside it). Chains of fully connected layers run in our own
-/// engine, everything else in tract.
+/// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's or LightGBM's, told by its content. Chains of fully connected layers and
+/// tree ensembles run in engines of our own, everything else in tract.
 ///
 /// # Errors
 /// See [`LoadError`].
 pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
+    if let Some(trees) = native(path)? {
+        return Ok(Box::new(trees));
+    }
     let file = onnx::file::File::read(path)?;
     if let Some(dense) = dense::Dense::of(&file)? {
         return Ok(Box::new(dense));
     }
+    if let Some(trees) = ensemble::Trees::of(&file)? {
+        return Ok(Box::new(trees));
+    }
     Ok(Box::new(tract::Tract::of(file)?))
+}
+
+/// Reads and checks a file without running it: see [`tract::examine`]. A file of another format is whole or is not.
+///
+/// # Errors
+/// See [`LoadError`].
+pub fn examine(path: &Path) -> Result<tract::Examined, LoadError> {
+    if let Some(trees) = native(path)? {
+        let (facts, signature) = (trees.facts().clone(), Some(trees.signature().clone()));
+        return Ok(tract::Examined { facts, signature, problems: Vec::new() });
+    }
+    tract::examine(path)
+}
+
+/// The model of a file in a booster's own format; `None` for any other.
+fn native(path: &Path) -> Result<Option<ensemble::Trees>, LoadError> {
+    let mut head = Vec::with_capacity(64);
+    let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
+    match read {
+        Ok(_) if xgboost::begins(&head) => xgboost::load(path).map(Some),
+        Ok(_) if lightgbm::begins(&head) => lightgbm::load(path).map(Some),
+        Ok(_) => Ok(None),
+        // A folder: the file's own reading says so in better words.
+        Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => Ok(None),
+        Err(source) => Err(LoadError::Read { path: path.display().to_string(), source }),
+    }
 }

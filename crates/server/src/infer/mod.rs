@@ -110,7 +110,7 @@ impl Model {
         Ok(Arc::new(Self {
             name: config.name.clone(),
             version: config.version,
-            classes: config.classes.clone(),
+            classes: if config.classes.is_empty() { facts.classes.clone() } else { config.classes.clone() },
             signature,
             facts,
             request_timeout: scheduling.request_timeout,

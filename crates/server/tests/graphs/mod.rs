@@ -12,6 +12,9 @@ use tract_onnx::pb::{
 
 pub(crate) const FLOAT: i32 = 1;
 pub(crate) const INT64: i32 = 7;
+pub(crate) const STRING: i32 = 8;
+pub(crate) const DOUBLE: i32 = 11;
+pub(crate) const UINT8: i32 = 2;
 
 pub(crate) fn port(name: &str, kind: i32, shape: &[i64]) -> ValueInfoProto {
     let dim = |size: &i64| {
@@ -61,6 +64,29 @@ pub(crate) fn model_of(graph: GraphProto) -> ModelProto {
 
 pub(crate) fn float(value: f32) -> AttributeProto {
     AttributeProto { f: value, r#type: 1, ..AttributeProto::default() }
+}
+
+pub(crate) fn integers(values: &[i64]) -> AttributeProto {
+    AttributeProto { ints: values.to_vec(), r#type: 7, ..AttributeProto::default() }
+}
+
+pub(crate) fn floats(values: &[f32]) -> AttributeProto {
+    AttributeProto { floats: values.to_vec(), r#type: 6, ..AttributeProto::default() }
+}
+
+pub(crate) fn texts(values: &[&str]) -> AttributeProto {
+    let strings = values.iter().map(|value| value.as_bytes().to_vec()).collect();
+    AttributeProto { strings, r#type: 8, ..AttributeProto::default() }
+}
+
+pub(crate) fn tensor(value: TensorProto) -> AttributeProto {
+    AttributeProto { t: Some(value), r#type: 4, ..AttributeProto::default() }
+}
+
+/// FP64 values.
+pub(crate) fn doubles(name: &str, values: &[f64]) -> TensorProto {
+    let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    TensorProto { name: name.to_owned(), dims: vec![values.len() as i64], data_type: DOUBLE, raw_data, ..TensorProto::default() }
 }
 
 /// FP32 values.

@@ -6,7 +6,7 @@ use crate::http::{get, post};
 use crate::server::{Server, mnist, mnist_body, model, path};
 
 /// The second group of tests/models.
-const REFUSED: [&str; 14] = [
+const REFUSED: [&str; 13] = [
     "constant_huge",
     "external_escape/model",
     "external_missing/model",
@@ -16,7 +16,6 @@ const REFUSED: [&str; 14] = [
     "not_onnx",
     "qdq_softmax",
     "tree_class_ids",
-    "tree_classifier",
     "tree_cycle",
     "truncated",
     "unsupported_op",

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto};
 
+use super::zipmap;
 use crate::engine::LoadError;
 
 /// The largest `.onnx` file: what one protobuf message may hold.
@@ -20,22 +21,24 @@ pub(in crate::engine) struct File {
     proto: ModelProto,
     folder: String,
     bytes: u64,
+    classes: Vec<String>,
 }
 
 impl File {
     /// Reads and decodes `path`.
     pub(in crate::engine) fn read(path: &Path) -> Result<Self, LoadError> {
         let raw = slurp(path)?;
-        let proto = ModelProto::decode(raw.as_slice())
+        let mut proto = ModelProto::decode(raw.as_slice())
             .map_err(|error| LoadError::Invalid(format!("{} is not an ONNX file, or is cut short: {error}", name_of(path))))?;
         if proto.graph.is_none() {
             return Err(LoadError::Invalid(format!("{} is not an ONNX file: it holds no graph", name_of(path))));
         }
+        let classes = zipmap::strip(&mut proto);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let Some(folder) = folder.to_str() else {
             return Err(LoadError::Invalid(format!("the path of {} is not UTF-8", name_of(path))));
         };
-        Ok(Self { proto, folder: folder.to_owned(), bytes: raw.len() as u64 })
+        Ok(Self { proto, folder: folder.to_owned(), bytes: raw.len() as u64, classes })
     }
 
     /// The message.
@@ -54,13 +57,22 @@ impl File {
         &self.folder
     }
 
+    /// The names of the classes, where the file has them in maps; may be empty.
+    pub(in crate::engine) fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
     /// The file's size.
     pub(in crate::engine) const fn bytes(&self) -> u64 {
         self.bytes
     }
 }
 
-fn slurp(path: &Path) -> Result<Vec<u8>, LoadError> {
+/// The bytes of a model's file, within the bound.
+///
+/// # Errors
+/// [`LoadError::Read`] where it cannot be read, [`LoadError::Invalid`] where it is too large or no regular file.
+pub(in crate::engine) fn slurp(path: &Path) -> Result<Vec<u8>, LoadError> {
     let failed = |source| LoadError::Read { path: path.display().to_string(), source };
     let file = std::fs::File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;

@@ -4,5 +4,7 @@ pub(in crate::engine) mod declared;
 pub(in crate::engine) mod facts;
 pub(in crate::engine) mod file;
 pub(in crate::engine) mod scope;
+pub(in crate::engine) mod trees;
 pub(in crate::engine) mod versions;
 pub(in crate::engine) mod weights;
+mod zipmap;

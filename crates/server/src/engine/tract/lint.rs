@@ -7,20 +7,22 @@ use std::sync::LazyLock;
 
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
+use super::ops::{self, ML};
 use super::rules::{self, Neighbours};
 use crate::engine::onnx::facts::{bodies, full_domain, operator_name};
 use crate::engine::onnx::file::{File, MAX_EXTERNAL_BYTES};
 use crate::engine::onnx::scope::{self, node_name};
+use crate::engine::onnx::trees;
 use crate::engine::onnx::versions::{self, OPSETS};
 use crate::engine::onnx::weights::{self, External, datatype_name, element_bytes, is_external};
 use crate::engine::{LoadError, Problem};
 
-/// Operators that tract registers, by name alone: it does not look at domains.
-static KNOWN: LazyLock<HashSet<String>> = LazyLock::new(|| tract_onnx::onnx().op_register.0.into_keys().collect());
-
-/// ONNX-ML operators that tract has.
-const ML: [&str; 6] =
-    ["ArrayFeatureExtractor", "CategoryMapper", "LinearClassifier", "LinearRegressor", "Normalizer", "TreeEnsembleClassifier"];
+/// Operators that are registered with tract, by name alone: it does not look at domains.
+static KNOWN: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let mut onnx = tract_onnx::onnx();
+    ops::register(&mut onnx.op_register);
+    onnx.op_register.0.into_keys().collect()
+});
 
 /// ONNX Runtime's own operators that tract reads as ONNX Runtime does.
 const MICROSOFT: [&str; 10] = [
@@ -160,6 +162,10 @@ impl Lint<'_> {
         if !known || !KNOWN.contains(&node.op_type) {
             self.unknown.entry((operator, domain_known)).or_insert_with(|| (name.to_owned(), 0)).1 += 1;
             return Ok(());
+        }
+        if trees::is_tree(node) {
+            let checked = trees::Source::read(node).and_then(|source| source.check());
+            return checked.map_err(|reason| LoadError::Invalid(format!("{operator} '{name}': {reason}")));
         }
         for attribute in &node.attribute {
             for tensor in attribute.t.iter().chain(&attribute.tensors) {

@@ -16,6 +16,7 @@ use super::{Engine, Facts, LoadError, Problem, RunError, Stop};
 use crate::signature::Signature;
 
 mod lint;
+mod ops;
 mod plan;
 mod plans;
 mod probe;
@@ -84,11 +85,12 @@ impl Tract {
 /// tract's reading of the file. Symbols stay free; value info is ignored, since exporters write facts there that a concrete
 /// shape contradicts.
 fn parse(file: &File) -> Result<InferenceModel, LoadError> {
-    let onnx = tract_onnx::Onnx {
+    let mut onnx = tract_onnx::Onnx {
         // Read, not mapped: a file that shrinks under a map kills the process.
         provider: std::sync::Arc::new(tract_onnx::data_resolver::FopenDataResolver),
         ..tract_onnx::onnx().with_ignore_value_info(true)
     };
+    ops::register(&mut onnx.op_register);
     let result = catch(|| onnx.parse(file.proto(), Some(file.folder())));
     match result {
         Ok(Ok(parsed)) if parsed.unresolved_inputs.is_empty() => Ok(parsed.model),

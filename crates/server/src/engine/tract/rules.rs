@@ -71,11 +71,6 @@ fn text<'a>(node: &'a NodeProto, name: &str) -> &'a [u8] {
 pub(super) fn refusal(node: &NodeProto, neighbours: &Neighbours<'_>) -> Option<String> {
     let operator = node.op_type.as_str();
     match operator {
-        _ if operator.starts_with("TreeEnsemble") => Some(
-            "trees are not supported by this engine version: it labels two-class ensembles wrongly, takes time in proportion to \
-             all leaves, and reads memory out of bounds for a malformed tree"
-                .to_owned(),
-        ),
         "LSTM" | "GRU" | "RNN" if text(node, "direction") == b"reverse" => {
             Some("direction=reverse is answered wrongly by this engine version; forward and bidirectional are right".to_owned())
         }
