@@ -35,6 +35,7 @@ mod slim;
 mod traces;
 mod upgrades;
 mod world;
+mod written;
 
 pub use settings::{ControllerError, Settings};
 
@@ -62,6 +63,7 @@ struct Context {
     upgrades: upgrades::Upgrades,
     events: Arc<events::Events>,
     untaken: report::Untaken,
+    written: written::Written,
     backoff: backoff::Backoff,
     leads: watch::Receiver<bool>,
     metrics: metrics::Metrics,
@@ -74,6 +76,7 @@ impl Context {
         self.backoff.forget(&object.to_string());
         self.probes.forget(object);
         self.pace.forget(object);
+        self.written.forget(object);
         self.upgrades.ended(object);
     }
 }
@@ -108,6 +111,7 @@ pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerErr
         let context = Arc::new(Context {
             events: Arc::clone(&events),
             untaken: report::Untaken::default(),
+            written: written::Written::default(),
             client: client.clone(),
             world,
             probes,

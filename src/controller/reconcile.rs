@@ -143,11 +143,15 @@ async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Resul
     let now = Timestamp::now();
     let mut status = context.untaken.of(uid);
     let untaken = status.is_some();
+    let stored = meta.resource_version.as_deref().unwrap_or_default();
+    let newest = context.written.newest(&owner, stored);
+    let version = newest.as_ref().map_or(stored, |newest| &newest.version);
+    let newest = newest.as_ref().map(|newest| &newest.status);
     let (previous, resolved) = match &object.0 {
-        Ok(object) => (status.as_ref().or(object.status.as_ref()), resolve(object)),
+        Ok(object) => (status.as_ref().or(newest).or(object.status.as_ref()), resolve(object)),
         Err(unreadable) => {
             // Only the spec may be what does not parse.
-            status = status.or_else(|| kept.status());
+            status = status.or_else(|| newest.cloned()).or_else(|| kept.status());
             (status.as_ref(), Err(Invalid { field: "spec".to_owned(), message: unreadable.error.clone() }))
         }
     };
@@ -184,7 +188,8 @@ async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Resul
         namespace,
         name,
         reference: report::reference(&object),
-        readable: object.0.is_ok(),
+        version,
+        written: &context.written,
         untaken,
     };
     // What a server has to say may be all the difference; it comes in a moment.

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
-use kube::runtime::reflector::Store;
+use kube::api::{ApiResource, DynamicObject, PostParams};
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
-use modelyard_core::api::{API_VERSION, Class, ModelDeployment, ModelDeploymentStatus, Reason};
+use modelyard_core::api::{Class, ModelDeployment, ModelDeploymentStatus, Reason};
 use modelyard_core::render::MANAGER;
 use parking_lot::Mutex;
 use serde_json::json;
@@ -14,6 +14,7 @@ use serde_json::json;
 use super::events::{Events, Happening};
 use super::kept::{Guarded, Kept};
 use super::metrics::known;
+use super::written::{Newest, Written};
 
 /// The object that events are about.
 pub(super) fn reference(object: &Guarded) -> ObjectReference {
@@ -27,8 +28,10 @@ pub(super) struct Report<'a> {
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
     pub(super) reference: ObjectReference,
-    /// Whether the object fits its schema.
-    pub(super) readable: bool,
+    /// The version that the status is written over.
+    pub(super) version: &'a str,
+    /// Where what was written is kept until the watch tells of it.
+    pub(super) written: &'a Written,
     /// Whether what was told last could not be written.
     pub(super) untaken: bool,
 }
@@ -74,11 +77,6 @@ impl Untaken {
     }
 }
 
-/// Our kind as the API server has it, for objects that do not parse.
-fn raw(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<ModelDeployment>(&()))
-}
-
 impl Report<'_> {
     /// Writes the status if it is another than `previous`, and an event if the reason of `Ready` is.
     pub(super) async fn tell(
@@ -89,18 +87,12 @@ impl Report<'_> {
         if previous == Some(now) && !self.untaken {
             return Ok(Told::Unchanged);
         }
-        let api: Api<ModelDeployment> = Api::namespaced(self.client.clone(), self.namespace);
-        let body = json!({ "apiVersion": API_VERSION, "kind": ModelDeployment::kind(&()), "status": now });
-        let written = if self.readable {
-            api.patch_status(self.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await.map(drop)
-        } else {
-            // An apply has to read the whole object first, and the API server cannot either.
-            let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-            let api = raw(self.client, self.namespace);
-            api.patch_status(self.name, &params, &Patch::Merge(&body)).await.map(drop)
-        };
-        let told = match written {
-            Ok(()) => Told::Written,
+        let told = match self.write(now).await {
+            Ok(version) => {
+                let newest = Newest { version, status: now.clone() };
+                self.written.keep(ObjectRef::new(self.name).within(self.namespace), self.version.to_owned(), newest);
+                Told::Written
+            }
             // Deleted meanwhile: nobody is left to tell.
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Told::Written),
             Err(kube::Error::Api(status)) if status.is_invalid() => {
@@ -121,6 +113,18 @@ impl Report<'_> {
             self.events.tell(happening, &self.reference).await;
         }
         Ok(told)
+    }
+
+    /// Puts the status in place of the one that is there, whole: an apply would have to read the spec, which may not fit its schema, and
+    /// fails at a field that an older definition of the kind lacks. Gives the version that the object then has.
+    async fn write(&self, status: &ModelDeploymentStatus) -> Result<String, kube::Error> {
+        let kind = ApiResource::erase::<ModelDeployment>(&());
+        let mut object = DynamicObject::new(self.name, &kind).data(json!({ "status": status }));
+        object.metadata.resource_version = Some(self.version.to_owned());
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), self.namespace, &kind);
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let written = api.replace_status(self.name, &params, &object).await?;
+        Ok(written.resource_version().unwrap_or_default())
     }
 }
 

@@ -104,9 +104,13 @@ impl Deployed<'_> {
         last
     }
 
-    /// Until the newest spec serves.
+    /// Until the newest spec serves, with all its replicas.
     pub(crate) async fn until_ready(&self) -> Value {
-        self.until("is ready", |object| is_current(object) && condition(object, "Ready").status == "True").await
+        let full = |object: &Value| {
+            let counts = object["status"]["readyOfWanted"].as_str().and_then(|counts| counts.split_once('/'));
+            counts.is_some_and(|(ready, wanted)| ready == wanted)
+        };
+        self.until("is ready", |object| is_current(object) && condition(object, "Ready").status == "True" && full(object)).await
     }
 
     /// Until the newest spec is not ready for this reason, said in words that hold all of `words`, and `modelyard status` says so too, with

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{self, RELEASE};
 use crate::deployed::{Deployed, condition, is_current, mnist, model};
-use crate::namespace::{Namespace, within};
+use crate::namespace::{Namespace, alone, within};
 use crate::store;
 use crate::watch::labelled;
 
@@ -113,7 +113,8 @@ async fn a_bad_revision_leaves_the_old_one_serving_and_is_undone_at_once() {
 
 #[tokio::test]
 async fn a_rollout_goes_on_when_the_operator_is_killed() {
-    within("killed", async |namespace| {
+    // Who is told of something once, or of progress in time, would miss the operator.
+    alone("killed", async |namespace| {
         let mnist = namespace.deploy("mnist", spec(1, 3)).await;
         mnist.until_ready().await;
         // They cost nothing, and must all be looked at by the next operator.

@@ -52,7 +52,7 @@ pub const CLUSTER: &[Right] = &[Right {
 /// In every namespace that is watched.
 pub const NAMESPACES: &[Right] = &[
     right("modelyard.dev", "modeldeployments", &["list", "watch"], "what is wanted"),
-    right("modelyard.dev", "modeldeployments/status", &["patch"], "what became of it"),
+    right("modelyard.dev", "modeldeployments/status", &["update"], "what became of it"),
     right(
         "modelyard.dev",
         "modeldeployments/finalizers",

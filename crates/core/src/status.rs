@@ -125,7 +125,8 @@ fn serving(situation: &Situation<'_>) -> Verdict {
     }
 }
 
-/// Whether the newest spec carries all traffic with all its replicas.
+/// Whether the newest spec carries all traffic: with all its replicas at first, and then for as long as nothing keeps those that are
+/// missing. An autoscaler that asks for more of them has not made an object unready.
 fn up_to_date(situation: &Situation<'_>) -> Verdict {
     let verdict = |holds, reason, message: String| Verdict::new("UpToDate", holds, reason, message);
     let (resolved, plan) = match situation.wanted {
@@ -149,6 +150,20 @@ fn up_to_date(situation: &Situation<'_>) -> Verdict {
         );
     }
     let (reason, message) = trouble(new);
+    if ready > 0
+        && alone
+        && carries
+        && reason.class() == Class::UnderWay
+        && !resolved.paused
+        && carried(situation, &resolved.revision)
+    {
+        let (name, wanted) = (&resolved.revision, resolved.replicas);
+        return verdict(
+            true,
+            Reason::Serving,
+            format!("revision {name} has {ready} of {wanted} replicas ready; the others start"),
+        );
+    }
     if resolved.paused && new.is_none_or(|one| one.wanted != resolved.replicas) {
         let name = &resolved.revision;
         return verdict(false, Reason::Paused, format!("paused: revision {name} waits until spec.paused is false"));
@@ -158,6 +173,14 @@ fn up_to_date(situation: &Situation<'_>) -> Verdict {
         return verdict(false, Reason::RollingOut, format!("revision {name} has {ready} of {wanted} replicas ready; {message}"));
     }
     verdict(false, reason, message)
+}
+
+/// Whether it was told that this revision carries all traffic.
+fn carried(situation: &Situation<'_>, revision: &str) -> bool {
+    situation.previous.is_some_and(|before| {
+        let held = before.conditions.iter().any(|one| one.type_ == "UpToDate" && one.status == "True");
+        held && before.revisions.iter().any(|one| one.name == revision && one.weight == 100)
+    })
 }
 
 /// What keeps a revision from serving: its failure, or what it is doing.

@@ -25,7 +25,10 @@ fake_spawn() {
   disown
 }
 # ended PID: whether it has ended, its sockets closed: its program goes before them
-ended() { [[ ! -e /proc/$1/stat || $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == [ZX]* ]]; }
+ended() {
+  local tasks=("/proc/$1/task/"*)
+  [[ ! -e /proc/$1/stat ]] || { ((${#tasks[@]} == 1)) && [[ $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == [ZX]* ]]; }
+}
 # fake_stop NAME...: end services, as far as their PIDs still are programs of ours
 fake_stop() {
   local name pid file

@@ -74,6 +74,33 @@ fn from_nothing_to_serving() {
 }
 
 #[test]
+fn more_replicas_on_their_way_leave_it_ready() {
+    let grown = |ready, failure: Option<Failure>, previous: Option<&ModelDeploymentStatus>| {
+        let seen = RevisionObserved { failure, ..revision("new", 1, 4, ready) };
+        told(&resolved(4), &Observed { revisions: vec![seen] }, previous, 20)
+    };
+    let full = told(&resolved(2), &Observed { revisions: vec![revision("new", 1, 2, 2)] }, None, 10);
+    let growing = grown(2, None, Some(&full));
+    expect(&growing, [("Serving", "True", "Serving"), ("UpToDate", "True", "Serving"), ("Ready", "True", "Serving")]);
+    let said = &growing.conditions[1].message;
+    assert_eq!(said, "revision new has 2 of 4 replicas ready; the others start");
+    assert_eq!((growing.ready_of_wanted.as_deref(), growing.conditions[2].last_transition_time.0), (Some("2/4"), at(10)));
+    let held = Failure {
+        reason: Reason::Unschedulable,
+        message: "no node has 8 CPUs free".to_owned(),
+        pod: Some("new-x".to_owned()),
+        exit_code: None,
+        at: Time(at(15)),
+    };
+    let stuck = grown(2, Some(held), Some(&growing));
+    expect(&stuck, [("Serving", "True", "Serving"), ("UpToDate", "False", "Unschedulable"), ("Ready", "False", "Unschedulable")]);
+    let begun = grown(2, None, None);
+    expect(&begun, [("Serving", "True", "Serving"), ("UpToDate", "False", "Loading"), ("Ready", "False", "Loading")]);
+    let none = grown(0, None, Some(&growing));
+    expect(&none, [("Serving", "False", "Loading"), ("UpToDate", "False", "Loading"), ("Ready", "False", "Loading")]);
+}
+
+#[test]
 fn old_serving_and_new_failing_are_two_facts() {
     let mut new = revision("new", 2, 1, 0);
     new.failure = Some(Failure {

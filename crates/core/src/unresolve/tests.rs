@@ -64,13 +64,20 @@ fn surroundings() -> impl Strategy<Value = Value> {
     let amount = prop_oneof![Just("1"), Just("1000m"), Just("2.5"), Just("1500m"), Just("3")];
     let bytes = prop_oneof![Just("1Gi"), Just("1024Mi"), Just("1500M"), Just("2e9")];
     let limits = proptest::option::of((amount, bytes));
-    (any::<[bool; 3]>(), cache, limits).prop_map(move |([image, options, spreads], cache, limits)| {
+    let on_linux = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]}]}}});
+    let alone = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "rack"}]}});
+    let affinity = prop_oneof![Just(Value::Null), Just(on_linux), Just(alone)];
+    (any::<[bool; 3]>(), cache, limits, affinity).prop_map(move |([image, options, spreads], cache, limits, affinity)| {
         let mut spec = json!({"cache": cache, "pod": if options { pod.clone() } else { json!({}) }});
         if image {
             spec["serverImage"] = json!("registry/server:2");
         }
         if spreads {
             spec["pod"]["topologySpreadConstraints"] = spread.clone();
+        }
+        if !affinity.is_null() {
+            spec["pod"]["affinity"] = affinity;
         }
         limits.into_iter().for_each(|(cpu, memory)| spec["resources"] = json!({"limits": {"cpu": cpu, "memory": memory}}));
         spec

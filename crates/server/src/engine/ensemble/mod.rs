@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use modelyard_wire::{Data, DataType, Tensor};
 
-use super::onnx::declared::{Declared, Dim};
+use super::onnx::declared::{Declared, Dim, Port};
 use super::onnx::facts;
 use super::onnx::file::File;
 use super::onnx::scope;
@@ -74,22 +74,15 @@ impl Trees {
         };
         let source = Source::read(found.node).map_err(of_node)?;
         let seen = found.cast.unwrap_or(datatype);
+        if found.cast.is_some() && !matches!(seen, DataType::Fp32 | DataType::Fp64) {
+            return Ok(None);
+        }
         let Some(outputs) = kinds(&source, &found.outputs, seen) else { return Ok(None) };
         let width = if let Dim::Fixed(width) = columns { Some(*width) } else { None };
         let model = source.model(seen == DataType::Fp64, width).map_err(of_node)?;
-        let fixed = |dim: &Dim| if let Dim::Fixed(size) = dim { i64::try_from(*size).unwrap_or(-1) } else { -1 };
-        let output = |(kind, port): (&Kind, &crate::engine::onnx::declared::Port)| {
-            let (datatype, shape) = match (kind, &source.labels) {
-                (Kind::Label, Some(Labels::Strings(_))) => (DataType::Bytes, vec![fixed(rows)]),
-                (Kind::Label, _) => (DataType::Int64, vec![fixed(rows)]),
-                (Kind::Scores32, _) => (DataType::Fp32, vec![fixed(rows), model.width() as i64]),
-                (Kind::Scores64, _) => (DataType::Fp64, vec![fixed(rows), model.width() as i64]),
-            };
-            TensorSpec { name: port.name.clone(), datatype, shape }
-        };
+        let spec = Spec { declared: &declared, rows, labels: source.labels.as_ref(), width: model.width() };
         let inputs = vec![TensorSpec { name: input.name.clone(), datatype, shape: vec![fixed(rows), fixed(columns)] }];
-        let outputs_specs = outputs.iter().zip(&declared.outputs).map(output).collect();
-        let signature = Signature { inputs, outputs: outputs_specs, batched: !matches!(rows, Dim::Fixed(_)) };
+        let signature = Signature { inputs, outputs: spec.outputs(&outputs), batched: !matches!(rows, Dim::Fixed(_)) };
         let labels = source.labels.map(|labels| match labels {
             Labels::Integers(labels) => Names::Integers(labels),
             Labels::Strings(labels) => Names::Strings(labels.into_iter().map(Bytes::from).collect()),
@@ -100,6 +93,36 @@ impl Trees {
         }
         Ok(Some(Self { signature, facts, model, labels, outputs }))
     }
+}
+
+/// What the outputs are declared by.
+struct Spec<'a> {
+    declared: &'a Declared,
+    rows: &'a Dim,
+    labels: Option<&'a Labels>,
+    /// Scores of a row.
+    width: usize,
+}
+
+impl Spec<'_> {
+    fn outputs(&self, kinds: &[Kind]) -> Vec<TensorSpec> {
+        let (rows, width) = (fixed(self.rows), i64::try_from(self.width).unwrap_or(-1));
+        let output = |(kind, port): (&Kind, &Port)| {
+            let (datatype, shape) = match (kind, self.labels) {
+                (Kind::Label, Some(Labels::Strings(_))) => (DataType::Bytes, vec![rows]),
+                (Kind::Label, _) => (DataType::Int64, vec![rows]),
+                (Kind::Scores32, _) => (DataType::Fp32, vec![rows, width]),
+                (Kind::Scores64, _) => (DataType::Fp64, vec![rows, width]),
+            };
+            TensorSpec { name: port.name.clone(), datatype, shape }
+        };
+        kinds.iter().zip(&self.declared.outputs).map(output).collect()
+    }
+}
+
+/// A dimension as a signature has it.
+fn fixed(dim: &Dim) -> i64 {
+    if let Dim::Fixed(size) = dim { i64::try_from(*size).unwrap_or(-1) } else { -1 }
 }
 
 /// A model whose file names no tensors.

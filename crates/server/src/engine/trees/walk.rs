@@ -174,7 +174,7 @@ impl<R: Record> Forest<R> {
         for (tree, span) in whole.iter().enumerate() {
             for group in 0..groups {
                 let columns = &work.columns[group * features..][..features];
-                let at = if work.missing[group] { self.group::<true>(span, columns) } else { self.group::<false>(span, columns) };
+                let at = if work.missing[group] { self.group_missing(span, columns) } else { self.group::<false>(span, columns) };
                 let live = LANES.min(count - group * LANES);
                 self.give(Reached { tree, row: group * LANES, places: &at[..live] }, fold, work);
             }
@@ -190,6 +190,12 @@ impl<R: Record> Forest<R> {
         OneTree::<R, MISSING> { forest: self, columns }.walk(span.least, span.most, [span.first; LANES])
     }
 
+    /// As [`Forest::group`], with missing values among the rows'. Rare enough to stand in the program once.
+    #[inline(never)]
+    fn group_missing(&self, span: &Span, columns: &[[R::Value; LANES]]) -> [u32; LANES] {
+        self.group::<true>(span, columns)
+    }
+
     /// One row, whose values begin at `begin` of the rest, through all trees, several at a time.
     fn single<F: Fold<R::Value>>(&self, at: usize, begin: usize, fold: F, work: &mut Work<R::Value>) {
         let features = self.used.len();
@@ -198,7 +204,7 @@ impl<R: Record> Forest<R> {
         let mut sum = work.sums[at * self.leaves.stride(self.targets)];
         for (chunk, spans) in self.trees.chunks(LANES).enumerate() {
             let row = &work.rest[begin..][..features];
-            let places = if missing { self.several::<true>(spans, row) } else { self.several::<false>(spans, row) };
+            let places = if missing { self.several_missing(spans, row) } else { self.several::<false>(spans, row) };
             let places = &places[..spans.len()];
             if let Some(values) = alone {
                 // A sum in memory would make each addition wait for the one before to be written.
@@ -222,6 +228,12 @@ impl<R: Record> Forest<R> {
         let most = spans.iter().map(|span| span.most).max().unwrap_or(0);
         let least = spans.iter().map(|span| span.least).max().unwrap_or(0);
         OneRow::<R, MISSING> { forest: self, row }.walk(least, most, first)
+    }
+
+    /// As [`Forest::several`], with missing values in the row.
+    #[inline(never)]
+    fn several_missing(&self, spans: &[Span], row: &[R::Value]) -> [u32; LANES] {
+        self.several::<true>(spans, row)
     }
 
     /// Takes in what the leaves give.
