@@ -86,6 +86,8 @@ class ImageTest(unittest.TestCase):
             self.assertEqual(annotations["io.containerd.image.name"], f"docker.io/library/{path.stem}:{version}")
             self.assertEqual(json.loads(archive.data["manifest.json"])[0]["RepoTags"], [f"{path.stem}:{version}"])
             self.assertEqual(archive.config["config"]["Entrypoint"], [f"/usr/local/bin/{path.stem}"])
+            purges = "MIMALLOC_PURGE_DELAY=0" in archive.config["config"]["Env"]
+            self.assertEqual(purges, path.stem == "modelyard", "the operator gives memory back, the server keeps it for the next request")
             self.assertEqual(archive.config["config"]["User"], "65532:65532")
             self.assertEqual(archive.config["config"]["Labels"]["org.opencontainers.image.version"], version)
             self.assertEqual(archive.layer.extractfile(f"usr/local/bin/{path.stem}").read(), PROGRAM.read_bytes())
