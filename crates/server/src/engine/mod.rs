@@ -18,6 +18,7 @@ mod onnx;
 mod quiet;
 pub mod sample;
 pub mod tract;
+mod transform;
 mod trees;
 mod xgboost;
 
@@ -152,6 +153,13 @@ pub enum RunError {
     /// The engine's fault.
     #[error("{0}")]
     Internal(String),
+}
+
+impl RunError {
+    /// Input `name` has no elements.
+    fn empty(name: &str, shape: &[usize]) -> Self {
+        Self::InvalidData(format!("input '{name}' is empty: shape {shape:?} has no elements"))
+    }
 }
 
 /// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's or LightGBM's, told by its content. Chains of fully connected layers and

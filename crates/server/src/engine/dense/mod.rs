@@ -102,8 +102,7 @@ impl Engine for Dense {
         let [input] = inputs else { return Err(RunError::Internal(format!("one input is expected, found {}", inputs.len()))) };
         let Data::Raw(raw) = input.data() else { return Err(RunError::Internal("the input holds strings".to_owned())) };
         if input.is_empty() {
-            let (name, shape) = (&self.signature.inputs[0].name, input.shape());
-            return Err(RunError::InvalidData(format!("input '{name}' is empty: shape {shape:?} has no elements")));
+            return Err(RunError::empty(&self.signature.inputs[0].name, input.shape()));
         }
         let rows = input.shape()[0];
         let answer = self.compute(raw.as_chunks().0, rows, stop)?;

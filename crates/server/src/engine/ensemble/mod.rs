@@ -9,8 +9,9 @@ use modelyard_wire::{Data, DataType, Tensor};
 use super::onnx::declared::{Declared, Dim, Port};
 use super::onnx::facts;
 use super::onnx::file::File;
+use super::onnx::labels::Labels;
 use super::onnx::scope;
-use super::onnx::trees::{Labels, Source};
+use super::onnx::trees::Source;
 use super::onnx::versions::{self, OPSETS};
 use super::trees::{Answer, Model, Rows, Scores};
 use super::{Engine, Facts, LoadError, RunError, Stop};
@@ -84,8 +85,8 @@ impl Trees {
         let inputs = vec![TensorSpec { name: input.name.clone(), datatype, shape: vec![fixed(rows), fixed(columns)] }];
         let signature = Signature { inputs, outputs: spec.outputs(&outputs), batched: !matches!(rows, Dim::Fixed(_)) };
         let labels = source.labels.map(|labels| match labels {
-            Labels::Integers(labels) => Names::Integers(labels),
-            Labels::Strings(labels) => Names::Strings(labels.into_iter().map(Bytes::from).collect()),
+            Labels::Ints(labels) => Names::Integers(labels),
+            Labels::Texts(labels) => Names::Strings(labels.into_iter().map(Bytes::from).collect()),
         });
         let mut facts = facts::collect(file, "Trees");
         if let (true, Some(labels)) = (facts.classes.is_empty(), &labels) {
@@ -109,7 +110,7 @@ impl Spec<'_> {
         let (rows, width) = (fixed(self.rows), i64::try_from(self.width).unwrap_or(-1));
         let output = |(kind, port): (&Kind, &Port)| {
             let (datatype, shape) = match (kind, self.labels) {
-                (Kind::Label, Some(Labels::Strings(_))) => (DataType::Bytes, vec![rows]),
+                (Kind::Label, Some(Labels::Texts(_))) => (DataType::Bytes, vec![rows]),
                 (Kind::Label, _) => (DataType::Int64, vec![rows]),
                 (Kind::Scores32, _) => (DataType::Fp32, vec![rows, width]),
                 (Kind::Scores64, _) => (DataType::Fp64, vec![rows, width]),
@@ -160,8 +161,8 @@ impl Trees {
 fn kinds(source: &Source, outputs: &[(usize, Option<DataType>)], seen: DataType) -> Option<Vec<Kind>> {
     let own = if source.as_input && seen == DataType::Fp64 { Kind::Scores64 } else { Kind::Scores32 };
     let kind = |(output, cast): &(usize, Option<DataType>)| match (&source.labels, output, cast) {
-        (Some(Labels::Integers(_)), 0, None | Some(DataType::Int64)) => Some(Kind::Label),
-        (Some(Labels::Strings(_)), 0, None | Some(DataType::Bytes)) => Some(Kind::Label),
+        (Some(Labels::Ints(_)), 0, None | Some(DataType::Int64)) => Some(Kind::Label),
+        (Some(Labels::Texts(_)), 0, None | Some(DataType::Bytes)) => Some(Kind::Label),
         (Some(_), 0, _) => None,
         (Some(_), 1, None) | (None, 0, None) => Some(own),
         (_, _, Some(DataType::Fp32)) => Some(Kind::Scores32),
@@ -186,8 +187,7 @@ impl Engine for Trees {
         let name = &self.signature.inputs[0].name;
         let [rows, width] = input.shape() else { return Err(RunError::Internal("the input is no matrix".to_owned())) };
         if input.is_empty() {
-            let shape = input.shape();
-            return Err(RunError::InvalidData(format!("input '{name}' is empty: shape {shape:?} has no elements")));
+            return Err(RunError::empty(name, input.shape()));
         }
         if *width < self.model.columns() {
             let expected = self.model.columns();

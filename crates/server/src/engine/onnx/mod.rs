@@ -1,12 +1,15 @@
 //! Reading ONNX files, whatever engine runs them: within bounds, checked, never trusted.
 
+pub(in crate::engine) mod attributes;
 pub(in crate::engine) mod declared;
 pub(in crate::engine) mod facts;
 pub(in crate::engine) mod file;
 pub(in crate::engine) mod hints;
+pub(in crate::engine) mod labels;
 pub(in crate::engine) mod scope;
 mod sequences;
 pub(in crate::engine) mod trees;
+pub(in crate::engine) mod values;
 pub(in crate::engine) mod versions;
 pub(in crate::engine) mod weights;
 mod zipmap;

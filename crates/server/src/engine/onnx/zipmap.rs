@@ -8,8 +8,8 @@ use tract_onnx::pb::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 
+use super::attributes::Attributes;
 use super::facts::full_domain;
-use super::trees::Attributes;
 
 const FLOAT: i32 = 1;
 
@@ -40,9 +40,9 @@ fn is_zip_map(node: &NodeProto) -> bool {
 
 /// The keys of the maps.
 fn classes(node: &NodeProto) -> Vec<String> {
-    let integers = Attributes(node).integers("classlabels_int64s");
+    let integers = Attributes::of(node).ints("classlabels_int64s").unwrap_or_default();
     if integers.is_empty() {
-        return Attributes(node).texts("classlabels_strings").unwrap_or_default();
+        return Attributes::of(node).texts("classlabels_strings").unwrap_or_default();
     }
     integers.iter().map(i64::to_string).collect()
 }

@@ -113,8 +113,7 @@ impl Engine for Tract {
     fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
         for (tensor, spec) in inputs.iter().zip(&self.signature.inputs) {
             if tensor.is_empty() {
-                let shape = tensor.shape();
-                return Err(RunError::InvalidData(format!("input '{}' is empty: shape {shape:?} has no elements", spec.name)));
+                return Err(RunError::empty(&spec.name, tensor.shape()));
             }
         }
         let plan = self.plans.get(inputs)?;

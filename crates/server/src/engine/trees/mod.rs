@@ -18,8 +18,10 @@ mod walk;
 
 pub(in crate::engine) use check::MOST_TARGETS;
 pub(in crate::engine) use describe::{Aggregate, Branch, Ensemble, Fault, Field, Kind, Node, Test, Tree, Weight};
-pub(in crate::engine) use finish::{Columns, Finish, Transform};
+pub(in crate::engine) use finish::{Columns, Finish};
 pub(in crate::engine) use model::{Answer, Model, Precision, Rows, Scores};
+
+pub(in crate::engine) use super::transform::Transform;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -9,6 +9,7 @@ use super::describe::Aggregate;
 use super::forest::{Forest, Record, Span};
 use super::leaves::Leaves;
 use super::real::{Element, Real};
+use crate::engine::transform::Float;
 
 /// Walks side by side.
 const LANES: usize = 8;

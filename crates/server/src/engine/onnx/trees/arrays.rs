@@ -1,19 +1,20 @@
 //! TreeEnsemble (ai.onnx.ml 5): branches and leaves in arrays of their own, named by position.
 
 use super::Source;
-use super::attributes::{Attributes, Numbers};
+use super::numbers::Numbers;
+use crate::engine::onnx::attributes::Attributes;
 use crate::engine::trees::{Aggregate, Branch, Ensemble, Field, Finish, Kind, Node, Test, Transform, Tree, Weight};
 
 /// Reads it.
 pub(super) fn read(attributes: Attributes<'_>) -> Result<Source, String> {
     let arrays = Arrays::of(attributes)?;
-    let targets = attributes.integer("n_targets").unwrap_or(0);
+    let targets = attributes.int("n_targets", 0)?;
     let targets = usize::try_from(targets).map_err(|_| format!("n_targets: {targets}; expected 1 or more"))?;
     let ensemble = Ensemble {
         trees: arrays.trees()?,
         weights: arrays.weights(targets)?,
         targets,
-        aggregate: match attributes.integer("aggregate_function").unwrap_or(1) {
+        aggregate: match attributes.int("aggregate_function", 1)? {
             0 => Aggregate::Average,
             1 => Aggregate::Sum,
             2 => Aggregate::Least,
@@ -22,7 +23,7 @@ pub(super) fn read(attributes: Attributes<'_>) -> Result<Source, String> {
         },
         ..Ensemble::default()
     };
-    let transform = match attributes.integer("post_transform").unwrap_or(0) {
+    let transform = match attributes.int("post_transform", 0)? {
         0 => Transform::None,
         1 => Transform::Softmax,
         2 => Transform::Logistic,
@@ -71,11 +72,13 @@ struct Side<'a> {
 
 impl<'a> Arrays<'a> {
     fn of(attributes: Attributes<'a>) -> Result<Self, String> {
-        let integers = |name| attributes.integers(name);
-        let (modes, splits) = (attributes.tensor("nodes_modes")?, attributes.tensor("nodes_splits")?);
-        let yes = Side { field: "nodes_truenodeids", ids: integers("nodes_truenodeids"), is_leaf: integers("nodes_trueleafs") };
-        let no = Side { field: "nodes_falsenodeids", ids: integers("nodes_falsenodeids"), is_leaf: integers("nodes_falseleafs") };
-        let (features, missing) = (integers("nodes_featureids"), integers("nodes_missing_value_tracks_true"));
+        let integers = |name| attributes.ints(name);
+        let tensor = |name| Numbers::tensor(attributes, name);
+        let (modes, splits) = (tensor("nodes_modes")?, tensor("nodes_splits")?);
+        let yes = Side { field: "nodes_truenodeids", ids: integers("nodes_truenodeids")?, is_leaf: integers("nodes_trueleafs")? };
+        let no =
+            Side { field: "nodes_falsenodeids", ids: integers("nodes_falsenodeids")?, is_leaf: integers("nodes_falseleafs")? };
+        let (features, missing) = (integers("nodes_featureids")?, integers("nodes_missing_value_tracks_true")?);
         let count = features.len();
         for (name, found) in [
             ("nodes_modes", modes.values.len()),
@@ -90,14 +93,14 @@ impl<'a> Arrays<'a> {
                 return Err(format!("{name}: {found} entries; expected {count}, one for each of nodes_featureids"));
             }
         }
-        let (leaf_targets, leaf_weights) = (integers("leaf_targetids"), attributes.tensor("leaf_weights")?);
+        let (leaf_targets, leaf_weights) = (integers("leaf_targetids")?, tensor("leaf_weights")?);
         if leaf_weights.values.len() != leaf_targets.len() {
             let (found, expected) = (leaf_weights.values.len(), leaf_targets.len());
             return Err(format!("leaf_weights: {found} entries; expected {expected}, one for each of leaf_targetids"));
         }
-        let members = attributes.tensor("membership_values")?;
+        let members = tensor("membership_values")?;
         let tests = tests(&modes.values, &splits.values, &members.values)?;
-        Ok(Self { roots: integers("tree_roots"), features, splits, tests, missing, yes, no, leaf_targets, leaf_weights })
+        Ok(Self { roots: integers("tree_roots")?, features, splits, tests, missing, yes, no, leaf_targets, leaf_weights })
     }
 
     fn weights(&self, targets: usize) -> Result<Vec<Weight>, String> {

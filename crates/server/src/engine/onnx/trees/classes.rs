@@ -1,15 +1,15 @@
 //! What a TreeEnsembleClassifier's weights are for: one column for each class, or one that decides between two.
 
-use super::Labels;
-use super::attributes::Attributes;
+use crate::engine::onnx::attributes::Attributes;
+use crate::engine::onnx::labels::Labels;
 use crate::engine::trees::{Columns, Ensemble, Finish, Transform};
 
 /// The classes' names.
 pub(super) fn labels(attributes: Attributes<'_>) -> Result<Labels, String> {
-    let (integers, strings) = (attributes.integers("classlabels_int64s"), attributes.texts("classlabels_strings")?);
+    let (integers, strings) = (attributes.ints("classlabels_int64s")?, attributes.texts("classlabels_strings")?);
     match (integers.is_empty(), strings.is_empty()) {
-        (false, true) => Ok(Labels::Integers(integers.to_vec())),
-        (true, false) => Ok(Labels::Strings(strings)),
+        (false, true) => Ok(Labels::Ints(integers.to_vec())),
+        (true, false) => Ok(Labels::Texts(strings)),
         (true, true) => Err("classlabels_int64s and classlabels_strings are both empty: there is no class".to_owned()),
         (false, false) => Err("classlabels_int64s and classlabels_strings are both given".to_owned()),
     }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::attributes::{Attributes, Numbers};
+use super::numbers::Numbers;
 use super::{Source, classes};
+use crate::engine::onnx::attributes::Attributes;
 use crate::engine::trees::{Aggregate, Branch, Ensemble, Field, Finish, Kind, Node, Test, Transform, Tree, Weight};
 
 /// Reads a classifier.
@@ -17,9 +18,9 @@ pub(super) fn classifier(attributes: Attributes<'_>) -> Result<Source, String> {
 
 /// Reads a regressor.
 pub(super) fn regressor(attributes: Attributes<'_>) -> Result<Source, String> {
-    let targets = attributes.integer("n_targets").unwrap_or(1);
+    let targets = attributes.int("n_targets", 1)?;
     let targets = usize::try_from(targets).map_err(|_| format!("n_targets: {targets}; expected 1 or more"))?;
-    let aggregate = match attributes.text("aggregate_function", "SUM") {
+    let aggregate = match attributes.text("aggregate_function", "SUM")? {
         "SUM" => Aggregate::Sum,
         "AVERAGE" => Aggregate::Average,
         "MIN" => Aggregate::Least,
@@ -32,14 +33,9 @@ pub(super) fn regressor(attributes: Attributes<'_>) -> Result<Source, String> {
 }
 
 fn transform(attributes: Attributes<'_>) -> Result<Transform, String> {
-    Ok(match attributes.text("post_transform", "NONE") {
-        "NONE" => Transform::None,
-        "SOFTMAX" => Transform::Softmax,
-        "LOGISTIC" => Transform::Logistic,
-        "SOFTMAX_ZERO" => Transform::SoftmaxZero,
-        "PROBIT" => Transform::Probit,
-        other => return Err(format!("post_transform: '{other}'; expected NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT")),
-    })
+    let name = attributes.text("post_transform", "NONE")?;
+    let expected = "NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT";
+    Transform::named(name).ok_or_else(|| format!("post_transform: '{name}'; expected {expected}"))
 }
 
 const fn name_of(field: Field, classifier: bool) -> &'static str {
@@ -83,20 +79,20 @@ struct WeightLists<'a> {
 
 impl<'a> Lists<'a> {
     fn of(attributes: Attributes<'a>, what: &'static str, targets: usize) -> Result<Self, String> {
-        let of = |name: &str| attributes.integers(&format!("{what}_{name}"));
-        let values = attributes.numbers(&format!("{what}_weights"))?;
-        let weights = WeightLists { what, trees: of("treeids"), nodes: of("nodeids"), ids: of("ids"), values };
+        let of = |name: &str| attributes.ints(&format!("{what}_{name}"));
+        let values = Numbers::listed(attributes, &format!("{what}_weights"))?;
+        let weights = WeightLists { what, trees: of("treeids")?, nodes: of("nodeids")?, ids: of("ids")?, values };
         let lists = Self {
-            trees: attributes.integers("nodes_treeids"),
-            nodes: attributes.integers("nodes_nodeids"),
-            features: attributes.integers("nodes_featureids"),
-            modes: attributes.strings("nodes_modes"),
-            yes: attributes.integers("nodes_truenodeids"),
-            no: attributes.integers("nodes_falsenodeids"),
-            missing: attributes.integers("nodes_missing_value_tracks_true"),
-            values: attributes.numbers("nodes_values")?,
+            trees: attributes.ints("nodes_treeids")?,
+            nodes: attributes.ints("nodes_nodeids")?,
+            features: attributes.ints("nodes_featureids")?,
+            modes: attributes.bytes("nodes_modes")?,
+            yes: attributes.ints("nodes_truenodeids")?,
+            no: attributes.ints("nodes_falsenodeids")?,
+            missing: attributes.ints("nodes_missing_value_tracks_true")?,
+            values: Numbers::listed(attributes, "nodes_values")?,
             weights,
-            base: attributes.numbers("base_values")?,
+            base: Numbers::listed(attributes, "base_values")?,
             targets,
         };
         lists.check_lengths()?;

@@ -2,15 +2,15 @@
 
 use tract_onnx::pb::NodeProto;
 
+use crate::engine::onnx::attributes::Attributes;
 use crate::engine::onnx::facts::full_domain;
+use crate::engine::onnx::labels::Labels;
 use crate::engine::trees::{Ensemble, Fault, Field, Finish, Model, Precision};
 
 mod arrays;
-mod attributes;
 mod classes;
 mod listed;
-
-pub(in crate::engine) use attributes::Attributes;
+mod numbers;
 
 /// What a tree node of a graph holds.
 pub(in crate::engine) struct Source {
@@ -24,23 +24,6 @@ pub(in crate::engine) struct Source {
     pub(in crate::engine) as_input: bool,
     /// The format's name of a field.
     name_of: fn(Field) -> &'static str,
-}
-
-/// Names of classes, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::engine) enum Labels {
-    Integers(Vec<i64>),
-    Strings(Vec<String>),
-}
-
-impl Labels {
-    /// How many there are.
-    pub(in crate::engine) const fn len(&self) -> usize {
-        match self {
-            Self::Integers(labels) => labels.len(),
-            Self::Strings(labels) => labels.len(),
-        }
-    }
 }
 
 /// Whether a node is one of those read here.
@@ -58,9 +41,9 @@ impl Source {
     /// What is wrong with which attribute, of which tree and node.
     pub(in crate::engine) fn read(node: &NodeProto) -> Result<Self, String> {
         match node.op_type.as_str() {
-            "TreeEnsemble" => arrays::read(Attributes(node)),
-            "TreeEnsembleClassifier" => listed::classifier(Attributes(node)),
-            _ => listed::regressor(Attributes(node)),
+            "TreeEnsemble" => arrays::read(Attributes::of(node)),
+            "TreeEnsembleClassifier" => listed::classifier(Attributes::of(node)),
+            _ => listed::regressor(Attributes::of(node)),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Wrong};
 use super::kernel::{Fact, Kernel};
 use super::numbers::{number, slice, tensor};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// The threshold.
 #[derive(Debug)]

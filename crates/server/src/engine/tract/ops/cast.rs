@@ -8,9 +8,9 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Wrong};
 use super::kernel::{Fact, Kernel, Own};
 use super::numbers::{slice, tensor};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// The operator in tract's graph.
 #[derive(Clone, Debug)]

@@ -2,9 +2,9 @@
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Wrong};
 use super::kernel::{Fact, Kernel};
 use super::numbers::{characters, elements, floats, number, slice, table, tensor};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// `ArrayFeatureExtractor`: the columns that the second input names, in its order. One row [C] gives [1, K].
 #[derive(Debug)]

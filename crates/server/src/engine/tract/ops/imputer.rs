@@ -2,9 +2,9 @@
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Wrong};
 use super::kernel::{Fact, Kernel};
 use super::numbers::{slice, tensor};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// What is missing, and what stands for it: one value for each column, or one for all.
 #[derive(Debug)]

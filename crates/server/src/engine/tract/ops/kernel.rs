@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Wrong};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// An operator of ours, its attributes read and checked.
 pub(super) trait Kernel: Debug + Send + Sync + Sized + 'static {

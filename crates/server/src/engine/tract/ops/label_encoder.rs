@@ -1,10 +1,13 @@
 //! `LabelEncoder` of all versions, and `CategoryMapper`: each element replaced by what stands for it.
 
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Values, Wrong};
 use super::kernel::{Fact, Kernel};
 use super::lookup::{Found, Keys, Repeated};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
+use crate::engine::onnx::values::Values;
+use crate::engine::onnx::weights::datatype_name;
 
 /// What stands for a key that is none, where the file does not say.
 const UNKNOWN_TEXT: &str = "_Unused";
@@ -80,7 +83,7 @@ impl LabelEncoder {
     fn keys_and_values(attributes: &Attributes<'_>) -> Result<Self, Wrong> {
         let keys = one_list(attributes, ["keys_strings", "keys_int64s", "keys_floats", "keys_tensor"])?;
         let values = one_list(attributes, ["values_strings", "values_int64s", "values_floats", "values_tensor"])?;
-        let default = match (attributes.tensor("default_tensor")?, &values) {
+        let default = match (list(attributes, "default_tensor")?, &values) {
             (Some(default), _) => default,
             (None, Values::Texts(_)) => Values::Texts(vec![attributes.text("default_string", UNKNOWN_TEXT)?.to_owned()]),
             (None, Values::Ints(_)) => Values::Ints(vec![attributes.int("default_int64", UNKNOWN_INT)?]),
@@ -100,8 +103,18 @@ fn one_list(attributes: &Attributes<'_>, names: [&'static str; 4]) -> Result<Val
         Some(name) if name == texts => Ok(Values::Texts(attributes.texts(name)?)),
         Some(name) if name == ints => Ok(Values::Ints(attributes.ints(name)?.to_vec())),
         Some(name) if name == floats => Ok(Values::Floats(attributes.floats(name)?.to_vec())),
-        _ => attributes.tensor(tensor)?.ok_or_else(|| format!("none of {} is given", names.join(", "))),
+        _ => list(attributes, tensor)?.ok_or_else(|| format!("none of {} is given", names.join(", "))),
     }
+}
+
+/// The values of a tensor, of the datatypes that the operator has.
+fn list(attributes: &Attributes<'_>, name: &str) -> Result<Option<Values>, Wrong> {
+    let Some(tensor) = attributes.tensor(name)? else { return Ok(None) };
+    if matches!(DataType::try_from(tensor.data_type), Ok(DataType::Float16 | DataType::Uint8)) {
+        let (found, expected) = (datatype_name(tensor.data_type), "STRING, INT16, INT32, INT64, FLOAT or DOUBLE");
+        return Err(format!("attribute {name}: a tensor of {found} is not supported; expected {expected}"));
+    }
+    Values::of(tensor).map(Some).map_err(|wrong| format!("attribute {name}: {wrong}"))
 }
 
 impl Kernel for LabelEncoder {

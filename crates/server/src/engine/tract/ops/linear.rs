@@ -2,10 +2,12 @@
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Wrong};
 use super::kernel::{Fact, Kernel};
 use super::numbers::{dot, elements, floats, number, table, tensor};
-use super::outcome::{Labels, PostTransform, greatest};
+use super::outcome::{greatest, transform};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
+use crate::engine::onnx::labels::Labels;
+use crate::engine::transform::Transform;
 
 /// Weights of one or more outputs over the same features: a row of them for each output.
 #[derive(Debug)]
@@ -64,7 +66,7 @@ impl Weights {
 #[derive(Debug)]
 pub(super) struct LinearRegressor {
     weights: Weights,
-    post: PostTransform,
+    post: Transform,
 }
 
 /// The most targets, classes or features that an attribute may ask for without showing them.
@@ -75,7 +77,7 @@ impl Kernel for LinearRegressor {
 
     fn read(attributes: &Attributes<'_>) -> Result<Self, Wrong> {
         let targets = attributes.size("targets", 1, (1, MOST))?;
-        Ok(Self { weights: Weights::read(attributes, targets)?, post: PostTransform::read(attributes)? })
+        Ok(Self { weights: Weights::read(attributes, targets)?, post: transform(attributes)? })
     }
 
     fn facts(&self, inputs: &[Fact], _free: &[TDim]) -> TractResult<TVec<Fact>> {
@@ -88,7 +90,7 @@ impl Kernel for LinearRegressor {
         let targets = self.weights.outputs;
         let (rows, mut scores) = self.weights.scores(inputs[0], 0)?;
         // Of a single target only PROBIT is heeded, as ONNX Runtime does.
-        if targets > 1 || self.post == PostTransform::Probit {
+        if targets > 1 || self.post == Transform::Probit {
             scores.chunks_exact_mut(targets).for_each(|row| self.post.apply(row));
         }
         Ok(tvec!(tensor(&[rows, targets], scores)?))
@@ -100,7 +102,7 @@ impl Kernel for LinearRegressor {
 pub(super) struct LinearClassifier {
     weights: Weights,
     labels: Labels,
-    post: PostTransform,
+    post: Transform,
 }
 
 impl LinearClassifier {
@@ -112,11 +114,11 @@ impl LinearClassifier {
     /// One score `s` becomes two. The complement is `1 - s`, of a probability or not: ONNX Runtime's reading.
     fn complement(&self, pair: &mut [f32]) {
         let mut second = [pair[0]];
-        if self.post == PostTransform::Logistic {
+        if self.post == Transform::Logistic {
             self.post.apply(&mut second);
         }
         pair.copy_from_slice(&[1.0 - second[0], second[0]]);
-        if self.post == PostTransform::Probit {
+        if self.post == Transform::Probit {
             self.post.apply(pair);
         }
     }
@@ -136,7 +138,7 @@ impl Kernel for LinearClassifier {
         }
         // Only ever a hint: the scores are of one class against the rest in either case.
         attributes.flag("multi_class", false)?;
-        Ok(Self { weights: Weights::read(attributes, scores)?, labels, post: PostTransform::read(attributes)? })
+        Ok(Self { weights: Weights::read(attributes, scores)?, labels, post: transform(attributes)? })
     }
 
     fn facts(&self, inputs: &[Fact], _free: &[TDim]) -> TractResult<TVec<Fact>> {

@@ -7,7 +7,7 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use tract_onnx::tract_core::ops::{change_axes::AxisOp, math};
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::Attributes;
+use crate::engine::onnx::attributes::Attributes;
 
 /// The name in ONNX.
 pub(super) const NAME: &str = "ReduceLogSumExp";

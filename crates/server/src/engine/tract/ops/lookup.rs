@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::Values;
 use super::numbers::{slice, tensor};
+use crate::engine::onnx::values::Values;
 
 /// Where each key's value is.
 #[derive(Debug)]

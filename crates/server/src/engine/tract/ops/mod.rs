@@ -11,7 +11,6 @@ use tract_onnx::model::{OnnxOpRegister, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::{InferenceOp, TractError, TractResult, expand};
 
-mod attributes;
 mod binarizer;
 mod cast;
 mod features;
@@ -34,8 +33,9 @@ mod text;
 mod tf_idf;
 mod trees;
 
-use attributes::Attributes;
 use kernel::{Kernel, Own};
+
+use crate::engine::onnx::attributes::Attributes;
 
 /// One operator of ours.
 pub(super) struct Entry {

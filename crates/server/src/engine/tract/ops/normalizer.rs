@@ -2,9 +2,9 @@
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Wrong};
 use super::kernel::{Fact, Kernel};
 use super::numbers::{floats, number, table, tensor};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// The norm. A row whose norm is zero is left as it is.
 #[derive(Clone, Copy, Debug)]

@@ -2,10 +2,11 @@
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Values, Wrong};
 use super::kernel::{Fact, Kernel};
 use super::lookup::{Keys, Repeated};
 use super::numbers::{elements, tensor};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
+use crate::engine::onnx::values::Values;
 
 /// The categories.
 #[derive(Debug)]

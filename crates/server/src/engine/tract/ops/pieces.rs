@@ -3,11 +3,11 @@
 use regex::Regex;
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Wrong};
 use super::kernel::{Fact, Kernel};
 use super::numbers::{elements, slice, tensor};
 use super::pattern;
 use super::text::strings;
+use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// Lays the pieces of each element side by side.
 fn padded<'a>(input: &Tensor, pieces: Vec<Vec<&'a str>>, pad: &'a str) -> TractResult<Tensor> {

@@ -2,9 +2,9 @@
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Wrong};
 use super::kernel::{Fact, Kernel};
 use super::numbers::{number, slice, table, tensor};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// One offset and one scale for each column, or one of each for all.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use regex::Regex;
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::tract_ndarray::Zip;
 
-use super::attributes::{Attributes, Wrong};
 use super::kernel::{Fact, Kernel};
 use super::numbers::{characters, elements, slice, tensor};
 use super::pattern;
+use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// Refuses what is no string.
 pub(super) fn strings(kind: DatumType) -> TractResult<()> {

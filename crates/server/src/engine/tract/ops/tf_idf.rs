@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::attributes::{Attributes, Values, Wrong};
 use super::kernel::{Fact, Kernel};
 use super::lookup::{Keys, Repeated};
 use super::numbers::{elements, table, tensor};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
+use crate::engine::onnx::values::Values;
 
 /// The most columns, which the file's indexes choose.
 const MOST_COLUMNS: i64 = 1 << 24;

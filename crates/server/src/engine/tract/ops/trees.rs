@@ -7,7 +7,8 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::tract_ndarray::{ArrayD, IxDyn};
 use tract_onnx::tract_hir::internal::*;
 
-use crate::engine::onnx::trees::{Labels, OPERATORS, Source};
+use crate::engine::onnx::labels::Labels;
+use crate::engine::onnx::trees::{OPERATORS, Source};
 use crate::engine::trees::{Model, Rows};
 
 pub(super) fn register(register: &mut OnnxOpRegister) {
@@ -38,10 +39,7 @@ impl Ensemble {
     }
 
     fn labels(&self) -> Option<DatumType> {
-        self.source.labels.as_ref().map(|labels| match labels {
-            Labels::Integers(_) => DatumType::I64,
-            Labels::Strings(_) => DatumType::String,
-        })
+        self.source.labels.as_ref().map(Labels::kind)
     }
 }
 
@@ -147,14 +145,8 @@ impl EvalOp for Run {
         };
         let Some(answer) = answer else { bail!("the trees were stopped") };
         let mut outputs: TVec<TValue> = tvec!();
-        match &self.ensemble.source.labels {
-            Some(Labels::Integers(labels)) => {
-                outputs.push(tensor1(&answer.best.iter().map(|at| labels[*at]).collect::<Vec<_>>()).into());
-            }
-            Some(Labels::Strings(labels)) => {
-                outputs.push(tensor1(&answer.best.iter().map(|at| labels[*at].clone()).collect::<Vec<_>>()).into());
-            }
-            None => {}
+        if let Some(labels) = &self.ensemble.source.labels {
+            outputs.push(labels.of(&answer.best)?.into());
         }
         let shape = IxDyn(&[rows, self.model.width()]);
         outputs.push(match self.ensemble.scores(self.input) {

@@ -5,16 +5,18 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::function::Function;
 use super::platt;
-use crate::engine::tract::ops::attributes::{Attributes, Wrong};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
+use crate::engine::onnx::labels::Labels;
 use crate::engine::tract::ops::kernel::{Fact, Kernel};
 use crate::engine::tract::ops::numbers::{dot, elements, floats, number, table, tensor};
-use crate::engine::tract::ops::outcome::{Labels, PostTransform, greatest};
+use crate::engine::tract::ops::outcome::{greatest, transform};
+use crate::engine::transform::Transform;
 
 /// Labels [N], and scores: [N, 2] of two classes, [N, pairs] of more, [N, classes] where they are probabilities.
 #[derive(Debug)]
 pub(crate) struct SvmClassifier {
     labels: Labels,
-    post: PostTransform,
+    post: Transform,
     features: usize,
     machine: Machine,
 }
@@ -152,10 +154,10 @@ impl SvmClassifier {
     /// ONNX Runtime and its exporters have it.
     fn pair(&self, decision: f32) -> [f32; 2] {
         let mut pair = match self.post {
-            PostTransform::None | PostTransform::Logistic => [-decision, decision],
+            Transform::None | Transform::Logistic => [-decision, decision],
             _ => [1.0 - decision, decision],
         };
-        if matches!(self.post, PostTransform::Logistic | PostTransform::Probit) {
+        if matches!(self.post, Transform::Logistic | Transform::Probit) {
             self.post.apply(&mut pair);
         }
         pair
@@ -210,7 +212,7 @@ impl Kernel for SvmClassifier {
 
     fn read(attributes: &Attributes<'_>) -> Result<Self, Wrong> {
         let labels = Labels::read(attributes, "classlabels_ints", "classlabels_strings")?;
-        let (classes, post) = (labels.len(), PostTransform::read(attributes)?);
+        let (classes, post) = (labels.len(), transform(attributes)?);
         let per_class = attributes.ints("vectors_per_class")?;
         if !per_class.is_empty() {
             let pairs = Pairs::read(attributes, per_class, classes)?;

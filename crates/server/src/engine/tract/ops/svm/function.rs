@@ -1,6 +1,6 @@
 //! Kernel functions: how alike a row and a support vector are.
 
-use crate::engine::tract::ops::attributes::{Attributes, Wrong};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
 use crate::engine::tract::ops::numbers::{exact_dot, squared_distance};
 
 /// A kernel function with its parameters.

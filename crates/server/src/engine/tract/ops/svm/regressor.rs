@@ -3,10 +3,10 @@
 use tract_onnx::tract_hir::internal::*;
 
 use super::function::Function;
-use crate::engine::tract::ops::attributes::{Attributes, Wrong};
+use crate::engine::onnx::attributes::{Attributes, Wrong};
 use crate::engine::tract::ops::kernel::{Fact, Kernel};
 use crate::engine::tract::ops::numbers::{floats, number, table, tensor};
-use crate::engine::tract::ops::outcome::PostTransform;
+use crate::engine::tract::ops::outcome::transform;
 
 /// A machine of one output. Without support vectors (liblinear) the coefficients are the only one.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Kernel for SvmRegressor {
         let count =
             usize::try_from(attributes.int("n_supports", 0)?).map_err(|_| "attribute n_supports is negative".to_owned())?;
         // ONNX Runtime reads it and does nothing: there is one score.
-        PostTransform::read(attributes)?;
+        transform(attributes)?;
         let (one_class, function) = (attributes.flag("one_class", false)?, Function::read(attributes)?);
         if coefficients.is_empty() || (count > 0 && coefficients.len() != count) {
             let found = coefficients.len();
