@@ -118,3 +118,16 @@ fn what_is_not_honoured_or_sound_is_refused_by_name() {
         assert!(said.contains(words), "{to}: {said}");
     }
 }
+
+#[test]
+fn a_file_that_was_cut_or_is_of_another_format_is_refused() {
+    let two = model("regression", 1, 8, &[[1.0, 2.0, 4.0], [3.0, 4.0, 8.0]]).replace("\nTree=0", "tree_sizes=180 180\n\nTree=0");
+    assert_eq!(answers(&two), [[4.0, 6.0, 12.0, 12.0]]);
+    let said = |text: &str| opened(text).err().unwrap_or_else(|| panic!("{text} was loaded"));
+    let between = said(&two[..two.find("Tree=1").unwrap()]);
+    assert!(between.contains("tree_sizes lists 2 trees, found 1"), "{between}");
+    let within = said(&two[..two.rfind("is_linear").unwrap()]);
+    assert!(within.contains("there is no line 'end of trees'"), "{within}");
+    let future = said(&two.replace("version=v4", "version=v9"));
+    assert!(future.contains("version 'v9' of LightGBM's format; expected v2, v3 or v4"), "{future}");
+}

@@ -192,6 +192,7 @@ fn what_is_not_honoured_is_refused_by_name() {
         (format!("{tree}/split_indices"), json!([2, 0, 0]), "tree 0, node 0: split_indices: 2; expected 0 to 1"),
         (format!("{tree}/split_conditions"), json!([2.5]), "tree 0, split_conditions: 1 entries; expected 3"),
         (format!("{tree}/split_type"), json!([1, 0, 0]), "tree 0, node 0: categories: the node has none"),
+        ("/version".to_owned(), json!([9, 1, 0]), "a file of XGBoost 9.1.0; expected 3 or older"),
     ] {
         let mut bad = good.clone();
         *bad.pointer_mut(&at).unwrap() = value;
@@ -222,4 +223,6 @@ fn damaged_bytes_are_refused() {
     }
     let said = opened(b"{\"learner\": [}").err().unwrap();
     assert!(said.contains("not a model of XGBoost's"), "{said}");
+    let said = opened(b"\x1f\x8b\x08\0\0\0\0\0").err().unwrap();
+    assert!(said.contains("is compressed with gzip"), "{said}");
 }

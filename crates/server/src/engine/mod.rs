@@ -162,8 +162,8 @@ impl RunError {
     }
 }
 
-/// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's or LightGBM's, told by its content. Chains of fully connected layers and
-/// tree ensembles run in engines of our own, everything else in tract.
+/// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's or LightGBM's, told by its
+/// content. Chains of fully connected layers and tree ensembles run in engines of our own, everything else in tract.
 ///
 /// # Errors
 /// See [`LoadError`].
@@ -193,6 +193,9 @@ pub fn examine(path: &Path) -> Result<tract::Examined, LoadError> {
     tract::examine(path)
 }
 
+/// How a file that gzip compressed begins (RFC 1952).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// The model of a file in a booster's own format; `None` for any other.
 fn native(path: &Path) -> Result<Option<ensemble::Trees>, LoadError> {
     let mut head = Vec::with_capacity(64);
@@ -200,6 +203,10 @@ fn native(path: &Path) -> Result<Option<ensemble::Trees>, LoadError> {
     match read {
         Ok(_) if xgboost::begins(&head) => xgboost::load(path).map(Some),
         Ok(_) if lightgbm::begins(&head) => lightgbm::load(path).map(Some),
+        Ok(_) if head.starts_with(&GZIP) => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Err(LoadError::Invalid(format!("{name} is compressed with gzip; expected the model file itself, decompressed")))
+        }
         Ok(_) => Ok(None),
         // A folder: the file's own reading says so in better words.
         Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => Ok(None),

@@ -14,7 +14,7 @@ use super::{Facts, LoadError};
 
 mod text;
 
-use text::Part;
+use text::{Part, Parts};
 
 /// Whether a file begins as LightGBM's do.
 pub(super) fn begins(head: &[u8]) -> bool {
@@ -29,7 +29,9 @@ pub(super) fn begins(head: &[u8]) -> bool {
 pub(super) fn load(path: &Path) -> Result<Trees, LoadError> {
     let raw = slurp(path)?;
     let text = std::str::from_utf8(&raw).map_err(|_| LoadError::Invalid("LightGBM's file is not UTF-8".to_owned()))?;
-    let (head, trees) = text::parts(text);
+    let parts = text::parts(text);
+    check_whole(&parts)?;
+    let Parts { head, trees, .. } = parts;
     let invalid = LoadError::Invalid;
     let targets: usize = head.number("num_tree_per_iteration").map_err(invalid)?;
     if targets == 0 || targets > MOST_TARGETS {
@@ -61,6 +63,25 @@ pub(super) fn load(path: &Path) -> Result<Trees, LoadError> {
     };
     let labels = meaning.classes.map(|classes| (0..classes).map(|class| i64::try_from(class).unwrap_or(0)).collect());
     Ok(Trees::plain(Plain { model, width: last.saturating_add(1), labels, facts }))
+}
+
+/// Refuses a format that is not known, and a file that was cut short: between two trees it reads like a smaller model.
+fn check_whole(parts: &Parts<'_>) -> Result<(), LoadError> {
+    let version = parts.head.get("version").unwrap_or_default();
+    if !["v2", "v3", "v4"].contains(&version) {
+        let shown: String = version.chars().take(40).collect();
+        return Err(LoadError::Unsupported(format!("version '{shown}' of LightGBM's format; expected v2, v3 or v4")));
+    }
+    let Some(sizes) = parts.head.get("tree_sizes") else { return Ok(()) };
+    let (listed, found) = (sizes.split_ascii_whitespace().count(), parts.trees.len());
+    if listed != found {
+        return Err(LoadError::Invalid(format!("tree_sizes lists {listed} trees, found {found}: the file may be cut short")));
+    }
+    // Files of v2 may end with the last tree.
+    if parts.ended || version == "v2" {
+        return Ok(());
+    }
+    Err(LoadError::Invalid("there is no line 'end of trees': the file is cut short".to_owned()))
 }
 
 /// What the sums mean, by the objective that the model was trained for.

@@ -10,11 +10,25 @@ pub(super) struct Part<'a> {
     lines: HashMap<&'a str, &'a str>,
 }
 
-/// The head, and the trees in order.
-pub(super) fn parts(text: &str) -> (Part<'_>, Vec<Part<'_>>) {
+/// A whole file.
+pub(super) struct Parts<'a> {
+    pub(super) head: Part<'a>,
+    /// In order.
+    pub(super) trees: Vec<Part<'a>>,
+    /// Whether the line that ends the trees is there.
+    pub(super) ended: bool,
+}
+
+/// The head, and the trees.
+pub(super) fn parts(text: &str) -> Parts<'_> {
     let mut head = Part { name: "head".to_owned(), lines: HashMap::new() };
     let mut trees: Vec<Part<'_>> = Vec::new();
-    for line in text.lines().map(str::trim).take_while(|line| *line != "end of trees").filter(|line| !line.is_empty()) {
+    let mut ended = false;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if line == "end of trees" {
+            ended = true;
+            break;
+        }
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
         if key == "Tree" {
             trees.push(Part { name: format!("tree {value}"), lines: HashMap::new() });
@@ -22,7 +36,7 @@ pub(super) fn parts(text: &str) -> (Part<'_>, Vec<Part<'_>>) {
         }
         trees.last_mut().unwrap_or(&mut head).lines.insert(key, value);
     }
-    (head, trees)
+    Parts { head, trees, ended }
 }
 
 impl<'a> Part<'a> {

@@ -258,6 +258,8 @@ fn sums_become_answers_by_their_formulas() {
     close(values(Transform::Softmax, &[0.0, 1.0]), &[1.0 / (1.0 + e), e / (1.0 + e)]);
     close(values(Transform::Logistic, &[0.0, -800.0]), &[0.5, 0.0]);
     close(values(Transform::SoftmaxZero, &[0.0, 2.0, 2.0]), &[0.0, 0.5, 0.5]);
+    // As ONNX Runtime 1.32 answers.
+    assert!(values(Transform::SoftmaxZero, &[0.0, 0.0]).iter().all(|x| x.is_nan()));
     // As ONNX Runtime answers: the quantiles of 0.5, and of 0.6 by the same approximation.
     close(values(Transform::Probit, &[0.5, 0.6]), &[0.0, 0.253_353_5]);
     // A single value is transformed by PROBIT alone.

@@ -32,6 +32,10 @@ fn is_binary(head: &[u8]) -> bool {
     [3, 4, 6, 10].iter().any(|at| head.first() == Some(&b'{') && head.get(*at..).is_some_and(|key| key.starts_with(b"learner{")))
 }
 
+/// The newest major version whose files are known. XGBoost promises to read older files, not newer ones, and neither can we: their
+/// fields may mean something else.
+const NEWEST: u32 = 3;
+
 /// Loads a file that [`begins`] so.
 ///
 /// # Errors
@@ -47,6 +51,10 @@ pub(super) fn load(path: &Path) -> Result<Trees, LoadError> {
     };
     let platform = if binary { "xgboost_ubj" } else { "xgboost_json" };
     let version: Vec<String> = saved.version.iter().map(u32::to_string).collect();
+    if saved.version.first().is_some_and(|major| *major > NEWEST) {
+        let found = version.join(".");
+        return Err(LoadError::Unsupported(format!("a file of XGBoost {found}; expected {NEWEST} or older")));
+    }
     let producer = format!("XGBoost {}", version.join("."));
     let facts = Facts { platform, engine: "Trees", bytes: raw.len() as u64, producer, ..Facts::default() };
     drop(raw);
