@@ -10,6 +10,7 @@ use modelyard_wire::Tensor;
 
 use crate::signature::Signature;
 
+mod catboost;
 mod dense;
 mod ensemble;
 mod lightgbm;
@@ -154,8 +155,8 @@ pub enum RunError {
     Internal(String),
 }
 
-/// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's or LightGBM's, told by its content. Chains of fully connected layers and
-/// tree ensembles run in engines of our own, everything else in tract.
+/// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's, LightGBM's or CatBoost's, told
+/// by its content. Chains of fully connected layers and tree ensembles run in engines of our own, everything else in tract.
 ///
 /// # Errors
 /// See [`LoadError`].
@@ -192,6 +193,7 @@ fn native(path: &Path) -> Result<Option<ensemble::Trees>, LoadError> {
     match read {
         Ok(_) if xgboost::begins(&head) => xgboost::load(path).map(Some),
         Ok(_) if lightgbm::begins(&head) => lightgbm::load(path).map(Some),
+        Ok(_) if catboost::begins(&head) => catboost::load(path).map(Some),
         Ok(_) => Ok(None),
         // A folder: the file's own reading says so in better words.
         Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => Ok(None),

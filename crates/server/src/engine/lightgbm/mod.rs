@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::ensemble::{Plain, Trees};
 use super::onnx::file::slurp;
+use super::onnx::trees::Labels;
 use super::trees::{
     Branch, Columns, Ensemble, Fault, Field, Finish, Kind, MOST_TARGETS, Model, Node, Precision, Test, Transform, Tree, Weight,
 };
@@ -59,7 +60,7 @@ pub(super) fn load(path: &Path) -> Result<Trees, LoadError> {
         producer: format!("LightGBM {}", head.get("version").unwrap_or_default()),
         ..Facts::default()
     };
-    let labels = meaning.classes.map(|classes| (0..classes).map(|class| i64::try_from(class).unwrap_or(0)).collect());
+    let labels = meaning.classes.map(Labels::numbered);
     Ok(Trees::plain(Plain { model, width: last.saturating_add(1), labels, facts }))
 }
 

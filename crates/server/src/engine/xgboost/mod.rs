@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::ensemble::{Plain, Trees};
 use super::onnx::file::slurp;
+use super::onnx::trees::Labels;
 use super::trees::{Branch, Ensemble, Fault, Field, Kind, MOST_TARGETS, Model, Node, Precision, Test, Tree, Weight};
 use super::{Facts, LoadError};
 
@@ -82,7 +83,7 @@ fn of(learner: Learner, mut facts: Facts) -> Result<Trees, LoadError> {
     let width = parameters.num_feature;
     let model = Model::build(&ensemble, objective.finish, Precision::Single, Some(width));
     let model = model.map_err(|fault| LoadError::Invalid(explain(&fault)))?;
-    let labels = objective.classes.map(|classes| (0..classes).map(|class| i64::try_from(class).unwrap_or(0)).collect());
+    let labels = objective.classes.map(Labels::numbered);
     Ok(Trees::plain(Plain { model, width, labels, facts }))
 }
 
