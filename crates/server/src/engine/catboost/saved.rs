@@ -57,9 +57,12 @@ pub(super) struct Float {
 pub(super) enum Treatment {
     /// As the comparison of numbers has it: false.
     #[default]
-    AsIs,
-    AsFalse,
-    AsTrue,
+    #[serde(rename = "AsIs")]
+    Compared,
+    #[serde(rename = "AsFalse")]
+    No,
+    #[serde(rename = "AsTrue")]
+    Yes,
 }
 
 #[derive(Default, Deserialize)]

@@ -46,7 +46,7 @@ impl Layout {
         };
         let mut floats = HashMap::new();
         for float in &features.float_features {
-            let missing = float.nan_value_treatment == Treatment::AsTrue;
+            let missing = float.nan_value_treatment == Treatment::Yes;
             floats.insert(float.feature_index, (flat(float.flat_feature_index)?, missing));
         }
         let mut categories = HashMap::new();
