@@ -1,13 +1,13 @@
 //! Engines: what computes. One file (or folder) per engine, each behind the synchronous [`Engine`]; none knows of HTTP, of
 //! queues or of other requests.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use modelyard_wire::Tensor;
 
+use crate::native::Native;
 use crate::signature::Signature;
 
 mod catboost;
@@ -188,13 +188,11 @@ pub fn examine(path: &Path) -> Result<tract::Examined, LoadError> {
 
 /// The model of a file in a booster's own format; `None` for any other.
 fn native(path: &Path) -> Result<Option<ensemble::Trees>, LoadError> {
-    let mut head = Vec::with_capacity(64);
-    let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
-    match read {
-        Ok(_) if xgboost::begins(&head) => xgboost::load(path).map(Some),
-        Ok(_) if lightgbm::begins(&head) => lightgbm::load(path).map(Some),
-        Ok(_) if catboost::begins(&head) => catboost::load(path).map(Some),
-        Ok(_) => Ok(None),
+    match Native::of_file(path) {
+        Ok(Some(Native::XgboostJson | Native::XgboostUbj)) => xgboost::load(path).map(Some),
+        Ok(Some(Native::Lightgbm)) => lightgbm::load(path).map(Some),
+        Ok(Some(Native::Catboost)) => catboost::load(path).map(Some),
+        Ok(None) => Ok(None),
         // A folder: the file's own reading says so in better words.
         Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => Ok(None),
         Err(source) => Err(LoadError::Read { path: path.display().to_string(), source }),

@@ -21,13 +21,7 @@ use loss::Meaning;
 use saved::{Bias, Branching, Saved, ScaleAndBias};
 use tree::{Layout, Part};
 
-/// Whether a file that begins so may be one of CatBoost's: an object whose first key is one of theirs. They are sorted.
-pub(super) fn begins(head: &[u8]) -> bool {
-    let text: Vec<u8> = head.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    [&b"{\"features_info\":"[..], b"{\"ctr_data\":"].iter().any(|start| text.starts_with(start))
-}
-
-/// Loads a file that [`begins`] so.
+/// Loads a file that begins as CatBoost's do.
 ///
 /// # Errors
 /// [`LoadError::Invalid`] for a damaged file, [`LoadError::Unsupported`] that names what of a sound one is not honoured.

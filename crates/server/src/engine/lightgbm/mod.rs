@@ -17,13 +17,7 @@ mod text;
 
 use text::Part;
 
-/// Whether a file begins as LightGBM's do.
-pub(super) fn begins(head: &[u8]) -> bool {
-    let text: Vec<u8> = head.iter().copied().filter(|byte| *byte != b'\r').collect();
-    text.starts_with(b"tree\nversion=")
-}
-
-/// Loads a file that [`begins`] so.
+/// Loads a file that begins as LightGBM's do.
 ///
 /// # Errors
 /// [`LoadError::Invalid`] for a damaged file, [`LoadError::Unsupported`] that names what of a sound one is not honoured.
