@@ -9,6 +9,7 @@ pub mod infer;
 pub mod inspect;
 pub mod load;
 pub mod metrics;
+mod native;
 pub mod observe;
 pub mod protocol;
 pub mod registry;

@@ -1,9 +1,10 @@
-"""XGBoost's and LightGBM's models in their own formats, over the options that change what a file holds."""
+"""XGBoost's, LightGBM's and CatBoost's models in their own formats, over the options that change what a file holds."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import catboost
 import lightgbm
 import numpy as np
 import xgboost
@@ -22,7 +23,9 @@ class Case:
 
     def save(self, folder: Path, stem: str) -> Path:
         path = folder / f"{stem}.{self.ending}"
-        getattr(self.model, "booster_", self.model).save_model(path)
+        model = getattr(self.model, "booster_", self.model)
+        more = {"format": "json"} if isinstance(model, catboost.CatBoost) else {}
+        model.save_model(path, **more)
         return path
 
 
@@ -81,7 +84,7 @@ def cases() -> list[Case]:
             own = model.predict(rows)
             made.append(Case(f"XGBRegressor, {name}, {ending}", model, rows, {"variable": own.reshape(len(own), -1)}, ending))
         made += [categories(ending), stopped(ending), ranker(ending)]
-    return made + light()
+    return made + light() + cat()
 
 
 def light() -> list[Case]:
@@ -116,6 +119,87 @@ def light() -> list[Case]:
     rows[::11, 0], rows[::13, 1] = np.nan, 77
     made.append(Case("LGBMRegressor, categories", model, rows, {"variable": model.predict(rows).reshape(-1, 1)}, "txt"))
     return made
+
+
+CAT = {"iterations": 12, "depth": 4, "random_seed": 0, "thread_count": 1, "verbose": 0, "allow_writing_files": False}
+
+
+def cat() -> list[Case]:
+    cancer, iris, (x, y) = load_breast_cancer(return_X_y=True), load_iris(return_X_y=True), load_diabetes(return_X_y=True)
+    odd, names, halves = iris[1] * 7 - 3, np.array(["setosa", "versicolor", "virginica"])[iris[1]], iris[1] * 0.5
+    unit = (y - y.min() + 1) / (y.max() - y.min() + 2)
+    several = np.stack([cancer[1], cancer[0][:, 0] > 14], axis=1).astype(int)
+    made = []
+    for name, (rows, answers, more) in {
+        "binary": (*cancer, {}),
+        "binary, true and false": (cancer[0], cancer[1] > 0, {}),
+        "binary, strings": (cancer[0], np.array(["no", "yes"])[cancer[1]], {}),
+        "binary, lossguide": (*cancer, {"grow_policy": "Lossguide", "max_leaves": 20, "depth": 8}),
+        "binary, ordered": (*cancer, {"boosting_type": "Ordered"}),
+        "cross-entropy": (x, unit, {"loss_function": "CrossEntropy"}),
+        "focal": (*cancer, {"loss_function": "Focal:focal_alpha=0.4;focal_gamma=2"}),
+        "binary, two sums": (*cancer, {"loss_function": "MultiClass"}),
+        "multi-class": (*iris, {}),
+        "multi-class, odd labels": (iris[0], odd, {}),
+        "multi-class, strings": (iris[0], names, {}),
+        "multi-class, halves": (iris[0], halves, {}),
+        "multi-class, order of names": (*iris, {"class_names": [2, 0, 1]}),
+        "multi-class, one versus all": (*iris, {"loss_function": "MultiClassOneVsAll"}),
+        "multi-class, depthwise": (*iris, {"grow_policy": "Depthwise"}),
+        "several labels": (cancer[0], several, {"loss_function": "MultiLogloss"}),
+    }.items():
+        rows = holes(rows)
+        model = catboost.CatBoostClassifier(**{**CAT, **more}).fit(rows, answers)
+        label, scores = model.predict(rows), model.predict_proba(rows)
+        if answers.ndim == 2:
+            expected = {"variable": scores}
+        else:
+            # The library gives true, false and halves back as they came; here they are integers and strings.
+            label = label.ravel()
+            label = label.astype(int) if label.dtype == bool else np.char.mod("%g", label) if label.dtype.kind == "f" else label
+            expected = {"label": label, "probabilities": scores}
+        made.append(Case(f"CatBoostClassifier, {name}", model, rows, expected, "json"))
+    losses = ["RMSE", "MAE", "Quantile:alpha=0.3", "MAPE", "Expectile:alpha=0.3", "Lq:q=3", "Huber:delta=5", "LogCosh", "Poisson"]
+    losses += ["Tweedie:variance_power=1.5", "LogLinQuantile", "Cox", "MultiQuantile:alpha=0.1,0.5,0.9"]
+    options = {name: {"loss_function": name} for name in losses}
+    options |= {f"{policy}, {nan}": {"grow_policy": policy, "nan_mode": nan} for policy in POLICIES for nan in ("Min", "Max")}
+    options |= {"ignored": {"ignored_features": [0, 3, 9]}, "deep": {"depth": 10}, "few borders": {"border_count": 3}}
+    options |= {"uniform borders": {"feature_border_type": "Uniform"}, "no bias": {"boost_from_average": False}}
+    for name, more in options.items():
+        rows = holes(x)
+        model = catboost.CatBoostRegressor(**{**CAT, **more}).fit(rows, y)
+        made.append(regressor(f"CatBoostRegressor, {name}", model, rows))
+    rows = holes(x)
+    model = catboost.CatBoostRegressor(**CAT, loss_function="MultiRMSE").fit(rows, np.stack([y, -y, y**2], axis=1))
+    made.append(regressor("CatBoostRegressor, three targets", model, rows))
+    one = catboost.CatBoostRegressor(**CAT).fit(rows, y)
+    two = catboost.CatBoostRegressor(**CAT, learning_rate=0.5).fit(rows, y**2)
+    made.append(regressor("CatBoost, a sum of models", catboost.sum_models([one, two], weights=[0.5, 0.01]), rows))
+    one.set_scale_and_bias(2.5, [-7.0])
+    made.append(regressor("CatBoostRegressor, scale and bias", one, rows))
+    ranker = catboost.CatBoostRanker(**CAT).fit(rows, y // 100, group_id=np.arange(len(y)) // 13)
+    made += [regressor("CatBoostRanker", ranker, rows), numbered()]
+    return made
+
+
+POLICIES = ("SymmetricTree", "Depthwise", "Lossguide")
+
+
+def regressor(name: str, model: Any, rows: np.ndarray, asked: Any = None) -> Case:
+    own = model.predict(rows if asked is None else asked)
+    return Case(name, model, rows, {"variable": own.reshape(len(own), -1)}, "json")
+
+
+def numbered() -> Case:
+    """Categories that are whole numbers, asked for one by one; the library takes no missing ones."""
+    dice = np.random.default_rng(0)
+    codes = np.array([-123456, -7, 0, 3, 42, 999, 12345, 1000000])
+    first, second, third = codes[dice.integers(0, 8, 900)], dice.integers(0, 3, 900), dice.normal(size=900).astype(np.float32)
+    columns = list(zip(first.tolist(), second.tolist(), third.tolist(), strict=True))
+    model = catboost.CatBoostRegressor(**CAT, cat_features=[0, 1], one_hot_max_size=20)
+    model.fit(columns, np.sin(first * 3) + second * third)
+    columns += [(5, 77, 0.5)]
+    return regressor("CatBoostRegressor, categories", model, np.array(columns, dtype=np.float32), columns)
 
 
 def categories(ending: str) -> Case:

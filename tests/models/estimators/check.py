@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Serves every case and compares the answers with ONNX Runtime's and the library's: labels equal, numbers within 1e-5 or, of
-XGBoost's and LightGBM's own files, 1e-6.
+XGBoost's, LightGBM's and CatBoost's own files, 1e-6.
 
 Prints a line for each case that differs or is refused, and a count. Those that are known, with the operator at fault, are in KNOWN.
 """
@@ -157,7 +157,7 @@ def main() -> None:
     for name, reason in wrong.items():
         print(f"{'known' if name in known else 'WRONG'}  {name}: {reason}")
     every = len(cases) + len(own)
-    print(f"{every - len(wrong)} of {every} tree models answer as ONNX Runtime, scikit-learn, XGBoost or LightGBM; {len(known)} are known not to")
+    print(f"{every - len(wrong)} of {every} tree models answer as ONNX Runtime, scikit-learn, XGBoost, LightGBM or CatBoost; {len(known)} are known not to")
     sys.exit(1 if len(wrong) > len(known) else 0)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scikit-learn's tree models through skl2onnx, and XGBoost's and LightGBM's own files, served by a real server, beside ONNX Runtime and the
-# libraries: tests/models/estimators/run.sh [SERVER]. SERVER is the binary (default: $MODELYARD_SERVER, or target/debug/modelyard-server).
+# scikit-learn's tree models through skl2onnx, and XGBoost's, LightGBM's and CatBoost's own files, served by a real server, beside ONNX
+# Runtime and the libraries: tests/models/estimators/run.sh [SERVER]. SERVER is the binary (default: $MODELYARD_SERVER, or target/debug/modelyard-server).
 # What it needs of Python is kept in a venv in the user's cache folder, which is made when requirements.txt changes.
 set -euo pipefail
 

@@ -1,15 +1,16 @@
 //! Engines: what computes. One file (or folder) per engine, each behind the synchronous [`Engine`]; none knows of HTTP, of
 //! queues or of other requests.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use modelyard_wire::Tensor;
 
+use crate::native::Native;
 use crate::signature::Signature;
 
+mod catboost;
 mod dense;
 mod ensemble;
 mod lightgbm;
@@ -162,8 +163,8 @@ impl RunError {
     }
 }
 
-/// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's or LightGBM's, told by its
-/// content. Chains of fully connected layers and tree ensembles run in engines of our own, everything else in tract.
+/// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's, LightGBM's or CatBoost's, told
+/// by its content. Chains of fully connected layers and tree ensembles run in engines of our own, everything else in tract.
 ///
 /// # Errors
 /// See [`LoadError`].
@@ -193,21 +194,17 @@ pub fn examine(path: &Path) -> Result<tract::Examined, LoadError> {
     tract::examine(path)
 }
 
-/// How a file that gzip compressed begins (RFC 1952).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
 /// The model of a file in a booster's own format; `None` for any other.
 fn native(path: &Path) -> Result<Option<ensemble::Trees>, LoadError> {
-    let mut head = Vec::with_capacity(64);
-    let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
-    match read {
-        Ok(_) if xgboost::begins(&head) => xgboost::load(path).map(Some),
-        Ok(_) if lightgbm::begins(&head) => lightgbm::load(path).map(Some),
-        Ok(_) if head.starts_with(&GZIP) => {
+    match Native::of_file(path) {
+        Ok(Some(Native::XgboostJson | Native::XgboostUbj)) => xgboost::load(path).map(Some),
+        Ok(Some(Native::Lightgbm)) => lightgbm::load(path).map(Some),
+        Ok(Some(Native::Catboost)) => catboost::load(path).map(Some),
+        Ok(Some(Native::Gzip)) => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Err(LoadError::Invalid(format!("{name} is compressed with gzip; expected the model file itself, decompressed")))
         }
-        Ok(_) => Ok(None),
+        Ok(None) => Ok(None),
         // A folder: the file's own reading says so in better words.
         Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => Ok(None),
         Err(source) => Err(LoadError::Read { path: path.display().to_string(), source }),

@@ -1,12 +1,18 @@
 //! Where in a folder the model is: beside its external data, or in the highest version of a model repository.
+//!
+//! An `.onnx` file is told by its name; a booster's own file, which may have any, by its content.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use crate::native::Native;
 
 /// Folders of one folder that are looked into, one in another, before it counts as holding no model.
 const DEPTH: usize = 4;
+
+/// Files of one folder that are looked into for a booster's.
+const LOOKED_INTO: usize = 100;
 
 /// What a folder holds, as far as a model may hide in it.
 #[derive(Default)]
@@ -14,34 +20,28 @@ struct Listing {
     models: Vec<PathBuf>,
     versions: Vec<(u64, PathBuf)>,
     folders: Vec<PathBuf>,
-    others: Vec<String>,
+    others: Vec<PathBuf>,
 }
 
 /// The model's file in `root`: `model.onnx`, or the only `.onnx`; else in the highest numbered folder (`NAME/1/model.onnx`, as
-/// Triton and TensorFlow Serving lay out a repository), or in the only folder.
+/// Triton and TensorFlow Serving lay out a repository), or in the only folder. Where none of these has one: the booster's own file
+/// named `model`, or the only one.
 ///
 /// # Errors
 /// `Invalid` that lists what is there, if that is none or several.
 pub(super) fn find_model(root: &Path) -> Result<PathBuf, StoreError> {
     let mut folder = root.to_owned();
-    let mut found = Vec::new();
+    let (mut found, mut boosters) = (Vec::new(), Vec::new());
     for _ in 0..DEPTH {
         let mut listing = list(&folder)?;
-        if let Some(exact) = listing.models.iter().find(|model| model.file_name().is_some_and(|name| name == "model.onnx")) {
-            return Ok(exact.clone());
+        if let Some(model) = only(&listing.models, |model| shown(model) == "model.onnx") {
+            return Ok(model);
         }
-        match listing.models.len() {
-            0 => {}
-            1 => return Ok(listing.models.remove(0)),
-            count => {
-                return Err(StoreError::Invalid(format!(
-                    "{} holds {count} .onnx files and none is named model.onnx: {}",
-                    folder.display(),
-                    names(listing.models.iter().map(|path| shown(path)))
-                )));
-            }
+        if !listing.models.is_empty() {
+            return Err(several(&folder, ".onnx files and none is named model.onnx", &listing.models));
         }
-        found = listing.others;
+        boosters.extend(natives(&listing.others)?);
+        found = listing.others.iter().map(|path| shown(path)).collect();
         found.extend(listing.folders.iter().chain(listing.versions.iter().map(|(_, path)| path)).map(|path| shown(path) + "/"));
         found.sort();
         match (listing.versions.into_iter().max(), listing.folders.len()) {
@@ -50,9 +50,39 @@ pub(super) fn find_model(root: &Path) -> Result<PathBuf, StoreError> {
             (None, _) => break,
         }
     }
+    if let Some(model) = only(&boosters, |model| model.file_stem().is_some_and(|stem| stem == "model")) {
+        return Ok(model);
+    }
+    if !boosters.is_empty() {
+        return Err(several(root, "files of XGBoost's, LightGBM's or CatBoost's and none is named model", &boosters));
+    }
     let found = if found.is_empty() { "nothing".to_owned() } else { names(found.into_iter()) };
     let hint = if found.contains("saved_model.pb") { " (a TensorFlow SavedModel: export it to ONNX)" } else { "" };
-    Err(StoreError::Invalid(format!("expected a .onnx file in {}, found {found}{hint}", folder.display())))
+    Err(StoreError::Invalid(format!("expected a .onnx file, or a booster's own, in {}, found {found}{hint}", folder.display())))
+}
+
+/// The one that `is_named` so, or the only one.
+fn only(found: &[PathBuf], is_named: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    let single = if let [single] = found { Some(single) } else { None };
+    found.iter().find(|path| is_named(path)).or(single).cloned()
+}
+
+fn several(folder: &Path, of: &str, found: &[PathBuf]) -> StoreError {
+    let listed = names(found.iter().map(|path| shown(path)));
+    StoreError::Invalid(format!("{} holds {} {of}: {listed}", folder.display(), found.len()))
+}
+
+/// Those of `files` that are in a booster's own format.
+fn natives(files: &[PathBuf]) -> Result<Vec<PathBuf>, StoreError> {
+    let mut found = Vec::new();
+    for path in files.iter().take(LOOKED_INTO) {
+        let failed = |source| StoreError::file(path, source);
+        // Anything but a regular file may have no end, or never begin.
+        if fs::metadata(path).map_err(failed)?.is_file() && Native::of_file(path).map_err(failed)?.is_some_and(Native::is_model) {
+            found.push(path.clone());
+        }
+    }
+    Ok(found)
 }
 
 fn list(folder: &Path) -> Result<Listing, StoreError> {
@@ -72,10 +102,11 @@ fn list(folder: &Path) -> Result<Listing, StoreError> {
             (true, Ok(version)) => listing.versions.push((version, path)),
             (true, Err(_)) => listing.folders.push(path),
             (false, _) if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx")) => listing.models.push(path),
-            (false, _) => listing.others.push(name),
+            (false, _) => listing.others.push(path),
         }
     }
     listing.models.sort();
+    listing.others.sort();
     Ok(listing)
 }
 
@@ -119,6 +150,31 @@ mod tests {
             let root = tree(files);
             assert_eq!(find_model(root.path()).unwrap(), root.path().join(model), "{files:?}");
         }
+    }
+
+    #[test]
+    fn a_boosters_file_is_found_by_its_content() {
+        for (files, model) in [
+            (&["sample.json", "m.bin"][..], "m.bin"),
+            (&["model.json", "old.json"], "model.json"),
+            (&["meta.json", "m/1/a.onnx"], "m/1/a.onnx"),
+            (&["m/1/a.json", "m/2/b.json", "readme.md"], "m/2/b.json"),
+        ] {
+            let root = tree(files);
+            for file in files.iter().filter(|file| !file.starts_with("sample") && !file.ends_with("md")) {
+                fs::write(root.path().join(file), "{\"learner\":{}}").unwrap();
+            }
+            assert_eq!(find_model(root.path()).unwrap(), root.path().join(model), "{files:?}");
+        }
+        let root = tree(&["sample.json"]);
+        for file in ["a.txt", "b.txt"] {
+            fs::write(root.path().join(file), "tree\nversion=v4\n").unwrap();
+        }
+        let message = find_model(root.path()).unwrap_err().to_string();
+        assert!(
+            message.contains("holds 2 files of XGBoost's, LightGBM's or CatBoost's") && message.contains("a.txt, b.txt"),
+            "{message}"
+        );
     }
 
     #[test]

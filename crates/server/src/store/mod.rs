@@ -27,11 +27,11 @@ pub use limits::Limits;
 /// A model's artefact on this machine's disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
-    /// The `.onnx` file to load; external data and `sample.json` lie beside it.
+    /// The model's file; external data and `sample.json` lie beside it.
     pub model: PathBuf,
-    /// SHA-256 of the artefact's bytes (of the `.onnx` file, where the source is a folder), lower-case hexadecimal.
+    /// SHA-256 of the artefact's bytes (of the model's file, where the source is a folder), lower-case hexadecimal.
     pub digest: String,
-    /// Bytes of the artefact (of the `.onnx` file, where the source is a folder).
+    /// Bytes of the artefact (of the model's file, where the source is a folder).
     pub bytes: u64,
 }
 

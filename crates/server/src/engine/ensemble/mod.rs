@@ -36,6 +36,13 @@ enum Names {
 }
 
 impl Names {
+    fn of(labels: Labels) -> Self {
+        match labels {
+            Labels::Ints(labels) => Self::Integers(labels),
+            Labels::Texts(labels) => Self::Strings(labels.into_iter().map(Bytes::from).collect()),
+        }
+    }
+
     fn texts(&self) -> Vec<String> {
         match self {
             Self::Integers(labels) => labels.iter().map(i64::to_string).collect(),
@@ -84,10 +91,7 @@ impl Trees {
         let spec = Spec { declared: &declared, rows, labels: source.labels.as_ref(), width: model.width() };
         let inputs = vec![TensorSpec { name: input.name.clone(), datatype, shape: vec![fixed(rows), fixed(columns)] }];
         let signature = Signature { inputs, outputs: spec.outputs(&outputs), batched: !matches!(rows, Dim::Fixed(_)) };
-        let labels = source.labels.map(|labels| match labels {
-            Labels::Ints(labels) => Names::Integers(labels),
-            Labels::Texts(labels) => Names::Strings(labels.into_iter().map(Bytes::from).collect()),
-        });
+        let labels = source.labels.map(Names::of);
         let mut facts = facts::collect(file, "Trees");
         if let (true, Some(labels)) = (facts.classes.is_empty(), &labels) {
             facts.classes = labels.texts();
@@ -132,7 +136,7 @@ pub(super) struct Plain {
     /// Values of a row.
     pub(super) width: usize,
     /// The classes, for a classifier.
-    pub(super) labels: Option<Vec<i64>>,
+    pub(super) labels: Option<Labels>,
     pub(super) facts: Facts,
 }
 
@@ -146,11 +150,12 @@ impl Trees {
         let scores = if labels.is_some() { "probabilities" } else { "variable" };
         let mut outputs = vec![spec(scores, DataType::Fp32, &[model.width()])];
         let mut kinds = vec![Kind::Scores32];
-        if labels.is_some() {
-            outputs.insert(0, spec("label", DataType::Int64, &[]));
+        if let Some(labels) = &labels {
+            let datatype = if matches!(labels, Labels::Texts(_)) { DataType::Bytes } else { DataType::Int64 };
+            outputs.insert(0, spec("label", datatype, &[]));
             kinds.insert(0, Kind::Label);
         }
-        let labels = labels.map(Names::Integers);
+        let labels = labels.map(Names::of);
         facts.classes = labels.as_ref().map(Names::texts).unwrap_or_default();
         let signature = Signature { inputs: vec![spec("input", DataType::Fp32, &[width])], outputs, batched: true };
         Self { signature, facts, model, labels, outputs: kinds }

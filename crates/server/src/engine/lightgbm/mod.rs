@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::ensemble::{Plain, Trees};
 use super::onnx::file::slurp;
+use super::onnx::labels::Labels;
 use super::trees::{
     Branch, Columns, Ensemble, Fault, Field, Finish, Kind, MOST_TARGETS, Model, Node, Precision, Test, Transform, Tree, Weight,
 };
@@ -16,13 +17,7 @@ mod text;
 
 use text::{Part, Parts};
 
-/// Whether a file begins as LightGBM's do.
-pub(super) fn begins(head: &[u8]) -> bool {
-    let text: Vec<u8> = head.iter().copied().filter(|byte| *byte != b'\r').collect();
-    text.starts_with(b"tree\nversion=")
-}
-
-/// Loads a file that [`begins`] so.
+/// Loads a file that begins as LightGBM's do.
 ///
 /// # Errors
 /// [`LoadError::Invalid`] for a damaged file, [`LoadError::Unsupported`] that names what of a sound one is not honoured.
@@ -61,7 +56,7 @@ pub(super) fn load(path: &Path) -> Result<Trees, LoadError> {
         producer: format!("LightGBM {}", head.get("version").unwrap_or_default()),
         ..Facts::default()
     };
-    let labels = meaning.classes.map(|classes| (0..classes).map(|class| i64::try_from(class).unwrap_or(0)).collect());
+    let labels = meaning.classes.map(Labels::numbered);
     Ok(Trees::plain(Plain { model, width: last.saturating_add(1), labels, facts }))
 }
 

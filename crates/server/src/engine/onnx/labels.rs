@@ -8,6 +8,11 @@ pub(in crate::engine) enum Labels {
 }
 
 impl Labels {
+    /// Classes that have no names but their numbers.
+    pub(in crate::engine) fn numbered(count: usize) -> Self {
+        Self::Ints((0..count).map(|class| i64::try_from(class).unwrap_or(0)).collect())
+    }
+
     /// How many there are.
     pub(in crate::engine) const fn len(&self) -> usize {
         match self {

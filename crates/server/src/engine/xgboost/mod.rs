@@ -7,8 +7,10 @@ use std::path::Path;
 
 use super::ensemble::{Plain, Trees};
 use super::onnx::file::slurp;
+use super::onnx::labels::Labels;
 use super::trees::{Branch, Ensemble, Fault, Field, Kind, MOST_TARGETS, Model, Node, Precision, Test, Tree, Weight};
 use super::{Facts, LoadError};
+use crate::native::Native;
 
 mod objective;
 mod saved;
@@ -17,33 +19,18 @@ mod ubj;
 use objective::Objective;
 use saved::{Booster, Forest, Learner, Saved};
 
-/// Whether a file that begins so may be one of XGBoost's: an object whose first key is its `learner` or its version.
-pub(super) fn begins(head: &[u8]) -> bool {
-    is_binary(head) || is_text(head)
-}
-
-fn is_text(head: &[u8]) -> bool {
-    let text: Vec<u8> = head.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(16).collect();
-    [&b"{\"learner\":"[..], b"{\"version\":", b"{\"Config\":"].iter().any(|start| text.starts_with(start))
-}
-
-fn is_binary(head: &[u8]) -> bool {
-    // An object; its first key's length as an integer of one, two, four or eight bytes; the key.
-    [3, 4, 6, 10].iter().any(|at| head.first() == Some(&b'{') && head.get(*at..).is_some_and(|key| key.starts_with(b"learner{")))
-}
-
 /// The newest major version whose files are known. XGBoost promises to read older files, not newer ones, and neither can we: their
 /// fields may mean something else.
 const NEWEST: u32 = 3;
 
-/// Loads a file that [`begins`] so.
+/// Loads a file that begins as XGBoost's do.
 ///
 /// # Errors
 /// [`LoadError::Invalid`] for a damaged file, [`LoadError::Unsupported`] that names what of a sound one is not honoured.
 pub(super) fn load(path: &Path) -> Result<Trees, LoadError> {
     let raw = slurp(path)?;
     let broken = |error: &dyn std::fmt::Display| LoadError::Invalid(format!("not a model of XGBoost's: {error}"));
-    let binary = is_binary(&raw);
+    let binary = Native::of(&raw) == Some(Native::XgboostUbj);
     let saved: Saved = if binary {
         ubj::read(&raw).map_err(|error| broken(&error))?
     } else {
@@ -90,7 +77,7 @@ fn of(learner: Learner, mut facts: Facts) -> Result<Trees, LoadError> {
     let width = parameters.num_feature;
     let model = Model::build(&ensemble, objective.finish, Precision::Single, Some(width));
     let model = model.map_err(|fault| LoadError::Invalid(explain(&fault)))?;
-    let labels = objective.classes.map(|classes| (0..classes).map(|class| i64::try_from(class).unwrap_or(0)).collect());
+    let labels = objective.classes.map(Labels::numbered);
     Ok(Trees::plain(Plain { model, width, labels, facts }))
 }
 

@@ -15,7 +15,7 @@ use crate::engine::onnx::attributes::{Attributes, Wrong};
 /// The operator in tract's graph.
 #[derive(Clone, Debug)]
 struct Cast {
-    text: Own<CastText>,
+    text: Own,
     to: DatumType,
 }
 

@@ -35,6 +35,22 @@ pub(super) trait Kernel: Debug + Send + Sync + Sized + 'static {
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>>;
 }
 
+/// A [`Kernel`] whose attributes have been read. What tract asks of an operator is compiled once for all of them.
+trait Computes: Debug + Send + Sync {
+    fn facts(&self, inputs: &[Fact], free: &[TDim]) -> TractResult<TVec<Fact>>;
+    fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>>;
+}
+
+impl<K: Kernel> Computes for K {
+    fn facts(&self, inputs: &[Fact], free: &[TDim]) -> TractResult<TVec<Fact>> {
+        Kernel::facts(self, inputs, free)
+    }
+
+    fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
+        Kernel::run(self, inputs)
+    }
+}
+
 /// The datatype and the dimensions of a tensor.
 #[derive(Clone, Debug)]
 pub(super) struct Fact {
@@ -69,35 +85,31 @@ impl Fact {
 }
 
 /// The kernel in tract's graph, before and after its analysis.
-#[derive(Debug)]
-pub(super) struct Own<K> {
-    kernel: Arc<K>,
+#[derive(Clone, Debug)]
+pub(super) struct Own {
+    name: &'static str,
+    outputs: usize,
+    kernel: Arc<dyn Computes>,
     free: TVec<Symbol>,
 }
 
-impl<K> Clone for Own<K> {
-    fn clone(&self) -> Self {
-        Self { kernel: Arc::clone(&self.kernel), free: self.free.clone() }
-    }
-}
-
-impl<K> PartialEq for Own<K> {
+impl PartialEq for Own {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.kernel, &other.kernel)
     }
 }
 
-impl<K> Eq for Own<K> {}
+impl Eq for Own {}
 
-impl<K: Kernel> Own<K> {
+impl Own {
     /// The kernel, with a symbol for each dimension that only the data tells.
-    pub(super) fn new(kernel: K, symbols: &SymbolScope) -> Self {
-        Self { kernel: Arc::new(kernel), free: (0..K::FREE).map(|_| symbols.new_with_prefix("own")).collect() }
+    pub(super) fn new<K: Kernel>(kernel: K, symbols: &SymbolScope) -> Self {
+        Self { free: (0..K::FREE).map(|_| symbols.new_with_prefix("own")).collect(), ..Self::plain(kernel) }
     }
 
     /// A kernel without such dimensions.
-    pub(super) fn plain(kernel: K) -> Self {
-        Self { kernel: Arc::new(kernel), free: TVec::new() }
+    pub(super) fn plain<K: Kernel>(kernel: K) -> Self {
+        Self { name: K::NAME, outputs: K::OUTPUTS, kernel: Arc::new(kernel), free: TVec::new() }
     }
 
     fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
@@ -111,13 +123,13 @@ fn plain(kind: DatumType) -> DatumType {
     if kind == TDim::datum_type() { i64::datum_type() } else { kind }
 }
 
-impl<K: Kernel> Expansion for Own<K> {
+impl Expansion for Own {
     fn name(&self) -> StaticName {
-        K::NAME.into()
+        self.name.into()
     }
 
     fn nboutputs(&self) -> TractResult<usize> {
-        Ok(K::OUTPUTS)
+        Ok(self.outputs)
     }
 
     fn rules<'r, 'p: 'r, 's: 'r>(
@@ -126,7 +138,7 @@ impl<K: Kernel> Expansion for Own<K> {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        check_output_arity(outputs, K::OUTPUTS)?;
+        check_output_arity(outputs, self.outputs)?;
         solver.given_all(inputs.iter().map(|input| &input.datum_type), move |solver, kinds: Vec<DatumType>| {
             solver.given_all(inputs.iter().map(|input| &input.shape), move |solver, shapes: Vec<TVec<TDim>>| {
                 let facts: Vec<Fact> = kinds.iter().zip(shapes).map(|(kind, shape)| Fact::new(plain(*kind), shape)).collect();
@@ -151,19 +163,19 @@ impl<K: Kernel> Expansion for Own<K> {
     }
 }
 
-impl<K: Kernel> Op for Own<K> {
+impl Op for Own {
     fn name(&self) -> StaticName {
-        K::NAME.into()
+        self.name.into()
     }
 
     fn mints_runtime_symbols(&self) -> bool {
-        K::FREE > 0
+        !self.free.is_empty()
     }
 
     op_as_typed_op!();
 }
 
-impl<K: Kernel> EvalOp for Own<K> {
+impl EvalOp for Own {
     op_out_of_plan!();
 
     fn eval(&self, _context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
@@ -172,7 +184,7 @@ impl<K: Kernel> EvalOp for Own<K> {
     }
 }
 
-impl<K: Kernel> TypedOp for Own<K> {
+impl TypedOp for Own {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         let facts: Vec<Fact> = inputs.iter().map(|fact| Fact::new(fact.datum_type, fact.shape.iter().cloned())).collect();
         Ok(self.facts(&facts)?.into_iter().map(|fact| fact.kind.fact(fact.shape)).collect())
