@@ -67,6 +67,8 @@ fn files_that_no_engine_could_run() {
     let mut twice = identity();
     twice.graph.as_mut().unwrap().node.push(node("Relu", &["x"], &["y"]));
     refused(&twice, &["'y' is defined twice: by node 'y' (Identity) and by node 'y' (Relu)"]);
+    let flatten = with(with(node("Flatten", &["x"], &["y"]), "axis", number(1)), "axis", number(0));
+    refused(&single(flatten), &["node 'y' (Flatten) gives attribute axis twice"]);
     refused(&single(node("Add", &["x", "nowhere"], &["y"])), &["node 'y' (Add) reads 'nowhere', which nothing defines"]);
     refused(&single(node("Identity", &["x"], &["other"])), &["nothing defines the graph's output 'y'"]);
     let mut future = identity();

@@ -1,4 +1,4 @@
-//! Names in a graph: every value is defined once, and whatever is read is defined. tract dies of files that break this.
+//! Names in a graph: every value and every attribute is defined once, and whatever is read is defined. tract dies of files that break this.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,6 +22,10 @@ fn check_within<'a>(graph: &'a GraphProto, outer: &mut Vec<HashSet<&'a str>>) ->
             if !outer.iter().any(|scope| scope.contains(name.as_str())) {
                 return Err(LoadError::Invalid(format!("{} reads '{name}', which nothing defines", who(node))));
             }
+        }
+        let mut given = HashSet::new();
+        if let Some(twice) = node.attribute.iter().find(|attribute| !given.insert(attribute.name.as_str())) {
+            return Err(LoadError::Invalid(format!("{} gives attribute {} twice", who(node), twice.name)));
         }
         for body in bodies(node) {
             check_within(body, outer)?;

@@ -11,7 +11,7 @@ use crate::engine::LoadError;
 
 /// The name of a datatype in ONNX, whether or not tract knows it.
 pub(in crate::engine) fn datatype_name(code: i32) -> String {
-    DataType::try_from(code).map_or_else(|_| format!("datatype {code}"), |known| known.as_str_name().to_owned())
+    DataType::try_from(code).map_or_else(|_| format!("unknown ({code})"), |known| known.as_str_name().to_owned())
 }
 
 /// Bytes per element of a datatype that tract computes with; 0 for strings, `None` for what it does not know.
