@@ -76,7 +76,10 @@ async fn a_loaded_model_has_its_own_shapes() {
     let mnist = &document["paths"]["/v1/models/mnist:predict"]["post"]["requestBody"]["content"]["application/json"];
     let rows = &mnist["schema"]["properties"]["instances"];
     assert_eq!(rows["minItems"], 1);
-    assert_eq!(rows["items"], json!({ "type": "array", "items": { "type": "number" }, "minItems": 784, "maxItems": 784 }));
+    assert_eq!(
+        rows["items"],
+        json!({ "type": "array", "items": { "type": ["number", "null"] }, "minItems": 784, "maxItems": 784 })
+    );
     let pair = &document["paths"]["/v1/models/pair:predict"]["post"]["requestBody"]["content"]["application/json"];
     assert_eq!(pair["schema"]["properties"]["instances"]["items"]["required"], json!(["a", "b"]));
     let scalar = &document["paths"]["/v1/models/scalar:predict"]["post"]["requestBody"]["content"]["application/json"];

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::components::schema;
 use super::surface::{infer, infer_body, predict, predict_body, put};
+use super::tensor::Way;
 use super::{example, tensor};
 use crate::infer::Model;
 use crate::signature::{Signature, TensorSpec};
@@ -27,9 +28,9 @@ pub(super) fn add(paths: &mut Map<String, Value>, model: &Model) {
 }
 
 /// An object with a property for each tensor, less its first `skip` dimensions.
-fn by_name(specs: &[TensorSpec], skip: usize) -> Value {
+fn by_name(way: Way, specs: &[TensorSpec], skip: usize) -> Value {
     let properties: Map<_, _> =
-        specs.iter().map(|spec| (spec.name.clone(), tensor::nested(spec.datatype, &spec.shape[skip..]))).collect();
+        specs.iter().map(|spec| (spec.name.clone(), tensor::nested(way, spec.datatype, &spec.shape[skip..]))).collect();
     let required: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
     json!({ "type": "object", "required": required, "properties": properties })
 }
@@ -39,13 +40,15 @@ fn predict_request(signature: &Signature) -> Value {
     let mut properties = json!({ "signature_name": { "type": "string", "enum": ["serving_default", ""] } });
     let mut one_of = vec![json!({ "required": ["inputs"] })];
     properties["inputs"] = match inputs.as_slice() {
-        [only] => json!({ "anyOf": [by_name(inputs, 0), tensor::nested(only.datatype, &only.shape)] }),
-        several => by_name(several, 0),
+        [only] => {
+            json!({ "anyOf": [by_name(Way::Request, inputs, 0), tensor::nested(Way::Request, only.datatype, &only.shape)] })
+        }
+        several => by_name(Way::Request, several, 0),
     };
     if example::have_rows(inputs) && example::have_rows(&signature.outputs) && !inputs.is_empty() {
         properties["instances"] = match inputs.as_slice() {
-            [only] => tensor::nested(only.datatype, &only.shape),
-            several => json!({ "type": "array", "items": by_name(several, 1) }),
+            [only] => tensor::nested(Way::Request, only.datatype, &only.shape),
+            several => json!({ "type": "array", "items": by_name(Way::Request, several, 1) }),
         };
         properties["instances"]["minItems"] = json!(inputs[0].shape[0].max(1));
         one_of.insert(0, json!({ "required": ["instances"] }));
@@ -56,14 +59,14 @@ fn predict_request(signature: &Signature) -> Value {
 fn predict_response(signature: &Signature) -> Value {
     let outputs = &signature.outputs;
     let columns = match outputs.as_slice() {
-        [only] => tensor::nested(only.datatype, &only.shape),
-        several => by_name(several, 0),
+        [only] => tensor::nested(Way::Response, only.datatype, &only.shape),
+        several => by_name(Way::Response, several, 0),
     };
     let mut properties = json!({ "outputs": columns });
     if example::have_rows(outputs) && !outputs.is_empty() {
         properties["predictions"] = match outputs.as_slice() {
-            [only] => tensor::nested(only.datatype, &only.shape),
-            several => json!({ "type": "array", "items": by_name(several, 1) }),
+            [only] => tensor::nested(Way::Response, only.datatype, &only.shape),
+            several => json!({ "type": "array", "items": by_name(Way::Response, several, 1) }),
         };
     }
     json!({ "type": "object", "properties": properties, "oneOf": [{ "required": ["predictions"] }, { "required": ["outputs"] }] })
