@@ -12,7 +12,7 @@ use crate::api::{
     Artefact, Availability, Batching, Cache, CacheClaim, CacheEmptyDir, Compute, Model, ModelDeploymentSpec, NamedModel,
     PodOptions, Queue, Resources, Rollout, SecretReference, ServiceOptions, Serving,
 };
-use crate::render::{CONTAINER, REVISION_LABEL, VERSION_ANNOTATION, without_the_wish};
+use crate::render::{CONTAINER, REVISION_LABEL, VERSION_ANNOTATION};
 use crate::resolve::{revision, threads_allowed};
 use crate::server_config::{ModelConfig, ServerConfig, ServingConfig};
 use crate::units;
@@ -133,7 +133,6 @@ fn settled(shape: Shape, container: &Container, config: &ServerConfig, label: &s
         shape.server_image.clone_from(image);
         if !spread {
             shape.pod.topology_spread_constraints.clear();
-            shape.pod.affinity = without_the_wish(shape.pod.affinity);
         }
         shape
     };

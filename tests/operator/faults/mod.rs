@@ -53,12 +53,16 @@ fn is_left_out(test: &str) -> bool {
     left_out
 }
 
-/// A spec of so many replicas, which drain for as long as endpoints take to be known everywhere. The operator's own wishes put them on
-/// different nodes, though these have no zones.
+/// A spec of so many replicas, on different nodes, which drain for as long as endpoints take to be known everywhere.
 fn spec(version: u32, replicas: u32) -> Value {
     let mut spec = mnist(version);
     spec["replicas"] = replicas.into();
     spec["serving"]["drainDelay"] = "3s".into();
+    // The operator's own spread counts only where nodes have zones.
+    let ours = json!({ "matchLabels": { "app.kubernetes.io/managed-by": "modelyard" } });
+    spec["pod"]["topologySpreadConstraints"] = json!([{
+        "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": ours,
+    }]);
     spec
 }
 

@@ -14,13 +14,11 @@ use crate::resolve::Resolved;
 
 mod deployment;
 mod disruption;
-mod placement;
 mod pod;
 mod policy;
 mod service;
 
 pub use deployment::deployment_name;
-pub(crate) use placement::without_the_wish;
 pub use pod::{ADMIN_PORT, CONTAINER, PORT};
 
 /// The field manager of everything that the operator writes, and the value of `app.kubernetes.io/managed-by`.

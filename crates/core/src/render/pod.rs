@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
     PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile,
-    SecretKeySelector, SecurityContext, Volume, VolumeMount,
+    SecretKeySelector, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::Owner;
-use super::placement::{affinity, spread};
+use super::{Owner, selector};
 use crate::api::Compute;
 use crate::resolve::Resolved;
 
@@ -24,6 +24,10 @@ pub const ADMIN_PORT: i32 = 9090;
 pub const CONTAINER: &str = "server";
 /// The user and group of the server's image.
 const USER: i64 = 65532;
+/// Replicas of one deployment that a machine may have without being avoided. A scheduler prefers the emptiest machine whatever
+/// this says. An autoscaler that makes machines, such as Karpenter, tries to keep the wish as if it were a rule: with 1 it made
+/// a machine for each replica, twelve of them for 1.2 CPUs.
+const SHARE_OF_A_MACHINE: i32 = 10;
 /// Where artefacts are kept.
 const CACHE: &str = "/var/cache/modelyard";
 /// Seconds that a server has after what it waits for, to end.
@@ -58,10 +62,15 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> PodSpec {
         }),
         containers: vec![container(resolved, owner)],
         volumes: Some(vec![cache(resolved)]),
-        topology_spread_constraints: Some(spread(resolved)),
+        topology_spread_constraints: Some(match resolved.pod.topology_spread_constraints.as_slice() {
+            [] => [("kubernetes.io/hostname", SHARE_OF_A_MACHINE), ("topology.kubernetes.io/zone", 1)]
+                .map(|(key, skew)| spread(resolved, key, skew))
+                .into(),
+            chosen => chosen.to_vec(),
+        }),
         node_selector: some(resolved.pod.node_selector.clone()),
         tolerations: some(resolved.pod.tolerations.clone()),
-        affinity: affinity(resolved),
+        affinity: resolved.pod.affinity.clone(),
         priority_class_name: resolved.pod.priority_class_name.clone(),
         runtime_class_name: resolved.pod.runtime_class_name.clone(),
         service_account_name: resolved.pod.service_account_name.clone(),
@@ -153,4 +162,18 @@ fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {
 fn amounts(compute: &Compute) -> BTreeMap<String, Quantity> {
     let written = [("cpu", &compute.cpu), ("memory", &compute.memory)];
     written.into_iter().filter_map(|(name, amount)| Some((name.to_owned(), amount.clone()?))).collect()
+}
+
+/// Replicas stay apart where there is room to, and are started where there is not.
+///
+/// A scheduler counts these only on nodes that have both labels. A preferred anti-affinity for zones would do without, but beside it
+/// Karpenter makes one machine for two replicas, where a constraint brings one in each zone.
+fn spread(resolved: &Resolved, key: &str, max_skew: i32) -> TopologySpreadConstraint {
+    TopologySpreadConstraint {
+        max_skew,
+        topology_key: key.to_owned(),
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        label_selector: Some(LabelSelector { match_labels: Some(selector(resolved)), ..LabelSelector::default() }),
+        ..TopologySpreadConstraint::default()
+    }
 }
