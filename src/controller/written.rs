@@ -45,7 +45,10 @@ impl Written {
         let mut written = self.0.lock();
         let mut versions =
             written.remove(&object).filter(|before| before.newest.version == over).map_or_else(Vec::new, |one| one.over);
-        versions.push(over);
+        // A write that changed nothing is over the version that it left.
+        if !versions.contains(&over) {
+            versions.push(over);
+        }
         written.insert(object, Newer { over: versions, newest });
     }
 
@@ -90,7 +93,10 @@ mod tests {
     #[test]
     fn a_write_that_changes_nothing_is_not_made_again() {
         let (written, object) = (Written::default(), ObjectRef::new("m").within("n"));
-        written.keep(object.clone(), "1".to_owned(), newest("1", 1));
-        assert_eq!(written.newest(&object, "1"), Some(newest("1", 1)));
+        for replicas in 1..4 {
+            written.keep(object.clone(), "1".to_owned(), newest("1", replicas));
+            assert_eq!(written.newest(&object, "1"), Some(newest("1", replicas)));
+        }
+        assert_eq!(written.0.lock()[&object].over, ["1"], "a version is remembered once");
     }
 }

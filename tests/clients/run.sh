@@ -10,15 +10,7 @@ server=${1:-${MODELYARD_SERVER:-$root/target/debug/modelyard-server}}
 shift || true
 [ -x "$server" ] || { echo "no server at $server: build it (cargo build --workspace), or give its path" >&2; exit 2; }
 
-sum=$(sha256sum "$here/requirements.txt" | cut -c1-12)
-venv=${XDG_CACHE_HOME:-$HOME/.cache}/modelyard/venv-clients-$sum
-if [ ! -f "$venv/complete" ]; then
-    echo "installing the clients of tests/clients/requirements.txt into $venv (about 400 MB, once)"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-    touch "$venv/complete"
-fi
+venv=$("$root/tests/venv" clients "$here/requirements.txt")
 
 work=$(mktemp -d)
 server_pid=

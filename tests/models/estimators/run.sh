@@ -9,13 +9,5 @@ root=$(cd "$here/../../.." && pwd)
 server=${1:-${MODELYARD_SERVER:-$root/target/debug/modelyard-server}}
 [ -x "$server" ] || { echo "no server at $server: build it (cargo build --workspace), or give its path" >&2; exit 2; }
 
-sum=$(sha256sum "$here/requirements.txt" | cut -c1-12)
-venv=${XDG_CACHE_HOME:-$HOME/.cache}/modelyard/venv-engines-$sum
-if [ ! -f "$venv/complete" ]; then
-    echo "installing tests/models/estimators/requirements.txt into $venv (about 400 MB, once)"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-    touch "$venv/complete"
-fi
+venv=$("$root/tests/venv" engines "$here/requirements.txt")
 exec "$venv/bin/python" "$here/check.py" "$server"

@@ -1,24 +1,10 @@
 //! CatBoost's JSON files: what they answer, worked by hand, and which are refused. `make test-models` compares trained models with
 //! the library itself.
 
-#![allow(clippy::unwrap_used)]
-
-use std::time::{Duration, Instant};
-
-use modelyard_server::engine::{Engine, Stop, load};
-use modelyard_server::inspect::inspect;
 use modelyard_wire::{DataType, Tensor};
 use serde_json::{Value, json};
 
-fn opened(text: &str) -> Result<Box<dyn Engine>, String> {
-    let folder = tempfile::tempdir().unwrap();
-    // Content tells, not the name.
-    let path = folder.path().join("model.bin");
-    std::fs::write(&path, text).unwrap();
-    let opened = load(&path).map_err(|error| error.to_string());
-    assert_eq!(inspect(&path).loadable, opened.is_ok());
-    opened
-}
+use super::{near, opened, run};
 
 fn above(feature: usize, border: f64) -> Value {
     json!({ "split_type": "FloatFeature", "float_feature_index": feature, "border": border, "split_index": 0 })
@@ -47,18 +33,7 @@ fn oblivious(leaves: &[f64]) -> Value {
 const ROWS: [f32; 12] = [6.0, 1.0, 0.0, 1.5, 7.0, 0.0, 9.0, 9.0, f32::NAN, f32::NAN, 0.0, 2.0];
 
 fn answers(model: &Value) -> Vec<Vec<f64>> {
-    let engine = opened(&model.to_string()).unwrap_or_else(|error| panic!("{error}"));
-    let input = Tensor::from_f32(vec![6, 2], &ROWS).unwrap();
-    let outputs = engine.run(&[input], &Stop::at(Instant::now() + Duration::from_secs(60))).unwrap();
-    outputs.iter().map(|output| output.to_f64().unwrap()).collect()
-}
-
-#[track_caller]
-fn near(found: &[f64], expected: &[f64]) {
-    assert!(
-        found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
-        "{found:?} {expected:?}"
-    );
+    super::answers(&model.to_string(), &ROWS)
 }
 
 const LEAVES: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
@@ -167,8 +142,7 @@ fn classes_have_the_names_of_the_file() {
     let engine = opened(&multi.to_string()).unwrap();
     assert_eq!(engine.facts().classes, ["a", "b", "0.5"]);
     assert_eq!((&*engine.signature().outputs[0].name, engine.signature().outputs[0].datatype), ("label", DataType::Bytes));
-    let input = Tensor::from_f32(vec![6, 2], &ROWS).unwrap();
-    let outputs = engine.run(&[input], &Stop::at(Instant::now() + Duration::from_secs(60))).unwrap();
+    let outputs = run(&*engine, &ROWS);
     let expected = ["a", "b", "0.5", "0.5", "0.5", "b"].map(bytes::Bytes::from).to_vec();
     assert_eq!(outputs[0], Tensor::strings(vec![6], expected).unwrap());
     let mut flags = model("Logloss", &json!([0]), &[oblivious(&LEAVES)]);

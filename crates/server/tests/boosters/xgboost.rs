@@ -1,14 +1,10 @@
 //! XGBoost's own files: what they answer, worked by hand, in JSON and in UBJSON alike, and which are refused.
 //! `make test-models` compares trained models with the library itself.
 
-#![allow(clippy::unwrap_used)]
-
-use std::time::{Duration, Instant};
-
-use modelyard_server::engine::{Engine, Stop, load};
-use modelyard_server::inspect::inspect;
-use modelyard_wire::{DataType, Tensor};
+use modelyard_wire::DataType;
 use serde_json::{Value, json};
+
+use super::{near, opened};
 
 /// UBJSON as XGBoost writes it: lengths of eight bytes, lists of numbers of one kind.
 fn ubj(value: &Value) -> Vec<u8> {
@@ -42,16 +38,6 @@ fn ubj(value: &Value) -> Vec<u8> {
             [b"{".to_vec(), entries.collect(), b"}".to_vec()].concat()
         }
     }
-}
-
-fn opened(raw: &[u8]) -> Result<Box<dyn Engine>, String> {
-    let folder = tempfile::tempdir().unwrap();
-    // Content tells, not the name.
-    let path = folder.path().join("model.bin");
-    std::fs::write(&path, raw).unwrap();
-    let opened = load(&path).map_err(|error| error.to_string());
-    assert_eq!(inspect(&path).loadable, opened.is_ok());
-    opened
 }
 
 /// A stump: `x[feature] < at` gives `weights[0]`, otherwise `weights[1]`; a missing value goes left if `left`.
@@ -88,23 +74,9 @@ const ROWS: [f32; 8] = [0.0, 5.0, 1.0, 5.0, f32::NAN, 5.0, 0.0, f32::NAN];
 
 /// All outputs, as numbers; the same of both formats.
 fn answers(model: &Value) -> Vec<Vec<f64>> {
-    let run = |raw: &[u8]| {
-        let engine = opened(raw).unwrap_or_else(|error| panic!("{error}"));
-        let input = Tensor::from_f32(vec![4, 2], &ROWS).unwrap();
-        let outputs = engine.run(&[input], &Stop::at(Instant::now() + Duration::from_secs(60))).unwrap();
-        outputs.iter().map(|output| output.to_f64().unwrap()).collect::<Vec<_>>()
-    };
-    let text = run(model.to_string().as_bytes());
-    assert_eq!(text, run(&ubj(model)));
+    let text = super::answers(&model.to_string(), &ROWS);
+    assert_eq!(text, super::answers(&ubj(model), &ROWS));
     text
-}
-
-#[track_caller]
-fn near(found: &[f64], expected: &[f64]) {
-    assert!(
-        found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
-        "{found:?} {expected:?}"
-    );
 }
 
 #[test]

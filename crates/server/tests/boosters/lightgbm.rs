@@ -1,19 +1,7 @@
 //! LightGBM's own files: what they answer, worked by hand, and which are refused. `make test-models` compares trained models with
 //! the library itself.
 
-#![allow(clippy::unwrap_used)]
-
-use std::time::{Duration, Instant};
-
-use modelyard_server::engine::{Engine, Stop, load};
-use modelyard_wire::Tensor;
-
-fn opened(text: &str) -> Result<Box<dyn Engine>, String> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.bin");
-    std::fs::write(&path, text).unwrap();
-    load(&path).map_err(|error| error.to_string())
-}
+use super::{near, opened, run};
 
 /// `trees` trees, each with two branches: x0 <= 1.5 (missing: as `decision` says) gives the first leaf; else x1 <= 0 the second, or
 /// the third.
@@ -34,18 +22,7 @@ fn model(objective: &str, trees_per_iteration: usize, decision: u8, leaves: &[[f
 const ROWS: [f32; 8] = [1.5, 0.0, 1.6, 0.0, 2.0, 1.0, f32::NAN, 1.0];
 
 fn answers(text: &str) -> Vec<Vec<f64>> {
-    let engine = opened(text).unwrap_or_else(|error| panic!("{error}"));
-    let input = Tensor::from_f32(vec![4, 2], &ROWS).unwrap();
-    let outputs = engine.run(&[input], &Stop::at(Instant::now() + Duration::from_secs(60))).unwrap();
-    outputs.iter().map(|output| output.to_f64().unwrap()).collect()
-}
-
-#[track_caller]
-fn near(found: &[f64], expected: &[f64]) {
-    assert!(
-        found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
-        "{found:?} {expected:?}"
-    );
+    super::answers(text, &ROWS)
 }
 
 const ONE: [[f64; 3]; 1] = [[1.0, 2.0, 4.0]];
@@ -84,8 +61,7 @@ fn categories_and_bare_leaves() {
         .replace("num_cat=0", "num_cat=1\ncat_boundaries=0 2\ncat_threshold=2 2")
         .replace("threshold=1.5 0", "threshold=0 0");
     let engine = opened(&set).unwrap();
-    let input = Tensor::from_f32(vec![4, 2], &[1.0, 1.0, 33.0, 1.0, 2.0, 1.0, f32::NAN, 0.0]).unwrap();
-    let outputs = engine.run(&[input], &Stop::at(Instant::now() + Duration::from_secs(60))).unwrap();
+    let outputs = run(&*engine, &[1.0, 1.0, 33.0, 1.0, 2.0, 1.0, f32::NAN, 0.0]);
     assert_eq!(outputs[0].to_f64().unwrap(), [1.0, 1.0, 4.0, 2.0]);
     let bare = "tree\nversion=v4\nnum_tree_per_iteration=1\nmax_feature_idx=1\nTree=0\nnum_leaves=1\nnum_cat=0\nleaf_value=7\n";
     assert_eq!(answers(bare), [[7.0; 4]]);
