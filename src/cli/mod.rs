@@ -23,6 +23,7 @@ pub mod local;
 pub mod logs;
 pub mod man;
 mod number;
+pub mod optimize;
 pub mod predict;
 pub mod rbac;
 pub mod restart;
@@ -63,6 +64,7 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Bench(bench::Arguments),
     Inspect(inspect::Arguments),
+    Optimize(optimize::Arguments),
     Crds(crds::Arguments),
     Rbac(rbac::Arguments),
     Completions(completions::Arguments),
@@ -108,6 +110,7 @@ impl Arguments {
             Command::Evaluate(arguments) => arguments.run(),
             Command::Bench(arguments) => arguments.run(),
             Command::Inspect(arguments) => arguments.run(),
+            Command::Optimize(arguments) => arguments.run(),
             Command::Crds(arguments) => arguments.run(),
             Command::Rbac(arguments) => arguments.run(),
             Command::Completions(arguments) => arguments.run(),

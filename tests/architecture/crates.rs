@@ -6,18 +6,26 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 const CORE: &str = "modelyard-core";
+const ONNX: &str = "modelyard-onnx";
 const WIRE: &str = "modelyard-wire";
 const TELEMETRY: &str = "modelyard-telemetry";
 const SERVER: &str = "modelyard-server";
 const ROOT: &str = "modelyard";
 
 /// A crate of ours, and the crates of ours that it may depend on.
-const OURS: [(&str, &[&str]); 5] =
-    [(CORE, &[]), (WIRE, &[]), (TELEMETRY, &[]), (SERVER, &[CORE, WIRE, TELEMETRY]), (ROOT, &[CORE, WIRE, TELEMETRY])];
+const OURS: [(&str, &[&str]); 6] = [
+    (CORE, &[]),
+    (ONNX, &[]),
+    (WIRE, &[]),
+    (TELEMETRY, &[]),
+    (SERVER, &[CORE, WIRE, TELEMETRY]),
+    (ROOT, &[CORE, ONNX, WIRE, TELEMETRY]),
+];
 
 /// What a crate must not link, however far down: names, or the beginnings of names with `*` at the end.
-const NOT_LINKED: [(&str, &[&str]); 5] = [
+const NOT_LINKED: [(&str, &[&str]); 6] = [
     (CORE, &["tokio", "hyper", "hyper-util", "kube-client", "kube-runtime", "tract-*"]),
+    (ONNX, &["tokio", "hyper", "hyper-util", "kube", "kube-*", "k8s-openapi", "tract-*"]),
     (WIRE, &["tokio", "hyper", "hyper-util", "kube", "kube-*", "k8s-openapi", "tract-*"]),
     (TELEMETRY, &["kube", "kube-*", "k8s-openapi", "tract-*"]),
     (SERVER, &["kube-client", "kube-runtime"]),

@@ -69,7 +69,7 @@ pub(super) fn show(path: &Path, arguments: &Arguments) -> anyhow::Result<ExitCod
     }
     let binary = match &arguments.server_bin {
         Some(binary) => binary.clone(),
-        None => find()?,
+        None => find_server()?,
     };
     let output = Command::new(&binary)
         .arg("inspect")
@@ -92,7 +92,7 @@ pub(super) fn show(path: &Path, arguments: &Arguments) -> anyhow::Result<ExitCod
 }
 
 /// The binary beside our own, else on PATH.
-fn find() -> anyhow::Result<PathBuf> {
+pub(crate) fn find_server() -> anyhow::Result<PathBuf> {
     const NAME: &str = "modelyard-server";
     let own = std::env::current_exe().context("where is this binary?")?;
     let beside = own.parent().map(|folder| folder.join(NAME));

@@ -13,6 +13,8 @@ use crate::client::{ClientError, Target};
 mod file;
 mod remote;
 
+pub(super) use file::find_server;
+
 /// Show what a model takes, gives and is made of, and what of it will not run
 ///
 /// A file is read and loaded by the server's own binary, which is the one that would serve it.

@@ -1,0 +1,15 @@
+//! ONNX files as data: read with checks, rewritten, written. It computes no model and knows no engine, so that the command line,
+//! which links no tensor library, can change files too.
+
+mod check;
+mod external;
+pub mod names;
+pub mod proto;
+mod read;
+pub mod rewrite;
+pub mod tensor;
+mod write;
+
+pub use check::Unsound;
+pub use read::{ReadError, read};
+pub use write::{WriteError, write};

@@ -1,0 +1,57 @@
+//! The messages of ONNX files, generated from `proto/onnx.proto`. Bytes share the memory of the file that they came from.
+
+#![allow(missing_docs, clippy::all)]
+
+include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
+
+/// `TensorProto.DataType`, of the types that are read here.
+pub mod data_type {
+    pub const FLOAT: i32 = 1;
+    pub const INT8: i32 = 3;
+    pub const INT64: i32 = 7;
+    pub const STRING: i32 = 8;
+    pub const FLOAT16: i32 = 10;
+}
+
+/// `TensorProto.DataLocation`: the data lies in another file.
+pub const EXTERNAL: i32 = 1;
+
+/// `AttributeProto.AttributeType` of one integer.
+pub const ATTRIBUTE_INT: i32 = 2;
+
+impl NodeProto {
+    /// The attribute of that name.
+    #[must_use]
+    pub fn attribute_named(&self, name: &str) -> Option<&AttributeProto> {
+        self.attribute.iter().find(|one| one.name() == name)
+    }
+
+    /// Whether it is this operator of the default domain.
+    #[must_use]
+    pub fn is(&self, operator: &str) -> bool {
+        self.op_type() == operator && matches!(self.domain(), "" | "ai.onnx")
+    }
+
+    /// The input at `at`, where it is given.
+    #[must_use]
+    pub fn input_at(&self, at: usize) -> Option<&str> {
+        self.input.get(at).map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// The node's name, or its first output where it has none.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self.name() {
+            "" => self.output.first().map_or("", String::as_str),
+            name => name,
+        }
+    }
+}
+
+impl ModelProto {
+    /// The version of the default domain's operators.
+    #[must_use]
+    pub fn opset(&self) -> i64 {
+        self.opset_import.iter().find(|one| matches!(one.domain(), "" | "ai.onnx")).map_or(1, OperatorSetIdProto::version)
+    }
+}
