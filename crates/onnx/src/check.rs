@@ -30,8 +30,8 @@ pub(crate) fn check(model: &ModelProto) -> Result<(), Unsound> {
     if model.opset_import.is_empty() && model.ir_version() >= 3 {
         return Err(Unsound::new("model", "it imports no operator set; expected at least one"));
     }
-    for one in graph.output.iter().chain(&graph.input).filter(|one| one.name().is_empty()) {
-        return Err(Unsound::new(format!("graph {}", graph.name()), format!("an input or output has no name: {one:?}")));
+    if graph.output.iter().chain(&graph.input).any(|one| one.name().is_empty()) {
+        return Err(Unsound::new(format!("graph '{}'", graph.name()), "one of its inputs or outputs has no name"));
     }
     scope(graph, &HashSet::new(), 0)
 }
@@ -40,7 +40,7 @@ pub(crate) fn check(model: &ModelProto) -> Result<(), Unsound> {
 fn scope<'a>(graph: &'a GraphProto, outer: &HashSet<&'a str>, depth: usize) -> Result<(), Unsound> {
     if depth > DEEPEST {
         return Err(Unsound::new(
-            format!("graph {}", graph.name()),
+            format!("graph '{}'", graph.name()),
             format!("graphs lie more than {DEEPEST} deep in each other"),
         ));
     }

@@ -108,15 +108,16 @@ impl Server {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = child.with_context(|| format!("cannot run {}", binary.display()))?;
         let mut server = Self { child, target: "http://127.0.0.1:1".parse()?, before: (0, 0) };
-        server.await_ready(&ports, &last_words)?;
+        runtime()?.block_on(server.await_ready(&ports, &last_words))?;
         Ok(server)
     }
 
     /// Waits until the model answers; a server that ends says why.
-    fn await_ready(&mut self, ports: &Path, last_words: &Path) -> anyhow::Result<()> {
+    async fn await_ready(&mut self, ports: &Path, last_words: &Path) -> anyhow::Result<()> {
         let end = Instant::now() + PATIENCE;
-        let ready = format!("/v2/models/{NAME}");
+        let mut tick = tokio::time::interval(Duration::from_millis(10));
         while Instant::now() < end {
+            tick.tick().await;
             if let Some(status) = self.child.try_wait()? {
                 let said = std::fs::read(last_words).unwrap_or_default();
                 let said: Value = serde_json::from_slice(&said).unwrap_or_default();
@@ -125,17 +126,16 @@ impl Server {
             if let Ok(written) = std::fs::read(ports) {
                 let ports: Value = serde_json::from_slice(&written).context("the server's ports are not understood")?;
                 self.target = format!("http://127.0.0.1:{}", ports["port"]).parse()?;
-                if self.ask(ready.clone()).is_ok() {
+                if self.ask(format!("/v2/models/{NAME}")).await.is_ok() {
                     return Ok(());
                 }
             }
-            std::thread::sleep(Duration::from_millis(10));
         }
         bail!("the model was not ready after {} s", PATIENCE.as_secs())
     }
 
-    fn ask(&self, path: String) -> anyhow::Result<Value> {
-        Ok(runtime()?.block_on(fetch_json(&self.target, path, Duration::from_secs(10)))?)
+    async fn ask(&self, path: String) -> anyhow::Result<Value> {
+        Ok(fetch_json(&self.target, path, Duration::from_secs(10)).await?)
     }
 
     /// Runs `modelyard evaluate` on the data, and asks the server how long its engine ran meanwhile.
@@ -159,7 +159,7 @@ impl Server {
                 evaluation["metrics"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
             bail!("there is no figure '{metric}' here; there are {}", known.join(", "));
         };
-        let statistics = self.ask(format!("/v2/models/{NAME}/stats"))?;
+        let statistics = runtime()?.block_on(self.ask(format!("/v2/models/{NAME}/stats")))?;
         let compute = &statistics["model_stats"][0]["inference_stats"]["compute_infer"];
         let now = (compute["count"].as_u64().unwrap_or(0), compute["ns"].as_u64().unwrap_or(0));
         let (runs, nanoseconds) = (now.0 - self.before.0, now.1 - self.before.1);
