@@ -15,6 +15,7 @@ pub mod docs;
 pub mod doctor;
 pub mod evaluate;
 pub mod explain;
+pub mod fit_preprocess;
 pub mod import;
 pub mod inspect;
 mod invoked;
@@ -60,6 +61,7 @@ enum Command {
     Validate(validate::Arguments),
     Import(import::Arguments),
     Explain(explain::Arguments),
+    FitPreprocess(fit_preprocess::Arguments),
     Predict(predict::Arguments),
     Evaluate(evaluate::Arguments),
     Bench(bench::Arguments),
@@ -106,6 +108,7 @@ impl Arguments {
             Command::Validate(arguments) => arguments.run(),
             Command::Import(arguments) => arguments.run(),
             Command::Explain(arguments) => arguments.run(),
+            Command::FitPreprocess(arguments) => arguments.run(),
             Command::Predict(arguments) => arguments.run(),
             Command::Evaluate(arguments) => arguments.run(),
             Command::Bench(arguments) => arguments.run(),

@@ -12,6 +12,7 @@ pub mod rights;
 pub mod schema;
 pub mod server_config;
 pub mod status;
+pub mod steps;
 pub mod units;
 pub mod unresolve;
 pub mod warn;

@@ -13,6 +13,7 @@ use crate::api::{
 };
 use crate::plan::Capacity;
 use crate::server_config::{BatchingConfig, ModelConfig, QueueConfig, ServerConfig, ServingConfig};
+use crate::steps::{Step, WrittenStep};
 use crate::units;
 
 /// A deployment that can be planned and launched.
@@ -89,9 +90,13 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
     let name = name.ok_or_else(|| Invalid::new("metadata.name", "expected a name, found none"))?;
     let spec = &object.spec;
     let models = match (&spec.model, spec.models.as_slice()) {
-        (Some(model), []) => vec![config_of(0, model.name.as_deref().unwrap_or(&name), &model.artefact)],
+        (Some(model), []) => {
+            vec![config_of(0, "spec.model", (model.name.as_deref().unwrap_or(&name), &model.artefact))?]
+        }
         (None, models @ [_, ..]) => {
-            models.iter().enumerate().map(|(at, model)| config_of(at, &model.name, &model.artefact)).collect()
+            let each = models.iter().enumerate();
+            each.map(|(at, model)| config_of(at, &format!("spec.models[{at}]"), (&model.name, &model.artefact)))
+                .collect::<Result<_, _>>()?
         }
         (Some(_), _) => return Err(Invalid::new("spec", "expected one of model and models, found both")),
         (None, _) => return Err(Invalid::new("spec", "expected one of model and models, found neither")),
@@ -140,15 +145,28 @@ fn secrets(spec: &ModelDeploymentSpec) -> Vec<(String, String)> {
     named.map(|(at, secret)| (authorization_env(at), secret.name.clone())).collect()
 }
 
-fn config_of(at: usize, name: &str, artefact: &Artefact) -> ModelConfig {
-    ModelConfig {
+fn config_of(at: usize, field: &str, (name, artefact): (&str, &Artefact)) -> Result<ModelConfig, Invalid> {
+    Ok(ModelConfig {
         authorization_env: artefact.secret_ref.as_ref().map(|_| authorization_env(at)),
         name: name.to_owned(),
         uri: artefact.uri.clone(),
         sha256: artefact.sha256.as_ref().map(|sum| sum.to_ascii_lowercase()),
         version: artefact.version,
         classes: artefact.classes.clone(),
-    }
+        preprocess: steps(&format!("{field}.preprocess"), &artefact.preprocess)?,
+        postprocess: steps(&format!("{field}.postprocess"), &artefact.postprocess)?,
+    })
+}
+
+/// The steps of a list, each with the fields of its operation and no others.
+fn steps(field: &str, written: &[WrittenStep]) -> Result<Vec<Step>, Invalid> {
+    let each = written.iter().enumerate().map(|(at, step)| {
+        step.step().map_err(|misfit| {
+            let dot = if misfit.field.is_empty() { "" } else { "." };
+            Invalid::new(format!("{field}[{at}]{dot}{}", misfit.field), misfit.message)
+        })
+    });
+    each.collect()
 }
 
 fn serving(spec: &Serving, resources: &Resources) -> Result<ServingConfig, Invalid> {
@@ -354,6 +372,14 @@ mod tests {
             (json!({"model": {"uri": "s3://b/m"}}), "spec.model.uri"),
             (json!({"models": [{"name": "a", "uri": "file:a"}, {"name": "a", "uri": "file:b"}]}), "spec.models[1].name"),
             (json!({"model": {"uri": "file:a"}, "replicas": -1}), "spec.replicas"),
+            (
+                json!({"model": {"uri": "file:a", "preprocess": [{"op": "Drop", "columns": ["a"], "k": 1}]}}),
+                "spec.model.preprocess[0].k",
+            ),
+            (
+                json!({"models": [{"name": "a", "uri": "file:a", "postprocess": [{"op": "Cast", "columns": ["a"]}]}]}),
+                "spec.models[0].postprocess[0].datatype",
+            ),
             (json!({"model": {"uri": "file:a"}, "serving": {"maxRequestBytes": "much"}}), "spec.serving.maxRequestBytes"),
             (json!({"model": {"uri": "file:a"}, "resources": {"limits": {"cpu": "x"}}}), "spec.resources.limits.cpu"),
             (json!({"model": {"uri": "file:a"}, "resources": {"limits": {"cpu": "50m"}}}), "spec.resources.requests.cpu"),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::steps::Step;
+
 /// What one server serves, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -33,6 +35,12 @@ pub struct ModelConfig {
     /// Class names, by index of the last dimension of a classifier's scores.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
+    /// Steps before the model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preprocess: Vec<Step>,
+    /// Steps after the model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub postprocess: Vec<Step>,
     /// The variable of the server's environment that holds the `Authorization` header for the model's store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_env: Option<String>,
@@ -112,6 +120,23 @@ pub struct InvalidConfig {
     pub message: String,
 }
 
+impl ModelConfig {
+    /// A model of that name at that uri, everything else as if nobody said anything.
+    #[must_use]
+    pub const fn of(name: String, uri: String) -> Self {
+        Self {
+            name,
+            uri,
+            sha256: None,
+            version: first_version(),
+            classes: Vec::new(),
+            preprocess: Vec::new(),
+            postprocess: Vec::new(),
+            authorization_env: None,
+        }
+    }
+}
+
 impl ServerConfig {
     /// Reads the JSON document and checks it.
     ///
@@ -157,6 +182,13 @@ impl ServerConfig {
                 && (sum.len() != 64 || !sum.bytes().all(|one| one.is_ascii_hexdigit()))
             {
                 return wrong(field("sha256"), format!("expected 64 hexadecimal digits, found '{sum}'"));
+            }
+            for (list, steps) in [("preprocess", &model.preprocess), ("postprocess", &model.postprocess)] {
+                for (at, step) in steps.iter().enumerate() {
+                    if let Err(error) = step.check() {
+                        return wrong(field(&format!("{list}[{at}].{}", error.field)), error.message);
+                    }
+                }
             }
         }
         let serving = &self.serving;
@@ -225,6 +257,11 @@ mod tests {
             (r#"{"models":[{"name":"a","uri":"s3://x"}]}"#, "models[0].uri"),
             (r#"{"models":[{"name":"a","uri":"file:x","version":0}]}"#, "models[0].version"),
             (r#"{"models":[{"name":"a","uri":"file:x","sha256":"12"}]}"#, "models[0].sha256"),
+            (
+                r#"{"models":[{"name":"a","uri":"file:x","preprocess":[{"op":"Clip","columns":["x"]}]}]}"#,
+                "models[0].preprocess[0].min",
+            ),
+            (r#"{"models":[{"name":"a","uri":"file:x","postprocess":[{"op":"Clip","columns":["x"],"k":1}]}]}"#, "config"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"requestTimeout":"0s"}}"#, "serving.requestTimeout"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"threads":0}}"#, "serving.threads"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"tread":1}}"#, "config"),

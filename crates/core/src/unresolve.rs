@@ -15,6 +15,7 @@ use crate::api::{
 use crate::render::{CONTAINER, REVISION_LABEL, VERSION_ANNOTATION};
 use crate::resolve::{revision, threads_allowed};
 use crate::server_config::{ModelConfig, ServerConfig, ServingConfig};
+use crate::steps::{Step, WrittenStep};
 use crate::units;
 
 /// Annotations of a pod template that are not the spec's: the operator's, and that of a restart.
@@ -157,12 +158,14 @@ fn models(name: &str, config: &ServerConfig, container: &Container, single: bool
 }
 
 fn artefact(config: &ModelConfig, container: &Container) -> Artefact {
-    let ModelConfig { name: _, uri, sha256, version, classes, authorization_env } = config.clone();
+    let ModelConfig { name: _, uri, sha256, version, classes, preprocess, postprocess, authorization_env } = config.clone();
     let secret = authorization_env.and_then(|wanted| {
         let variable = container.env.iter().flatten().find(|variable| variable.name == wanted)?;
         Some(SecretReference { name: variable.value_from.as_ref()?.secret_key_ref.as_ref()?.name.clone() })
     });
-    Artefact { uri, sha256, version, classes, secret_ref: secret }
+    let written = |steps: &[Step]| steps.iter().map(WrittenStep::from).collect();
+    let (preprocess, postprocess) = (written(&preprocess), written(&postprocess));
+    Artefact { uri, sha256, version, classes, preprocess, postprocess, secret_ref: secret }
 }
 
 fn pod_options(template: &PodTemplateSpec, pod: &PodSpec, container: &Container) -> PodOptions {

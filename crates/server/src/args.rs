@@ -249,7 +249,7 @@ fn by_hand(models: &[String]) -> Result<ServerConfig, InvalidArguments> {
         let has_scheme = ["file:", "http://", "https://"].iter().any(|scheme| uri.starts_with(scheme)) || uri.contains("://");
         let uri = if has_scheme { uri.to_owned() } else { format!("file:{uri}") };
         let name = name.to_owned();
-        configs.push(ModelConfig { name, uri, sha256: None, version: 1, classes: Vec::new(), authorization_env: None });
+        configs.push(ModelConfig::of(name, uri));
     }
     let config = ServerConfig { models: configs, serving: ServingConfig::default() };
     config.check().map_err(|invalid| named(&config, invalid))?;

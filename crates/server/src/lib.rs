@@ -15,5 +15,6 @@ pub mod protocol;
 pub mod registry;
 pub mod serve;
 pub mod signature;
+pub mod steps;
 pub mod store;
 pub mod telemetry;

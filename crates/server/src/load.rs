@@ -13,6 +13,7 @@ use crate::fault::{Code, Fault};
 use crate::infer::{Model, Scheduling};
 use crate::protocol::Service;
 use crate::registry::{Entry, Failure, Phases, State};
+use crate::steps::{self, Around, StepError};
 use crate::store::{self, Progress, Source, Store, StoreError};
 
 /// mimalloc's own delay before freed memory goes back to the system (`purge_delay`, 1 s), and some for the last threads to let go.
@@ -44,6 +45,8 @@ enum NotLoaded {
     Engine(#[from] LoadError),
     #[error(transparent)]
     Sample(#[from] SampleError),
+    #[error(transparent)]
+    Steps(#[from] StepError),
     #[error("{0}")]
     Scheduling(String),
     #[error(
@@ -65,6 +68,8 @@ impl NotLoaded {
             Self::Engine(LoadError::Unsupported(_)) | Self::Scheduling(_) | Self::Slow(_) => "ModelUnsupported",
             Self::Engine(LoadError::Invalid(_)) | Self::Sample(_) => "ModelInvalid",
             Self::Engine(LoadError::Read { .. }) => "ModelNotFound",
+            Self::Steps(StepError::NoRows) => "ModelUnsupported",
+            Self::Steps(_) => "InvalidSpec",
             Self::Thread(_) | Self::Stopped(_) => "NotResponding",
         }
     }
@@ -208,7 +213,7 @@ async fn return_memory() {
     }
 }
 
-/// Proves the model on its sample and measures it.
+/// Proves the model on its sample and measures it, by itself; then puts its steps around it.
 fn into_model(
     config: &ModelConfig,
     (engine, path): (Box<dyn Engine>, PathBuf),
@@ -225,6 +230,9 @@ fn into_model(
         );
     }
     let measured = engine::measure(&*engine);
+    let classes = if config.classes.is_empty() { engine.facts().classes.clone() } else { config.classes.clone() };
+    let around = Around { before: &config.preprocess, after: &config.postprocess, classes: &classes };
+    let engine = if around.is_empty() { engine } else { steps::wrap(engine, &around)? };
     Model::new(config, engine, scheduling, measured).map_err(NotLoaded::Scheduling)
 }
 

@@ -16,7 +16,7 @@ use modelyard_wire::{DataType, Tensor};
 use parking_lot::{Condvar, Mutex};
 use proptest::prelude::*;
 
-/// Doubles its input; refuses data with a -1 in it; runs only while its gate is open.
+/// Doubles its input; refuses data with a -1 in it, and a row with a -2; runs only while its gate is open.
 struct Doubler {
     signature: Signature,
     facts: Facts,
@@ -80,6 +80,10 @@ impl Engine for Doubler {
         if values.contains(&-1.0) {
             return Err(RunError::InvalidData("a -1 in the data".to_owned()));
         }
+        if let Some(at) = values.iter().position(|value| *value == -2.0) {
+            let row = at / inputs[0].shape()[1];
+            return Err(RunError::InvalidRow { row, column: "x".to_owned(), message: "a -2".to_owned() });
+        }
         let doubled: Vec<i64> = values.iter().map(|value| *value as i64 * 2).collect();
         Ok(vec![Tensor::from_i64(inputs[0].shape().to_vec(), &doubled).unwrap()])
     }
@@ -103,14 +107,7 @@ fn model(options: Options) -> (Arc<Model>, Arc<Gate>) {
     let spec = |name: &str| TensorSpec { name: name.to_owned(), datatype: DataType::Int64, shape: vec![-1, -1] };
     let signature = Signature { inputs: vec![spec("x")], outputs: vec![spec("y")], batched: true };
     let engine = Doubler { signature, facts: Facts::default(), gate: Arc::clone(&gate) };
-    let config = ModelConfig {
-        name: "m".into(),
-        uri: "file:x".into(),
-        sha256: None,
-        version: 1,
-        classes: vec![],
-        authorization_env: None,
-    };
+    let config = ModelConfig::of("m".into(), "file:x".into());
     let scheduling = Scheduling {
         threads: options.threads,
         queue_length: options.queue_length,
@@ -316,4 +313,25 @@ fn a_model_is_gone_once_its_last_request_is() {
         assert_eq!(values(running.await), Ok(vec![8.0]));
         gone.await;
     });
+}
+
+/// A row that a step refuses is counted from its own request's first, whether it ran beside others' rows, alone or on another thread.
+#[test]
+fn a_refused_row_is_counted_within_its_request() {
+    let measured =
+        |one: u64, eight: u64| Measured { one: Some(Duration::from_micros(one)), eight: Some(Duration::from_micros(eight)) };
+    let batching = Some((64, Duration::from_millis(1)));
+    for (options, rows) in [
+        (Options { batching, ..Options::default() }, Rows::Stack),
+        (Options { measured: measured(1, 100), ..Options::default() }, Rows::FanOut),
+        (Options { threads: 3, measured: measured(1_000_000, 9_000_000), ..Options::default() }, Rows::FanOut),
+    ] {
+        let (model, _) = model(options);
+        assert_eq!(model.policy.rows, rows);
+        let (good, bad) = (call([3, 1], &[1, 2, 3]), call([4, 1], &[5, 6, -2, 8]));
+        let (good, bad) = runtime().block_on(async { tokio::join!(model.infer(good), model.infer(bad)) });
+        assert_eq!(values(good), Ok(vec![2.0, 4.0, 6.0]));
+        let fault = bad.unwrap_err();
+        assert_eq!((fault.code, fault.message.as_str()), (Code::InvalidArgument, "model 'm': column 'x', row 2: a -2"));
+    }
 }

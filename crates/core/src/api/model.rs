@@ -3,6 +3,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::steps::WrittenStep;
+
 /// One model to serve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -54,6 +56,14 @@ pub struct Artefact {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 65536), extend("x-kubernetes-list-type" = "atomic"))]
     pub classes: Vec<String>,
+    /// Steps that make of a request's columns what the model takes. Clients see the columns that go in, not the model's own inputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub preprocess: Vec<WrittenStep>,
+    /// Steps that make of the model's outputs what clients get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub postprocess: Vec<WrittenStep>,
     /// The Secret that holds the store's credentials, of the same namespace. Of `http:` and `https:` stores its key HTTP_AUTHORIZATION is
     /// sent as the Authorization header, to the host of the uri only. Only replicas read it; the operator does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -34,6 +34,11 @@ pub trait Engine: Send + Sync {
     /// What the file holds.
     fn facts(&self) -> &Facts;
 
+    /// What the model itself takes and gives, where steps stand around it.
+    fn within(&self) -> Option<&Signature> {
+        None
+    }
+
     /// Runs the model once. `inputs` are in the signature's order and have passed its check; the outputs are in its order too.
     ///
     /// # Errors
@@ -145,6 +150,16 @@ pub enum RunError {
     /// The data cannot be computed with (an index out of range, a division by zero, shapes that do not fit): the client's fault.
     #[error("{0}")]
     InvalidData(String),
+    /// The same, of one row: a value that a step does not take.
+    #[error("column '{column}', row {row}: {message}")]
+    InvalidRow {
+        /// Its index within the run, from 0.
+        row: usize,
+        /// The column.
+        column: String,
+        /// What was found, and what was expected.
+        message: String,
+    },
     /// The deadline passed between two operators.
     #[error("the deadline passed while the model ran")]
     DeadlineExceeded,
@@ -157,6 +172,14 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// The same, of a run whose rows begin after `rows` others of its request.
+    pub(crate) fn after(self, rows: usize) -> Self {
+        match self {
+            Self::InvalidRow { row, column, message } => Self::InvalidRow { row: row + rows, column, message },
+            other => other,
+        }
+    }
+
     /// Input `name` has no elements.
     fn empty(name: &str, shape: &[usize]) -> Self {
         Self::InvalidData(format!("input '{name}' is empty: shape {shape:?} has no elements"))

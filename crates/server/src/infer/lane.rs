@@ -47,7 +47,8 @@ pub(super) struct Job {
 /// all parts, and lives until the last has answered.
 pub(super) struct Ticket {
     stop: Arc<Stop>,
-    replies: Vec<oneshot::Receiver<Result<Ran, RunError>>>,
+    /// With the rows of the request that come before each part's.
+    replies: Vec<(usize, oneshot::Receiver<Result<Ran, RunError>>)>,
 }
 
 pub(super) struct Lane {
@@ -130,10 +131,12 @@ impl Lane {
         let queued_at = Instant::now();
         let rank = priority.checked_sub(1).unwrap_or(u64::MAX);
         let mut replies = Vec::with_capacity(parts.len());
+        let mut before = 0;
         for (rows, inputs) in parts {
             let (reply, outcome) = oneshot::channel();
             insert(&mut queue.jobs, Job { inputs, rows, rank, stop: Arc::clone(&stop), queued_at, reply });
-            replies.push(outcome);
+            replies.push((before, outcome));
+            before += rows;
             if queue.idle > 0 {
                 self.shared.work.notify_one();
             } else if queue.threads < self.shared.threads {
@@ -165,9 +168,9 @@ impl Ticket {
     /// Waits for the outcome of every part, in order, until the deadline.
     pub(super) async fn outcomes(mut self, deadline: Instant) -> Result<Vec<Ran>, NotRun> {
         let mut ran = Vec::with_capacity(self.replies.len());
-        for reply in &mut self.replies {
+        for (before, reply) in &mut self.replies {
             match tokio::time::timeout_at(deadline.into(), reply).await {
-                Ok(Ok(outcome)) => ran.push(outcome.map_err(NotRun::Failed)?),
+                Ok(Ok(outcome)) => ran.push(outcome.map_err(|error| NotRun::Failed(error.after(*before)))?),
                 Ok(Err(_)) => return Err(NotRun::Closed),
                 Err(_) => return Err(NotRun::Late),
             }
@@ -278,7 +281,9 @@ impl Shared {
         if self.rows == Rows::Stack || rows < 2 {
             return self.engine.run(inputs, stop);
         }
-        let answers: Result<Vec<_>, _> = batch::single_rows(inputs, rows).iter().map(|row| self.engine.run(row, stop)).collect();
+        let apart = batch::single_rows(inputs, rows);
+        let each = apart.iter().enumerate().map(|(before, row)| self.engine.run(row, stop).map_err(|error| error.after(before)));
+        let answers: Result<Vec<_>, _> = each.collect();
         batch::join(answers?).map_err(|error| RunError::Internal(error.to_string()))
     }
 

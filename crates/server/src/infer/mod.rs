@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use modelyard_core::server_config::{BatchingConfig, ModelConfig};
+use modelyard_core::steps::Step;
 use modelyard_wire::Tensor;
 use tokio::sync::watch;
 
@@ -36,6 +37,8 @@ pub struct Model {
     pub classes: Vec<String>,
     /// What it takes and gives.
     pub signature: Signature,
+    /// The steps around it.
+    pub steps: Option<Steps>,
     /// What its file holds.
     pub facts: Facts,
     /// How its requests are run, and what was measured to decide it.
@@ -46,6 +49,16 @@ pub struct Model {
     lane: Lane,
     /// Dropped with the model: those that watch it learn that the last request has let go.
     alive: watch::Sender<()>,
+}
+
+/// The steps around a model, and what it takes and gives itself.
+pub struct Steps {
+    /// Before it.
+    pub before: Vec<Step>,
+    /// After it.
+    pub after: Vec<Step>,
+    /// Of the model alone.
+    pub inner: Signature,
 }
 
 /// Limits that the server's configuration sets for every model.
@@ -105,6 +118,11 @@ impl Model {
     ) -> Result<Arc<Self>, String> {
         let signature = engine.signature().clone();
         let facts = engine.facts().clone();
+        let steps = engine.within().map(|inner| Steps {
+            before: config.preprocess.clone(),
+            after: config.postprocess.clone(),
+            inner: inner.clone(),
+        });
         let policy = Policy::decide(&signature, &facts, scheduling, measured)?;
         let metrics = Arc::new(ModelMetrics::default());
         Ok(Arc::new(Self {
@@ -112,6 +130,7 @@ impl Model {
             version: config.version,
             classes: if config.classes.is_empty() { facts.classes.clone() } else { config.classes.clone() },
             signature,
+            steps,
             facts,
             request_timeout: scheduling.request_timeout,
             lane: Lane::new(engine, &policy, scheduling),
@@ -191,7 +210,7 @@ impl Model {
 
     fn fault_of(&self, error: RunError, limit: Duration) -> Fault {
         match error {
-            RunError::InvalidData(message) => Fault::invalid(format!("model '{}': {message}", self.name)),
+            RunError::InvalidData(_) | RunError::InvalidRow { .. } => Fault::invalid(format!("model '{}': {error}", self.name)),
             RunError::DeadlineExceeded => self.late(limit),
             RunError::Gone => Fault::new(Code::Cancelled, "the client has gone"),
             RunError::Internal(message) => Fault::internal(format!("model '{}': {message}", self.name)),

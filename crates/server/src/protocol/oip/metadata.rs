@@ -45,8 +45,16 @@ pub(super) fn model(model: &Model) -> Value {
 
 /// A model's properties, over REST and gRPC alike. The protocol's properties are strings: a list is one in JSON.
 pub fn properties(model: &Model) -> BTreeMap<String, String> {
-    let classes = (!model.classes.is_empty()).then(|| ("classes".to_owned(), json!(model.classes).to_string()));
-    classes.into_iter().collect()
+    let classes = (!model.classes.is_empty()).then(|| ("classes", json!(model.classes)));
+    let steps = model.steps.iter().flat_map(|steps| {
+        [
+            ("preprocess", json!(steps.before)),
+            ("postprocess", json!(steps.after)),
+            ("model_inputs", json!(tensors(&steps.inner.inputs))),
+            ("model_outputs", json!(tensors(&steps.inner.outputs))),
+        ]
+    });
+    classes.into_iter().chain(steps).map(|(name, value)| (name.to_owned(), value.to_string())).collect()
 }
 
 fn tensors(specs: &[TensorSpec]) -> Vec<Value> {

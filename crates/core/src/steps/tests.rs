@@ -1,0 +1,105 @@
+//! A step reads back, its faults name the field, and the schema knows each field of each operation.
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::{Step, WrittenStep};
+
+fn step(value: Value) -> Result<Step, (String, String)> {
+    let written: WrittenStep = serde_json::from_value(value).unwrap();
+    written.step().map_err(|misfit| (misfit.field, misfit.message))
+}
+
+/// One step of each operation, with every field that it has.
+fn each() -> Vec<Value> {
+    vec![
+        json!({"op": "Input", "columns": ["a"], "datatype": "INT64", "width": 3}),
+        json!({"op": "Rename", "columns": ["a"], "to": ["b"]}),
+        json!({"op": "Select", "columns": ["a"]}),
+        json!({"op": "Drop", "columns": ["a"]}),
+        json!({"op": "Cast", "columns": ["a"], "datatype": "FP64"}),
+        json!({"op": "Fill", "columns": ["a"], "values": [1.5]}),
+        json!({"op": "Fill", "columns": ["a"], "texts": ["none"]}),
+        json!({"op": "Clip", "columns": ["a"], "min": [0.0], "max": [1.0]}),
+        json!({"op": "Standardise", "columns": ["a"], "mean": [0.5], "scale": [2.0]}),
+        json!({"op": "MinMax", "columns": ["a"], "min": [0.0], "max": [9.0], "low": -1.0, "high": 1.0}),
+        json!({"op": "Robust", "columns": ["a"], "center": [0.5], "scale": [2.0]}),
+        json!({"op": "Log", "columns": ["a"], "offset": 1.0}),
+        json!({"op": "Exp", "columns": ["a"], "offset": 1.0}),
+        json!({"op": "OneHot", "columns": ["a"], "texts": ["x", "y"], "unknown": "Ignore"}),
+        json!({"op": "OneHot", "columns": ["a"], "values": [1.0, 2.0]}),
+        json!({"op": "Ordinal", "columns": ["a"], "texts": ["x"], "unknown": "Value", "unknownValue": -1}),
+        json!({"op": "Ordinal", "columns": ["a"], "values": [7.0]}),
+        json!({"op": "Bucketise", "columns": ["a"], "edges": [1.0, 2.0]}),
+        json!({"op": "Concat", "columns": ["a", "b"], "to": ["c"], "datatype": "FP64"}),
+        json!({"op": "Softmax", "columns": ["a"]}),
+        json!({"op": "Sigmoid", "columns": ["a"]}),
+        json!({"op": "Argmax", "columns": ["a"], "to": ["b"]}),
+        json!({"op": "Labels", "columns": ["a"], "to": ["b"], "texts": ["no", "yes"]}),
+        json!({"op": "TopK", "columns": ["a"], "to": ["v", "i", "l"], "k": 2, "texts": ["no", "yes"]}),
+        json!({"op": "Threshold", "columns": ["a"], "to": ["b"], "at": 0.5}),
+        json!({"op": "Denormalise", "columns": ["a"], "mean": [0.5], "scale": [2.0]}),
+    ]
+}
+
+#[test]
+fn each_operation_reads_back_and_is_in_the_schema() {
+    let schema = WrittenStep::json_schema(&mut SchemaGenerator::default()).to_value();
+    let mut seen = std::collections::BTreeSet::new();
+    for value in each() {
+        let read = step(value.clone()).unwrap_or_else(|fault| panic!("{value}: {fault:?}"));
+        assert_eq!(serde_json::to_value(WrittenStep::from(&read)).unwrap(), value);
+        assert_eq!(read.op(), value["op"]);
+        assert_eq!(json!(read.columns()), value["columns"]);
+        for name in value.as_object().unwrap().keys() {
+            assert!(schema["properties"][name]["description"].is_string(), "{name} is not described");
+            assert!(schema["properties"][name]["type"].is_string(), "{name}: {}", schema["properties"][name]);
+            seen.insert(name.clone());
+        }
+    }
+    let fields: std::collections::BTreeSet<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(fields, seen, "a field that no step of this test has");
+    let ops: std::collections::BTreeSet<String> = each().iter().map(|one| one["op"].to_string()).collect();
+    assert_eq!(schema["properties"]["op"]["enum"].as_array().unwrap().len(), ops.len());
+    assert_eq!(schema["properties"]["unknown"]["enum"], json!(["Error", "Ignore", "Value"]));
+    assert_eq!(schema["properties"]["datatype"]["enum"].as_array().unwrap().len(), 14);
+}
+
+#[test]
+fn each_fault_names_its_field() {
+    for (value, field, message) in [
+        (json!({"columns": ["a"]}), "op", "expected the name of an operation"),
+        (json!({"op": "Standardize", "columns": ["a"]}), "op", "no operation Standardize; did you mean Standardise?"),
+        (
+            json!({"op": "Clip", "columns": ["a"], "maxx": [1]}),
+            "maxx",
+            "Clip has no field maxx, it takes columns, min, max; did you mean max?",
+        ),
+        (json!({"op": "Clip", "columns": ["a"], "mean": [1]}), "mean", "Clip has no field mean"),
+        (json!({"op": "Clip", "columns": ["a"]}), "min", "found neither"),
+        (json!({"op": "Clip", "columns": ["a"], "min": [2], "max": [1]}), "min", "[0] is 2; expected at most max, 1"),
+        (json!({"op": "Standardise", "columns": ["a"], "mean": [1]}), "scale", "Standardise needs it"),
+        (json!({"op": "Standardise", "columns": ["a"], "mean": [1], "scale": [0]}), "scale", "[0] is 0"),
+        (json!({"op": "MinMax", "columns": ["a"], "min": [1], "max": [1]}), "min", "expected less than max"),
+        (json!({"op": "MinMax", "columns": ["a"], "min": [1], "max": [2], "low": 1}), "low", "expected less than high"),
+        (json!({"op": "Bucketise", "columns": ["a"], "edges": [1, 1]}), "edges", "[1] is not greater"),
+        (json!({"op": "Select", "columns": ["a", "a"]}), "columns", "[1]: 'a' is there twice"),
+        (json!({"op": "Drop", "columns": []}), "columns", "Drop needs a column"),
+        (json!({"op": "Rename", "columns": ["a"], "to": ["b", "c"]}), "to", "as many names as there are columns, 1; found 2"),
+        (json!({"op": "Concat", "columns": ["a"], "to": []}), "to", "expected one name; found 0"),
+        (json!({"op": "TopK", "columns": ["a"], "to": ["b"], "k": 1}), "to", "two names"),
+        (json!({"op": "TopK", "columns": ["a"], "to": ["b", "c"], "k": 0}), "k", "expected 1 or more, found 0"),
+        (json!({"op": "Fill", "columns": ["a"]}), "values", "found neither"),
+        (json!({"op": "Fill", "columns": ["a"], "values": [1], "texts": ["x"]}), "texts", "found both"),
+        (json!({"op": "OneHot", "columns": ["a"], "values": [1, 1]}), "values", "[1] is there twice"),
+        (json!({"op": "OneHot", "columns": ["a"], "values": [1], "unknown": "Value"}), "unknown", "OneHot has Error and Ignore"),
+        (json!({"op": "Ordinal", "columns": ["a"], "values": [1], "unknown": "Value"}), "unknownValue", "needs it"),
+        (json!({"op": "Ordinal", "columns": ["a"], "values": [1], "unknownValue": 1}), "unknownValue", "alone"),
+        (json!({"op": "Input", "columns": ["a"], "width": 0}), "width", "expected 1 or more, found 0"),
+        (json!({"op": "Cast", "columns": ["a"], "datatype": "FLOAT"}), "", "unknown variant `FLOAT`"),
+    ] {
+        let (found, said) = step(value.clone()).unwrap_err();
+        assert_eq!(found, field, "{value}: {said}");
+        assert!(said.contains(message), "{value}: {said}");
+    }
+}

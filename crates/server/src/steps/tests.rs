@@ -1,0 +1,222 @@
+//! Steps against scikit-learn's answers (tests/steps/reference.py writes them), and what each says of columns that it does not take.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use modelyard_core::steps::Step;
+use modelyard_wire::{Data, DataType, Tensor};
+use serde_json::{Value, json};
+
+use super::{Around, wrap};
+use crate::engine::{Engine, Facts, RunError, Stop};
+use crate::signature::{Signature, TensorSpec};
+
+/// A model that answers what it is given.
+struct Echo(Signature, Facts);
+
+impl Engine for Echo {
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+    fn facts(&self) -> &Facts {
+        &self.1
+    }
+    fn run(&self, inputs: &[Tensor], _: &Stop) -> Result<Vec<Tensor>, RunError> {
+        Ok(inputs.to_vec())
+    }
+}
+
+fn specs(of: &Value) -> Vec<TensorSpec> {
+    let one = |spec: &Value| TensorSpec {
+        name: spec[0].as_str().unwrap().to_owned(),
+        datatype: spec[1].as_str().unwrap().parse().unwrap(),
+        shape: spec[2].as_array().unwrap().iter().map(|dim| dim.as_i64().unwrap()).collect(),
+    };
+    of.as_array().unwrap().iter().map(one).collect()
+}
+
+/// An echo of those columns between those steps.
+fn stepped(columns: &Value, before: &Value, after: &Value) -> Result<Box<dyn Engine>, String> {
+    let columns = specs(columns);
+    let signature = Signature { inputs: columns.clone(), outputs: columns, batched: true };
+    let steps = |list: &Value| -> Vec<Step> { serde_json::from_value(list.clone()).unwrap() };
+    let (before, after) = (steps(before), steps(after));
+    for step in before.iter().chain(&after) {
+        step.check().unwrap();
+    }
+    let classes = ["low".to_owned(), "high".to_owned()];
+    let around = Around { before: &before, after: &after, classes: &classes };
+    wrap(Box::new(Echo(signature, Facts::default())), &around).map_err(|error| error.to_string())
+}
+
+fn tensor(of: &Value) -> Tensor {
+    let datatype: DataType = of["datatype"].as_str().unwrap().parse().unwrap();
+    let shape: Vec<usize> = of["shape"].as_array().unwrap().iter().map(|dim| dim.as_u64().unwrap() as usize).collect();
+    let data = of["data"].as_array().unwrap();
+    if datatype == DataType::Bytes {
+        let texts = data.iter().map(|text| Bytes::from(text.as_str().unwrap().to_owned())).collect();
+        return Tensor::strings(shape, texts).unwrap();
+    }
+    let numbers = data.iter().map(|number| number.as_f64().unwrap_or(f64::NAN)).collect();
+    super::column::Column::numbers(shape, numbers).tensor(datatype).unwrap()
+}
+
+fn stop() -> Stop {
+    Stop::at(Instant::now() + Duration::from_secs(60))
+}
+
+/// Equal texts, or numbers within 1e-6.
+fn differ(found: &Tensor, expected: &Tensor) -> Option<String> {
+    if found.datatype() != expected.datatype() || found.shape() != expected.shape() {
+        return Some(format!(
+            "{} {:?}, expected {} {:?}",
+            found.datatype(),
+            found.shape(),
+            expected.datatype(),
+            expected.shape()
+        ));
+    }
+    if let (Data::Strings(found), Data::Strings(expected)) = (found.data(), expected.data()) {
+        return (found != expected).then(|| format!("{found:?}, expected {expected:?}"));
+    }
+    let (found, expected) = (found.to_f64().unwrap(), expected.to_f64().unwrap());
+    let near = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-6 * (1.0 + b.abs());
+    (!found.iter().zip(&expected).all(near)).then(|| format!("{found:?}, expected {expected:?}"))
+}
+
+#[test]
+fn answers_are_scikit_learns() {
+    let cases: Vec<Value> = serde_json::from_str(include_str!("../../tests/steps/reference.json")).unwrap();
+    assert!(cases.len() > 30, "{}", cases.len());
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let engine = match stepped(&case["model"], &case["before"], &case["after"]) {
+            Ok(engine) => engine,
+            Err(error) => {
+                wrong.push(format!("{}: {error}", case["name"]));
+                continue;
+            }
+        };
+        let given = case["inputs"].as_array().unwrap().iter().map(|one| (one["name"].as_str().unwrap(), tensor(one)));
+        let inputs = engine.signature().bind(given).unwrap();
+        let outputs = engine.run(&inputs, &stop()).unwrap();
+        for expected in case["outputs"].as_array().unwrap() {
+            let name = expected["name"].as_str().unwrap();
+            let at = engine.signature().output(name).unwrap();
+            if let Some(how) = differ(&outputs[at], &tensor(expected)) {
+                wrong.push(format!("{}: {name} is {how}", case["name"]));
+            }
+            assert!(engine.signature().outputs[at].check(&outputs[at]).is_ok(), "{}: {name} is not as declared", case["name"]);
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn what_does_not_fit_is_named_by_step_and_column() {
+    let two = json!([["x", "FP32", [-1, 2]]]);
+    let input = |names: &Value| json!({"op": "Input", "columns": names});
+    for (before, message) in [
+        (json!([{"op": "Clip", "columns": ["y"], "min": [0]}]), "preprocess[0] (Clip): column 'y': it is not here; here are 'x'"),
+        (json!([input(&json!(["x"]))]), "preprocess: column 'x': its shape is [-1], the model takes [-1, 2]"),
+        (json!([input(&json!(["a"]))]), "preprocess: column 'a': it is left over: the model takes 'x'"),
+        (json!([{"op": "Drop", "columns": ["x"]}]), "preprocess: the model takes 'x': column 'x': it is not here; here are none"),
+        (
+            json!([input(&json!(["a", "b"])), {"op": "Concat", "columns": ["a", "b"], "to": ["x"], "datatype": "FP64"}]),
+            "preprocess: column 'x': it is FP64, the model takes FP32: add a Cast",
+        ),
+        (
+            json!([{"op": "Input", "columns": ["a"], "datatype": "BYTES"}, {"op": "Concat", "columns": ["a"], "to": ["x"]}]),
+            "preprocess[1] (Concat): column 'a': expected numbers, it is BYTES",
+        ),
+        (
+            json!([{"op": "Standardise", "columns": ["x"], "mean": [1, 2, 3], "scale": [1]}]),
+            "preprocess[0] (Standardise): column 'x': mean has 3 numbers; the columns have 2 values a row",
+        ),
+        (
+            json!([{"op": "OneHot", "columns": ["x"], "values": [1]}]),
+            "column 'x': expected one value a row, its shape is [-1, 2]",
+        ),
+        (
+            json!([{"op": "Input", "columns": ["a"], "datatype": "BYTES"}, {"op": "Ordinal", "columns": ["a"], "values": [1]}]),
+            "preprocess[1] (Ordinal): column 'a': it is BYTES; expected numbers, or texts instead of values",
+        ),
+        (json!([{"op": "Drop", "columns": ["x"]}, input(&json!(["a"]))]), "preprocess[1] (Input): it follows preprocess[0]"),
+        (
+            json!([{"op": "Cast", "columns": ["x"], "datatype": "BYTES"}]),
+            "preprocess[0] (Cast): column 'x': numbers are not turned",
+        ),
+        (json!([input(&json!(["a"])), {"op": "Rename", "columns": ["a"], "to": ["x"]}]), "column 'x': its shape is [-1]"),
+        (json!([{"op": "Fill", "columns": ["x"], "texts": ["a"]}]), "column 'x': it is FP32; expected BYTES"),
+    ] {
+        let said = stepped(&two, &before, &json!([])).err().unwrap();
+        assert!(said.contains(message), "{before}: {said}");
+    }
+    for (after, message) in [
+        (json!([input(&json!(["a"]))]), "postprocess[0] (Input): columns are declared in preprocess alone"),
+        (json!([{"op": "Drop", "columns": ["x"]}]), "postprocess: no column is left"),
+        (json!([{"op": "TopK", "columns": ["x"], "to": ["v", "i"], "k": 3}]), "column 'x': k is 3; it has 2 scores"),
+        (
+            json!([{"op": "Labels", "columns": ["x"], "to": ["l"], "texts": ["a", "b", "c"]}]),
+            "column 'x': it has 2 scores, there are 3 names",
+        ),
+        (json!([{"op": "Argmax", "columns": ["x"], "to": ["x"]}]), "column 'x': there is one of this name already"),
+    ] {
+        let said = stepped(&two, &json!([]), &after).err().unwrap();
+        assert!(said.contains(message), "{after}: {said}");
+    }
+    let fixed = TensorSpec { name: "x".to_owned(), datatype: DataType::Fp32, shape: vec![1, 2] };
+    let signature = Signature { inputs: vec![fixed.clone()], outputs: vec![fixed], batched: false };
+    let around = Around { before: &[], after: &[], classes: &[] };
+    let said = wrap(Box::new(Echo(signature, Facts::default())), &around).err().unwrap().to_string();
+    assert!(said.contains("one free batch dimension"), "{said}");
+}
+
+#[test]
+fn a_bad_row_is_named_by_column_and_row() {
+    let model = json!([["x", "INT64", [-1]]]);
+    let text = |words: &[&str]| {
+        Tensor::strings(vec![words.len()], words.iter().map(|word| Bytes::from((*word).to_owned())).collect()).unwrap()
+    };
+    let declared = json!({"op": "Input", "columns": ["x"], "datatype": "BYTES"});
+    for (step, input, message) in [
+        (
+            json!({"op": "Ordinal", "columns": ["x"], "texts": ["a", "b"]}),
+            text(&["a", "b", "c"]),
+            "column 'x', row 2: 'c' is none of the 2 values that are known",
+        ),
+        (
+            json!({"op": "Cast", "columns": ["x"], "datatype": "INT64"}),
+            text(&["7", "seven"]),
+            "column 'x', row 1: 'seven' is no number",
+        ),
+        (json!({"op": "Cast", "columns": ["x"], "datatype": "INT64"}), text(&["NaN"]), "column 'x', row 0: NaN is no INT64"),
+        (
+            json!({"op": "Cast", "columns": ["x"], "datatype": "INT64"}),
+            text(&["1e30"]),
+            "row 0: 1000000000000000000000000000000 is no INT64",
+        ),
+    ] {
+        let engine = stepped(&model, &json!([declared, step]), &json!([])).unwrap();
+        let error = engine.run(&[input], &stop()).unwrap_err();
+        assert!(matches!(error, RunError::InvalidRow { .. }));
+        assert!(error.to_string().contains(message), "{error}");
+        assert!(error.after(5).to_string().contains(", row "));
+    }
+}
+
+#[test]
+fn untouched_columns_keep_their_bytes() {
+    let model = json!([["id", "INT64", [-1]], ["x", "FP32", [-1, 1]]]);
+    let before = json!([{"op": "Input", "columns": ["age"]}, {"op": "Rename", "columns": ["age"], "to": ["x"]}]);
+    let after = json!([{"op": "Select", "columns": ["x", "id"]}]);
+    let engine = stepped(&model, &before, &after).unwrap();
+    let names = |specs: &[TensorSpec]| specs.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&engine.signature().inputs), ["age", "id"]);
+    assert_eq!(names(&engine.signature().outputs), ["x", "id"]);
+    assert_eq!(names(&engine.within().unwrap().inputs), ["id", "x"]);
+    let id = Tensor::from_i64(vec![1], &[9_007_199_254_740_993]).unwrap();
+    let age = Tensor::from_f32(vec![1], &[31.0]).unwrap();
+    let found = engine.run(&[age, id.clone()], &stop()).unwrap();
+    assert_eq!(found, [Tensor::from_f32(vec![1, 1], &[31.0]).unwrap(), id]);
+}

@@ -1,0 +1,93 @@
+//! Statistics against scikit-learn's (tests/fit/reference.py writes them), and what cannot be fitted.
+
+use clap::Parser;
+use modelyard_core::steps::Step;
+use serde_json::Value;
+
+use super::Arguments;
+use crate::inputs::Table;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+fn fitted(table: &str, flags: &[&str]) -> Result<Vec<Step>, String> {
+    let line = Line::try_parse_from(["fit", "--data", "x.csv"].into_iter().chain(flags.iter().copied()))
+        .map_err(|error| error.to_string())?;
+    line.arguments.steps(&Table::parse(table.as_bytes()).unwrap()).map_err(|error| format!("{error:#}"))
+}
+
+fn numbers(of: &Value) -> Vec<f64> {
+    of.as_array().unwrap().iter().map(|one| one.as_f64().unwrap()).collect()
+}
+
+/// What a scaler makes of a number of its column `at`.
+fn scaled(step: &Step, at: usize, x: f64) -> f64 {
+    match step {
+        Step::Standardise { mean: center, scale, .. } | Step::Robust { center, scale, .. } => (x - center[at]) / scale[at],
+        Step::MinMax { min, max, .. } => (x - min[at]) / (max[at] - min[at]),
+        other => panic!("{other:?} is no scaler"),
+    }
+}
+
+#[test]
+fn statistics_are_scikit_learns() {
+    let reference: Value = serde_json::from_str(include_str!("../../../tests/fit/reference.json")).unwrap();
+    let table = reference["table"].as_str().unwrap();
+    for case in reference["cases"].as_array().unwrap() {
+        let flags: Vec<&str> = case["flags"].as_array().unwrap().iter().map(|flag| flag.as_str().unwrap()).collect();
+        let steps = fitted(table, &flags).unwrap();
+        let ops: Vec<&str> = steps.iter().map(Step::op).collect();
+        assert_eq!((ops[0], ops[1], ops[2], &ops[4..]), ("Input", "Input", "Fill", &["Fill", "OneHot", "OneHot", "Concat"][..]));
+        let Step::Fill { columns, values, .. } = &steps[2] else { panic!("{:?}", steps[2]) };
+        assert_eq!(columns, &["income"]);
+        assert!((values[0] / case["fill"]["income"].as_f64().unwrap() - 1.0).abs() < 1e-13, "{values:?}");
+        for (at, (probe, expected)) in
+            case["probe"].as_array().unwrap().iter().zip(case["scaled"].as_array().unwrap()).enumerate()
+        {
+            for (x, expected) in numbers(probe).into_iter().zip(numbers(expected)) {
+                let found = scaled(&steps[3], at, x);
+                assert!((found - expected).abs() < 1e-12 * (1.0 + expected.abs()), "{flags:?} {at}: {found} is not {expected}");
+            }
+        }
+        let Step::Fill { texts, .. } = &steps[4] else { panic!("{:?}", steps[4]) };
+        assert_eq!(texts[0], case["fill"]["city"].as_str().unwrap());
+        for (step, known) in [(&steps[5], &reference["cities"]), (&steps[6], &reference["floors"])] {
+            let Step::OneHot { texts, .. } = step else { panic!("{step:?}") };
+            assert_eq!(serde_json::json!(texts), *known);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_fitted_is_said() {
+    let table = "a,b,c\n1,x,\n2,y,\n";
+    for (flags, message) in [
+        (vec!["--target", "d"], "--target: the table has no column 'd'; it has a, b, c"),
+        (vec!["--ignore", "a,e"], "--ignore: the table has no column 'e'"),
+        (vec![], "column 'c': every cell is missing: leave it out with --ignore"),
+        (vec!["--ignore", "a,b,c"], "no column is left"),
+        (vec!["--numeric", "most"], "invalid value 'most'"),
+    ] {
+        let said = fitted(table, &flags).unwrap_err();
+        assert!(said.contains(message), "{said}");
+    }
+    let many: String = (0..1001).map(|at| format!("word {at}\n")).collect();
+    let said = fitted(&format!("a\n{many}"), &[]).unwrap_err();
+    assert!(said.contains("column 'a' has 1001 different texts; expected 1000 at most"), "{said}");
+    let said = fitted("a,b\n1e999,x\n", &[]).unwrap_err();
+    assert!(said.contains("column 'a': it has the number inf"), "{said}");
+}
+
+#[test]
+fn ordinals_and_strangers() {
+    let steps = fitted("a\nx\ny\n", &["--categorical", "ordinal", "--unknown", "ignore"]).unwrap();
+    let text = super::print::yaml(&steps, "Fitted.");
+    assert_eq!(
+        text,
+        "# Fitted.\npreprocess:\n  - op: Input\n    columns: [\"a\"]\n    datatype: BYTES\n  - op: Ordinal\n    columns: [\"a\"]\n    \
+         texts: [\"x\", \"y\"]\n    unknown: Value\n    unknownValue: -1\n  - op: Concat\n    columns: [\"a\"]\n    to: [\"input\"]\n"
+    );
+}
