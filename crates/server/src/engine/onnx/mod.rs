@@ -4,6 +4,7 @@ pub(in crate::engine) mod attributes;
 pub(in crate::engine) mod declared;
 pub(in crate::engine) mod facts;
 pub(in crate::engine) mod file;
+mod functions;
 pub(in crate::engine) mod hints;
 pub(in crate::engine) mod labels;
 pub(in crate::engine) mod scope;
