@@ -301,7 +301,30 @@ def branches() -> None:
         case(f"If, nested, {scale}", nodes, {"x": np.abs(x) * np.float32(scale)}, {**constants, "much": np.float32(50)})
 
 
-for group in (recurrent, softmax, depth, shifts, attention, functions, branches):
+def dequantised() -> None:
+    x = numbers(3, 6)
+    whole = DICE.integers(-127, 128, (6, 4)).astype(np.int8)
+    product = node("MatMul", ["x", "w"], ["y"])
+    for title, scale, zero, axis in (
+        ("of a tensor", np.float32(0.02), None, {}),
+        ("of a tensor, with a zero", np.float32(0.02), np.int8(3), {}),
+        ("of columns", np.abs(numbers(4)) * np.float32(0.01), DICE.integers(-5, 5, 4).astype(np.int8), {"axis": 1}),
+        ("of rows", np.abs(numbers(6)) * np.float32(0.01), None, {"axis": 0}),
+    ):
+        names = ["q", "scale"] + (["zero"] if zero is not None else [])
+        constants = {"q": whole, "scale": scale} | ({"zero": zero} if zero is not None else {})
+        case(f"weights of INT8, scale {title}", [node("DequantizeLinear", names, ["w"], **axis), product], {"x": x}, constants)
+    unsigned = {"q": (whole.astype(np.int32) + 128).astype(np.uint8), "scale": np.float32(0.02), "zero": np.uint8(128)}
+    case("weights of UINT8", [node("DequantizeLinear", ["q", "scale", "zero"], ["w"]), product], {"x": x}, unsigned)
+    blocks = {"q": whole, "scale": np.abs(numbers(3, 4)) * np.float32(0.01)}
+    case("weights of INT8, blocks", [node("DequantizeLinear", ["q", "scale"], ["w"], axis=0, block_size=2), product], {"x": x}, blocks)
+    case("weights of FP16", [node("Cast", ["q"], ["w"], to=TensorProto.FLOAT), product], {"x": x}, {"q": numbers(6, 4).astype(np.float16)})
+    bias = {"q": whole, "scale": np.float32(0.02), "qb": np.array([100, -5, 7, 0], np.int32), "scale_b": np.float32(0.001)}
+    layers = [node("DequantizeLinear", ["q", "scale"], ["w"]), node("DequantizeLinear", ["qb", "scale_b"], ["b"]), node("Gemm", ["x", "w", "b"], ["y"])]
+    case("weights of INT8, a bias of INT32", layers, {"x": x}, bias)
+
+
+for group in (recurrent, softmax, depth, shifts, attention, functions, branches, dequantised):
     group()
 lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in CASES)
 (Path(__file__).parent / "reference.json").write_text(f"[\n{lines}\n]\n")

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto};
 
-use super::{functions, sequences, zipmap};
+use super::{dequantise, functions, sequences, zipmap};
 use crate::engine::LoadError;
 
 /// The largest `.onnx` file: what one protobuf message may hold.
@@ -40,6 +40,7 @@ impl File {
         let Some(folder) = folder.to_str() else {
             return Err(LoadError::Invalid(format!("the path of {} is not UTF-8", name_of(path))));
         };
+        dequantise::fold(&mut proto, Path::new(folder))?;
         Ok(Self { proto, folder: folder.to_owned(), bytes: raw.len() as u64, classes })
     }
 

@@ -2,6 +2,7 @@
 
 pub(in crate::engine) mod attributes;
 pub(in crate::engine) mod declared;
+mod dequantise;
 pub(in crate::engine) mod facts;
 pub(in crate::engine) mod file;
 mod functions;
