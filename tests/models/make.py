@@ -266,14 +266,19 @@ def tree(name: str, why: str, **changes: list) -> Model:
     )
 
 
-# Models a server must refuse, each with one reason
-
-
 def lstm_reverse() -> Model:
     node = helper.make_node("LSTM", ["x", "w", "r"], ["steps"], direction="reverse", hidden_size=2)
     constants = {"w": floats(1, 8, 3), "r": floats(1, 8, 2)}
     proto = model([node], [Port("x", [5, BATCH, 3])], [Port("steps", [5, 1, BATCH, 2])], constants)
-    return Model("lstm_reverse.onnx", checked(proto), "tract's answer to a reverse LSTM is wrong")
+    x = floats(5, 2, 3)
+    steps, h, c = np.zeros((5, 1, 2, 2), np.float32), np.zeros((2, 2)), np.zeros((2, 2))
+    sigmoid = lambda values: 1 / (1 + np.exp(-values))
+    for at in reversed(range(5)):
+        i, o, f, g = np.split(x[at] @ constants["w"][0].T + h @ constants["r"][0].T, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        steps[at, 0] = h
+    return Model("lstm_reverse.onnx", checked(proto), "tract's answer to a reverse LSTM is wrong", {"x": x}, {"steps": steps})
 
 
 def qdq_softmax() -> Model:
@@ -287,7 +292,14 @@ def qdq_softmax() -> Model:
     constants = {"scale": np.float32(0.125), "share": np.float32(1 / 256), "zero": np.uint8(0)}
     constants = {name: np.array(value) for name, value in constants.items()}
     proto = model(nodes, [Port("x", [BATCH, 4])], [Port("y", [BATCH, 4])], constants)
-    return Model("qdq_softmax.onnx", checked(proto), "tract's answer to a quantised Softmax is wrong")
+    x = floats(3, 4)
+    powers = np.exp(np.clip(np.rint(x * 8), 0, 255) / 8)
+    share = np.clip(np.rint(powers / powers.sum(1, keepdims=True) * 256), 0, 255) / 256
+    why = "tract's answer to a quantised Softmax is wrong"
+    return Model("qdq_softmax.onnx", checked(proto), why, {"x": x}, {"y": share.astype(np.float32)})
+
+
+# Models a server must refuse, each with one reason
 
 
 def unsupported_op() -> Model:
@@ -326,8 +338,6 @@ def refused() -> list[Model]:
         identity("bf16"),
         tree("tree_cycle.onnx", "a node is its own ancestor", nodes_truenodeids=[1, 0, 0, 0, 0]),
         tree("tree_class_ids.onnx", "a class far out of range", class_ids=[0, 1, 10**6]),
-        lstm_reverse(),
-        qdq_softmax(),
         unsupported_op(),
         loop(),
         constant_huge(),
@@ -345,7 +355,7 @@ def refused() -> list[Model]:
 
 
 def good() -> list[Model]:
-    others = [add(), two_outputs(), gather(), divide(), slow(), scalar(), no_batch(), conv(), external()]
+    others = [add(), two_outputs(), gather(), divide(), slow(), scalar(), no_batch(), conv(), external(), lstm_reverse(), qdq_softmax()]
     trees = [tree("tree_classifier.onnx", "one tree of three classes")]
     return [*(identity(name) for name in IDENTITIES if name != "bf16"), *others, *trees]
 

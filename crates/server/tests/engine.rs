@@ -118,8 +118,6 @@ fn what_is_refused() {
             &["TreeEnsembleClassifier 'label'", "tree 0, node 2: nodes_truenodeids: leads to node 0", "reached twice"],
         ),
         ("tree_class_ids.onnx", &["TreeEnsembleClassifier 'label'", "tree 0, node 4: class_ids: 1000000; expected 0 to 2"]),
-        ("lstm_reverse.onnx", &["LSTM 'steps'", "direction=reverse"]),
-        ("qdq_softmax.onnx", &["Softmax 's'", "quantised"]),
         ("unsupported_op.onnx", &["RoiAlign 'y'", "no such operator (1 in the file)"]),
         ("loop.onnx", &["Loop 'y'", "no loops"]),
         ("constant_huge.onnx", &["ConstantOfShape 'zeros'", "larger than"]),

@@ -4,9 +4,9 @@
 
 mod graphs;
 
-use graphs::{FLOAT, INT64, graph_of, model_of, node, number, opened, port, single, text, with};
+use graphs::{FLOAT, INT64, graph_of, model_of, node, number, opened, port, single, with};
 use modelyard_wire::Tensor;
-use tract_onnx::pb::{AttributeProto, FunctionProto, ModelProto, TensorProto, TypeProto, ValueInfoProto};
+use tract_onnx::pb::{AttributeProto, ModelProto, TensorProto, TypeProto, ValueInfoProto};
 
 #[track_caller]
 fn refused(model: &ModelProto, words: &[&str]) {
@@ -16,19 +16,6 @@ fn refused(model: &ModelProto, words: &[&str]) {
 
 #[test]
 fn operators_that_go_wrong() {
-    let space = with(node("SpaceToDepth", &["x"], &["y"]), "mode", text("CRD"));
-    refused(&single(space), &["SpaceToDepth 'y': mode=CRD"]);
-    let gru = with(node("GRU", &["x", "x", "x"], &["y"]), "direction", text("reverse"));
-    refused(&single(gru), &["GRU 'y': direction=reverse"]);
-    let relu = AttributeProto { strings: vec![b"Relu".to_vec()], r#type: 8, ..AttributeProto::default() };
-    refused(&single(with(node("RNN", &["x", "x", "x"], &["y"]), "activations", relu)), &["RNN 'y': activation Relu is ignored"]);
-    refused(
-        &single(with(node("LSTM", &["x", "x", "x"], &["y"]), "input_forget", number(1))),
-        &["LSTM 'y': input_forget is ignored"],
-    );
-    refused(&single(node("BitShift", &["x", "x"], &["y"])), &["BitShift 'y'", "not a constant below that"]);
-    let attention = with(node("Attention", &["x", "x", "x"], &["y"]), "local_window_size", number(4));
-    refused(&single(attention), &["Attention 'y': attribute local_window_size is ignored"]);
     refused(&single(with(node("Cast", &["x"], &["y"]), "to", number(16))), &["Cast 'y'", "BFLOAT16"]);
 }
 
@@ -87,10 +74,6 @@ fn files_that_no_engine_could_run() {
     refused(&short, &["initializer 'w' of shape [4] needs 16 bytes, found 12"]);
     short.graph.as_mut().unwrap().initializer[0].dims = vec![1 << 40, 1 << 40];
     refused(&short, &["initializer 'w' has the impossible shape"]);
-    let mut own = single(node("org.example:Twice", &["x"], &["y"]));
-    let (name, domain) = (Some("Twice".to_owned()), Some("org.example".to_owned()));
-    own.functions.push(FunctionProto { name, domain, ..FunctionProto::default() });
-    refused(&own, &["org.example.Twice 'y': it is a function of the file's own"]);
 }
 
 #[test]

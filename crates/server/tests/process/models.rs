@@ -6,15 +6,13 @@ use crate::http::{get, post};
 use crate::server::{Server, mnist, mnist_body, model, path};
 
 /// The second group of tests/models.
-const REFUSED: [&str; 13] = [
+const REFUSED: [&str; 11] = [
     "constant_huge",
     "external_escape/model",
     "external_missing/model",
     "identity_bf16",
     "loop",
-    "lstm_reverse",
     "not_onnx",
-    "qdq_softmax",
     "tree_class_ids",
     "tree_cycle",
     "truncated",

@@ -65,7 +65,7 @@ pub(super) fn of(file: &File, (input, output): (&str, &str)) -> Result<Option<Ve
     let graph = file.graph();
     let Some(opset) = versions::opset(file)?.filter(|opset| OPSETS.contains(opset)) else { return Ok(None) };
     // What a chain of another kind costs here must be next to nothing: names first, then numbers.
-    if !graph.sparse_initializer.is_empty() || !file.proto().functions.is_empty() || !graph.node.iter().all(is_known) {
+    if !graph.sparse_initializer.is_empty() || !graph.node.iter().all(is_known) {
         return Ok(None);
     }
     scope::check(graph)?;

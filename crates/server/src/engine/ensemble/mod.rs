@@ -72,7 +72,7 @@ impl Trees {
             return Ok(None);
         }
         let Some(found) = graph::find(file.graph(), &input.name) else { return Ok(None) };
-        if !file.proto().functions.is_empty() || versions::opset(file)?.is_some_and(|opset| !OPSETS.contains(&opset)) {
+        if versions::opset(file)?.is_some_and(|opset| !OPSETS.contains(&opset)) {
             return Ok(None);
         }
         scope::check(file.graph())?;

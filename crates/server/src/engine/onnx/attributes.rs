@@ -24,6 +24,26 @@ impl<'a> Attributes<'a> {
         self.0.input.iter().filter(|name| !name.is_empty()).count()
     }
 
+    /// The operator's name.
+    pub(in crate::engine) fn operator(&self) -> &'a str {
+        &self.0.op_type
+    }
+
+    /// Where each of the first `N` inputs stands among those that are given; `None` for one that is left out.
+    pub(in crate::engine) fn places<const N: usize>(&self) -> [Option<usize>; N] {
+        let mut given = 0;
+        std::array::from_fn(|at| {
+            self.0.input.get(at).filter(|name| !name.is_empty())?;
+            given += 1;
+            Some(given - 1)
+        })
+    }
+
+    /// Which of its outputs are read, by their place in the operator's definition.
+    pub(in crate::engine) fn wanted(&self) -> Vec<usize> {
+        self.0.output.iter().enumerate().filter(|(_, name)| !name.is_empty()).map(|(at, _)| at).collect()
+    }
+
     /// Whether the attribute is given.
     pub(in crate::engine) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()

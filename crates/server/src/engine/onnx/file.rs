@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto};
 
-use super::{sequences, zipmap};
+use super::{dequantise, functions, sequences, zipmap};
 use crate::engine::LoadError;
 
 /// The largest `.onnx` file: what one protobuf message may hold.
@@ -33,12 +33,14 @@ impl File {
         if proto.graph.is_none() {
             return Err(LoadError::Invalid(format!("{} is not an ONNX file: it holds no graph", name_of(path))));
         }
+        functions::inline(&mut proto, &raw)?;
         let classes = zipmap::strip(&mut proto);
         sequences::spread(&mut proto);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let Some(folder) = folder.to_str() else {
             return Err(LoadError::Invalid(format!("the path of {} is not UTF-8", name_of(path))));
         };
+        dequantise::fold(&mut proto, Path::new(folder))?;
         Ok(Self { proto, folder: folder.to_owned(), bytes: raw.len() as u64, classes })
     }
 

@@ -2,8 +2,10 @@
 
 pub(in crate::engine) mod attributes;
 pub(in crate::engine) mod declared;
+mod dequantise;
 pub(in crate::engine) mod facts;
 pub(in crate::engine) mod file;
+mod functions;
 pub(in crate::engine) mod hints;
 pub(in crate::engine) mod labels;
 pub(in crate::engine) mod scope;

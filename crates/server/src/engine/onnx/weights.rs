@@ -95,6 +95,21 @@ pub(in crate::engine) fn floats(tensor: &TensorProto, folder: &Path) -> Result<O
     }))
 }
 
+/// The bytes of a tensor whose elements have `size`, checked as [`check`] does. What lies in `int32_data` is cut to size.
+///
+/// # Errors
+/// [`LoadError::Invalid`] or [`LoadError::Read`] that names the tensor.
+pub(in crate::engine) fn stored(tensor: &TensorProto, size: usize, folder: &Path) -> Result<Vec<u8>, LoadError> {
+    check(tensor, size as u64, folder)?;
+    if !tensor.raw_data.is_empty() {
+        return Ok(tensor.raw_data.clone());
+    }
+    if is_external(tensor) {
+        return External::locate(tensor, folder)?.read();
+    }
+    Ok(tensor.int32_data.iter().flat_map(|value| value.to_le_bytes().into_iter().take(size)).collect())
+}
+
 /// Where an external tensor's bytes are.
 pub(in crate::engine) struct External {
     /// The file, canonical, in the model's folder.

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
 use super::ops;
-use super::rules::{self, Neighbours};
+use super::rules::{self, Constants};
 use crate::engine::onnx::facts::{bodies, full_domain, operator_name};
 use crate::engine::onnx::file::{File, MAX_EXTERNAL_BYTES};
 use crate::engine::onnx::scope::{self, node_name};
@@ -94,9 +94,9 @@ impl Lint<'_> {
             let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
             self.problem(name, "initializer", "sparse initializers are not supported");
         }
-        let neighbours = Neighbours::of(graph);
+        let constants = Constants::of(graph);
         for node in &graph.node {
-            self.node(file, node, &neighbours)?;
+            self.node(node, &constants)?;
             for body in bodies(node) {
                 self.graph(file, body)?;
             }
@@ -138,18 +138,10 @@ impl Lint<'_> {
         weights::check(tensor, size, self.folder)
     }
 
-    fn node(&mut self, file: &File, node: &NodeProto, neighbours: &Neighbours<'_>) -> Result<(), LoadError> {
+    fn node(&mut self, node: &NodeProto, constants: &Constants<'_>) -> Result<(), LoadError> {
         let (name, operator) = (node_name(node), operator_name(node));
-        let local = file.proto().functions.iter().any(|function| {
-            function.name.as_deref() == Some(&node.op_type)
-                && full_domain(function.domain.as_deref().unwrap_or("")) == full_domain(&node.domain)
-        });
-        if local {
-            self.problem(name, &operator, "it is a function of the file's own; inline functions before serving (onnx.inliner)");
-            return Ok(());
-        }
         // Before the register: what tract has, and answers wrongly.
-        if let Some(reason) = rules::refusal(node, neighbours) {
+        if let Some(reason) = rules::refusal(node, constants) {
             self.problem(name, &operator, reason);
             return Ok(());
         }

@@ -22,7 +22,7 @@ use crate::signature::Signature;
 const SPARE_STATES: usize = 16;
 
 /// tract's operators whose output's size is a value among their inputs.
-const GROWING: [&str; 2] = ["Range", "DynTile"];
+pub(super) const GROWING: [&str; 2] = ["Range", "DynTile"];
 
 /// A runnable model for fixed input shapes.
 pub(super) struct Plan {
@@ -139,7 +139,7 @@ fn typed(source: &InferenceModel, shapes: &[Vec<usize>]) -> TractResult<TypedMod
 }
 
 /// Refuses a plan whose tensors could not be held, before any is made.
-fn bound(model: &TypedModel) -> TractResult<()> {
+pub(super) fn bound(model: &TypedModel) -> TractResult<()> {
     for node in model.nodes() {
         for output in &node.outputs {
             let Some(shape) = output.fact.shape.as_concrete() else { continue };
@@ -155,7 +155,7 @@ fn bound(model: &TypedModel) -> TractResult<()> {
 }
 
 /// Refuses an output that could not be held, before it is made. What cannot be told here, the operator refuses itself.
-fn bound_growth(operator: &str, inputs: &[TValue]) -> TractResult<()> {
+pub(super) fn bound_growth(operator: &str, inputs: &[TValue]) -> TractResult<()> {
     let scalar = |at: usize| inputs.get(at)?.cast_to_scalar::<f64>().ok();
     let elements = match (operator, inputs) {
         ("Range", _) => scalar(0).zip(scalar(1)).zip(scalar(2)).map(|((start, end), step)| (end - start) / step),

@@ -10,26 +10,21 @@ use crate::engine::onnx::weights::{self, datatype_name, element_bytes};
 /// The largest tensor, in bytes, that a node may make: of a file's own constants, and of a request.
 pub(super) const MAX_TENSOR_BYTES: u64 = 4 << 30;
 
-/// Who reads a value, and which values are constants of the file.
-pub(super) struct Neighbours<'a> {
-    readers: HashMap<&'a str, Vec<&'a str>>,
+/// Which values are constants of the file.
+pub(super) struct Constants<'a> {
     constants: HashMap<&'a str, &'a TensorProto>,
 }
 
-impl<'a> Neighbours<'a> {
+impl<'a> Constants<'a> {
     /// Those of one graph.
     pub(super) fn of(graph: &'a GraphProto) -> Self {
-        let mut readers: HashMap<&str, Vec<&str>> = HashMap::new();
         let mut constants: HashMap<&str, &TensorProto> = graph.initializer.iter().map(|one| (one.name.as_str(), one)).collect();
         for node in &graph.node {
-            for name in &node.input {
-                readers.entry(name).or_default().push(&node.op_type);
-            }
             if let ("Constant", [output], Some(value)) = (node.op_type.as_str(), &*node.output, attribute(node, "value")) {
                 constants.extend(value.t.iter().map(|tensor| (output.as_str(), tensor)));
             }
         }
-        Self { readers, constants }
+        Self { constants }
     }
 
     /// The integers of a constant, where the node's input is one.
@@ -51,24 +46,14 @@ impl<'a> Neighbours<'a> {
             _ => tensor.int32_data.iter().map(|value| i64::from(*value)).collect(),
         })
     }
-
-    /// The bits of the datatype of a constant, where the node's input is one.
-    fn bits(&self, node: &NodeProto, input: usize) -> Option<i64> {
-        let tensor = self.constants.get(node.input.get(input)?.as_str())?;
-        Some(i64::try_from(element_bytes(tensor.data_type)?).ok()? * 8)
-    }
 }
 
 fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
     node.attribute.iter().find(|one| one.name == name)
 }
 
-fn text<'a>(node: &'a NodeProto, name: &str) -> &'a [u8] {
-    attribute(node, name).map_or(b"", |one| &one.s)
-}
-
 /// Why this node must not be run, if there is a reason.
-pub(super) fn refusal(node: &NodeProto, neighbours: &Neighbours<'_>) -> Option<String> {
+pub(super) fn refusal(node: &NodeProto, neighbours: &Constants<'_>) -> Option<String> {
     let operator = node.op_type.as_str();
     match operator {
         "CastMap" | "DictVectorizer" => Some(
@@ -76,22 +61,6 @@ pub(super) fn refusal(node: &NodeProto, neighbours: &Neighbours<'_>) -> Option<S
              values"
                 .to_owned(),
         ),
-        "LSTM" | "GRU" | "RNN" if text(node, "direction") == b"reverse" => {
-            Some("direction=reverse is answered wrongly by this engine version; forward and bidirectional are right".to_owned())
-        }
-        "LSTM" => recurrent(node, &["Sigmoid", "Tanh", "Tanh"]),
-        "GRU" => recurrent(node, &["Sigmoid", "Tanh"]),
-        "RNN" => recurrent(node, &["Tanh"]),
-        "Softmax" | "LogSoftmax" if is_quantised(node, neighbours) => Some(
-            "its output is quantised, which this engine version answers wrongly; quantise without Softmax \
-             (op_types_to_quantize)"
-                .to_owned(),
-        ),
-        "SpaceToDepth" if text(node, "mode") == b"CRD" => {
-            Some("mode=CRD is ignored by this engine version, which would answer as DCR".to_owned())
-        }
-        "BitShift" => bit_shift(node, neighbours),
-        "Attention" => attention(node),
         "Cast" => attribute(node, "to")
             .map(|to| i32::try_from(to.i).unwrap_or(-1))
             .filter(|to| element_bytes(*to).is_none())
@@ -101,45 +70,6 @@ pub(super) fn refusal(node: &NodeProto, neighbours: &Neighbours<'_>) -> Option<S
         "RandomNormal" | "RandomUniform" => too_large(&attribute(node, "shape")?.ints),
         _ => None,
     }
-}
-
-fn is_quantised(node: &NodeProto, neighbours: &Neighbours<'_>) -> bool {
-    let readers = node.output.first().and_then(|output| neighbours.readers.get(output.as_str()));
-    readers.is_some_and(|readers| readers.contains(&"QuantizeLinear"))
-}
-
-/// tract computes recurrent nets with the default activations, whatever the file says.
-fn recurrent(node: &NodeProto, usual: &[&str]) -> Option<String> {
-    let activations = attribute(node, "activations").map_or(&[][..], |one| &one.strings);
-    let odd = activations.iter().zip(usual.iter().cycle()).find(|(found, usual)| !found.eq_ignore_ascii_case(usual.as_bytes()));
-    if let Some((found, usual)) = odd {
-        let found = String::from_utf8_lossy(found);
-        return Some(format!("activation {found} is ignored by this engine version, which would compute {usual}"));
-    }
-    let ignored = |name: &&str| attribute(node, name).is_some_and(|one| one.f != 0.0 || one.i != 0);
-    ["clip", "input_forget"].iter().find(|name| ignored(name)).map(|name| format!("{name} is ignored by this engine version"))
-}
-
-fn bit_shift(node: &NodeProto, neighbours: &Neighbours<'_>) -> Option<String> {
-    let within = neighbours
-        .integers(node, 1)
-        .zip(neighbours.bits(node, 1))
-        .is_some_and(|(amounts, bits)| amounts.iter().all(|amount| (0..bits).contains(amount)));
-    (!within).then(|| {
-        "shifting by as many bits as the number has, or more, is answered wrongly by this engine version, and here the amount is \
-         not a constant below that"
-            .to_owned()
-    })
-}
-
-fn attention(node: &NodeProto) -> Option<String> {
-    const HONOURED: [&str; 6] = ["q_num_heads", "kv_num_heads", "is_causal", "scale", "softcap", "qk_matmul_output_mode"];
-    if let Some(ignored) = node.attribute.iter().find(|one| !HONOURED.contains(&one.name.as_str())) {
-        return Some(format!("attribute {} is ignored by this engine version", ignored.name));
-    }
-    let causal = attribute(node, "is_causal").is_some_and(|one| one.i != 0);
-    let past = node.input.get(4).is_some_and(|name| !name.is_empty());
-    (causal && past).then(|| "is_causal with past keys is answered wrongly by this engine version".to_owned())
 }
 
 /// A constant's shape is the file's to choose, so it is bounded before anything is allocated.

@@ -22,6 +22,11 @@ pub(super) trait Kernel: Debug + Send + Sync + Sized + 'static {
     /// Words that name the attribute, what was found and what was expected.
     fn read(attributes: &Attributes<'_>) -> Result<Self, Wrong>;
 
+    /// Outputs of a node like this one, where that is not the same for all.
+    fn outputs(&self) -> usize {
+        Self::OUTPUTS
+    }
+
     /// What it gives for inputs like these. tract's symbolic integers come as INT64.
     ///
     /// # Errors
@@ -109,7 +114,7 @@ impl Own {
 
     /// A kernel without such dimensions.
     pub(super) fn plain<K: Kernel>(kernel: K) -> Self {
-        Self { name: K::NAME, outputs: K::OUTPUTS, kernel: Arc::new(kernel), free: TVec::new() }
+        Self { name: K::NAME, outputs: kernel.outputs(), kernel: Arc::new(kernel), free: TVec::new() }
     }
 
     fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {

@@ -14,7 +14,7 @@ pub(super) const NAME: &str = "ReduceLogSumExp";
 
 /// The operator: which axes, as an attribute (before version 18) or as a constant input.
 #[derive(Clone, Debug)]
-struct LogSumExp {
+pub(super) struct LogSumExp {
     axes: Vec<i64>,
     keep: bool,
     /// Without axes nothing is reduced, instead of everything.
@@ -30,6 +30,11 @@ pub(super) fn build(_context: &ParsingContext<'_>, node: &NodeProto) -> TractRes
 }
 
 impl LogSumExp {
+    /// Over these axes, which stay with size 1.
+    pub(super) fn over(axes: std::ops::Range<usize>) -> Self {
+        Self { axes: axes.map(|axis| axis as i64).collect(), keep: true, noop: true }
+    }
+
     /// The axes to reduce of an input of `rank`, in order, each once.
     fn resolve(&self, given: Option<&Tensor>, rank: usize) -> TractResult<TVec<usize>> {
         let given = given.map(|axes| axes.cast_to::<i64>()).transpose()?;

@@ -11,7 +11,10 @@ use tract_onnx::model::{OnnxOpRegister, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::{InferenceOp, TractError, TractResult, expand};
 
+mod attention;
 mod binarizer;
+mod bit_shift;
+mod branches;
 mod cast;
 mod features;
 mod imputer;
@@ -26,8 +29,11 @@ mod one_hot;
 mod outcome;
 mod pattern;
 mod pieces;
+mod recurrent;
 mod scaler;
 mod sigmoid;
+mod softmax;
+mod space_to_depth;
 mod svm;
 mod text;
 mod tf_idf;
@@ -72,6 +78,15 @@ static OWN: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         entry::<tf_idf::TfIdfVectorizer>("ai.onnx"),
         entry::<pieces::Tokenizer>("com.microsoft"),
         Entry { build: cast::build, ..entry::<cast::CastText>("ai.onnx") },
+        Entry { build: attention::build, ..entry::<attention::Attention>("ai.onnx") },
+        entry::<bit_shift::BitShift>("ai.onnx"),
+        entry::<space_to_depth::SpaceToDepth>("ai.onnx"),
+        recurrent::entry("LSTM"),
+        recurrent::entry("GRU"),
+        recurrent::entry("RNN"),
+        rebuilt(softmax::Softmax::NAME, softmax::build),
+        rebuilt(softmax::LOG_NAME, softmax::build_log),
+        rebuilt(branches::NAME, branches::build),
         rebuilt(log_sum_exp::NAME, log_sum_exp::build),
         rebuilt(sigmoid::NAME, sigmoid::build),
     ]

@@ -1,0 +1,331 @@
+#!/usr/bin/env python3
+"""Writes reference.json beside it: small networks of operators that tract answers wrongly or not at all, requests, and the answers of ONNX
+Runtime, or worked by hand (by onnx's reference, or by turning a batch around) where ONNX Runtime has no such kernel. Each is in the form of
+a sample.json. Needs onnx 1.23 and onnxruntime 1.32 (tests/models/estimators)."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+onnxruntime.set_default_logger_severity(4)
+NAMES = {"float32": "FP32", "float16": "FP16", "float64": "FP64", "int64": "INT64", "int32": "INT32", "bool": "BOOL"}
+NAMES |= {f"uint{bits}": f"UINT{bits}" for bits in (8, 16, 32, 64)} | {"int8": "INT8", "int16": "INT16"}
+CASES = []
+DICE = np.random.default_rng(7)
+
+
+def numbers(*shape: int, scale: float = 1.0) -> np.ndarray:
+    return (DICE.standard_normal(shape) * scale).astype(np.float32)
+
+
+def plain(value: object) -> object:
+    if not isinstance(value, float):
+        return value
+    if not np.isfinite(value):
+        return "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    # As many digits as FP32 has.
+    return float(f"{value:.9g}")
+
+
+def tensor(name: str, values: np.ndarray) -> dict:
+    values = np.asarray(values)
+    data = [plain(one) for one in values.ravel().tolist()]
+    return {"name": name, "datatype": NAMES[values.dtype.name], "shape": list(values.shape), "data": data}
+
+
+def case(
+    title: str,
+    nodes: list,
+    inputs: dict,
+    constants: dict | None = None,
+    *,
+    outputs: list | None = None,
+    opset: int = 22,
+    expected: object = None,
+    functions: list | None = None,
+    domains: dict | None = None,
+    free: tuple = (),
+    tolerance: float = 1e-5,
+) -> None:
+    """Adds a case. `expected` is a list, "reference" for onnx's own, or None for ONNX Runtime's answer. Dimensions of inputs are fixed but for
+    the axes in `free`."""
+    outputs = outputs or [name for name in nodes[-1].output if name]
+    axes = lambda name, values: [f"{name}{at}" if at in free else size for at, size in enumerate(values.shape)]
+    ports = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(one.dtype), axes(name, one))
+        for name, one in inputs.items()
+    ]
+    weights = [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()]
+    graph = helper.make_graph(nodes, "g", ports, [ValueInfoProto(name=name) for name in outputs], weights)
+    sets = [helper.make_opsetid(domain, version) for domain, version in {"": opset, **(domains or {})}.items()]
+    model = helper.make_model(graph, opset_imports=sets, ir_version=10, functions=functions or [])
+    content = model.SerializeToString()
+    if expected is None:
+        # As the file is written: its optimiser would compute products of INT8 weights with rounded inputs.
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        expected = session.run(None, inputs)
+    elif isinstance(expected, str):
+        expected = ReferenceEvaluator(model).run(None, inputs)
+    sample = {
+        "request": {"inputs": [tensor(name, one) for name, one in inputs.items()]},
+        "response": {"outputs": [tensor(name, one) for name, one in zip(outputs, expected)]},
+        "tolerance": tolerance,
+    }
+    CASES.append({"name": title, "model": base64.b64encode(content).decode(), "sample": sample})
+
+
+node = helper.make_node
+
+
+def recurrent() -> None:
+    time, rows, columns, hidden = 5, 3, 4, 6
+    x = numbers(time, rows, columns)
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}
+    usual = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
+
+    def net(title: str, operator: str, *, given: tuple = (), directions: int = 1, outputs: tuple = ("y", "h"), **attributes: object) -> None:
+        size = gates[operator] * hidden
+        constants = {
+            "w": numbers(directions, size, columns, scale=0.5),
+            "r": numbers(directions, size, hidden, scale=0.5),
+            "b": numbers(directions, 2 * size, scale=0.5),
+            "lengths": np.array([5, 2, 3], np.int32),
+            "h0": numbers(directions, rows, hidden),
+            "c0": numbers(directions, rows, hidden),
+            "p": numbers(directions, 3 * hidden),
+        }
+        names = ["x", "w", "r"] + [name if name in given else "" for name in ("b", "lengths", "h0", "c0", "p")]
+        while not names[-1]:
+            names.pop()
+        constants = {name: value for name, value in constants.items() if name in names}
+        one = node(operator, names, list(outputs), hidden_size=hidden, **attributes)
+        case(f"{operator}, {title}", [one], {"x": x}, constants, outputs=[name for name in outputs if name])
+
+    for operator in gates:
+        net("reverse", operator, given=("b",), direction="reverse")
+        net("reverse, last state only", operator, given=("b", "h0"), outputs=("", "h"), direction="reverse")
+        net("lengths", operator, given=("b", "lengths"))
+        net("reverse, lengths", operator, given=("b", "lengths", "h0"), direction="reverse")
+        net("both ways, lengths", operator, given=("b", "lengths"), directions=2, direction="bidirectional")
+        net("both ways", operator, given=("b", "h0"), directions=2, direction="bidirectional")
+        net("clip", operator, given=("b",), clip=0.5)
+        other = ["HardSigmoid", "Relu", "Softsign"][: len(usual[operator])]
+        net("other activations", operator, given=("b",), activations=other)
+    for name in ("LeakyRelu", "ThresholdedRelu", "Elu", "Softplus", "Softsign", "Affine", "ScaledTanh", "HardSigmoid"):
+        net(f"activation {name}", "RNN", given=("b",), activations=[name], activation_alpha=[0.3], activation_beta=[0.6])
+    net("reverse, peepholes", "LSTM", given=("b", "h0", "c0", "p"), outputs=("y", "h", "c"), direction="reverse")
+    net("coupled gates", "LSTM", given=("b",), input_forget=1, outputs=("y", "h", "c"))
+    net("reverse, linear before reset", "GRU", given=("b", "h0"), direction="reverse", linear_before_reset=1)
+    batch_first()
+
+
+def batch_first() -> None:
+    """ONNX Runtime has no layout 1: the same net on a turned batch, turned back."""
+    x, w, r = numbers(2, 4, 3), numbers(1, 20, 3), numbers(1, 20, 5)
+    turned = {"hidden_size": 5, "direction": "reverse"}
+    nodes = [
+        node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        node("LSTM", ["t", "w", "r"], ["ty", "th"], **turned),
+        node("Transpose", ["ty"], ["y"], perm=[2, 0, 1, 3]),
+        node("Transpose", ["th"], ["h"], perm=[1, 0, 2]),
+    ]
+    ports = [helper.make_tensor_value_info("x", 1, [2, 4, 3])]
+    weights = [numpy_helper.from_array(w, "w"), numpy_helper.from_array(r, "r")]
+    graph = helper.make_graph(nodes, "g", ports, [ValueInfoProto(name=name) for name in ("y", "h")], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
+    expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    one = node("LSTM", ["x", "w", "r"], ["y", "h"], layout=1, **turned)
+    case("LSTM, reverse, rows first", [one], {"x": x}, {"w": w, "r": r}, expected=expected)
+
+
+def softmax() -> None:
+    x = numbers(4, 10, scale=3)
+    scale, zero = np.float32(1 / 255), np.uint8(0)
+    quantise = lambda name: node("QuantizeLinear", [name, "scale", "zero"], ["q"])
+    back = node("DequantizeLinear", ["q", "scale", "zero"], ["y"])
+    constants = {"scale": scale, "zero": zero}
+    # A step of the quantisation is allowed where a half is rounded to the other side.
+    step = {"tolerance": 0.004}
+    case("Softmax, quantised", [node("Softmax", ["x"], ["s"]), quantise("s"), back], {"x": x}, constants, **step)
+    turned = [node("Softmax", ["x"], ["s"], axis=0), node("Transpose", ["s"], ["t"]), quantise("t"), back]
+    case("Softmax, turned and quantised", turned, {"x": x}, constants, **step)
+    old = [node("Softmax", ["x"], ["s"], axis=1), quantise("s"), back]
+    case("Softmax, quantised, version 11", old, {"x": numbers(2, 3, 4)}, constants, opset=11, **step)
+    far = np.array([[0, -50, -100, -1000, 30], [0, 0, 0, 0, 0]], np.float32)
+    for axis in (0, 1, -1):
+        case(f"LogSoftmax, axis {axis}", [node("LogSoftmax", ["x"], ["y"], axis=axis)], {"x": far})
+    case("LogSoftmax, version 11", [node("LogSoftmax", ["x"], ["y"])], {"x": numbers(2, 3, 4, scale=60)}, opset=11)
+
+
+def depth() -> None:
+    x = numbers(2, 8, 4, 6)
+    for mode in ("DCR", "CRD"):
+        case(f"DepthToSpace, {mode}", [node("DepthToSpace", ["x"], ["y"], blocksize=2, mode=mode)], {"x": x})
+    case("SpaceToDepth", [node("SpaceToDepth", ["x"], ["y"], blocksize=2)], {"x": x})
+    tmp = x.reshape(2, 8, 2, 2, 3, 2).transpose(0, 1, 3, 5, 2, 4).reshape(2, 32, 2, 3)
+    case("SpaceToDepth, CRD", [node("SpaceToDepth", ["x"], ["y"], blocksize=2, mode="CRD")], {"x": x}, expected=[tmp])
+
+
+def shifts() -> None:
+    for bits in (8, 16, 32, 64):
+        kind = np.dtype(f"uint{bits}")
+        x, amount = np.array([1, 3, 2**bits - 1, 200], kind), np.array([[0], [1], [bits - 1]], kind)
+        for direction in ("LEFT", "RIGHT"):
+            one = [node("BitShift", ["x", "amount"], ["y"], direction=direction)]
+            case(f"BitShift, {kind} {direction}", one, {"x": x, "amount": amount})
+            far = np.array([bits, bits + 1, 2**bits - 1, 5], kind)
+            shifted = [int(a) << int(b) if direction == "LEFT" else int(a) >> int(b) for a, b in zip(x, np.minimum(far, 70))]
+            expected = [np.array([value % 2**bits for value in shifted], kind)]
+            case(f"BitShift, {kind} {direction}, out of range", one, {"x": x, "amount": far}, expected=expected)
+
+
+def attention() -> None:
+    batch, heads, stored, queries, keys, size, width = 2, 4, 2, 3, 5, 8, 6
+    q, k, v = numbers(batch, heads, queries, size), numbers(batch, stored, keys, size), numbers(batch, stored, keys, width)
+    past_k, past_v = numbers(batch, stored, 2, size), numbers(batch, stored, 2, width)
+    flat = lambda x: np.ascontiguousarray(x.transpose(0, 2, 1, 3).reshape(x.shape[0], x.shape[2], -1))
+
+    def one(title: str, inputs: dict, names: str = "q k v", outputs: str = "y", opset: int = 24, expected: object = None, **attributes: object) -> None:
+        names = ["" if name == "_" else name for name in names.split()]
+        outputs = ["" if name == "_" else name for name in outputs.split()]
+        case(f"Attention, {title}", [node("Attention", names, outputs, **attributes)], inputs, opset=opset, expected=expected)
+
+    whole, flats = {"q": q, "k": k, "v": v}, {"q": flat(q), "k": flat(k), "v": flat(v)}
+    counts = {"q_num_heads": heads, "kv_num_heads": stored}
+    past = {"past_k": past_k, "past_v": past_v}
+    one("plain", whole)
+    one("causal", whole, is_causal=1)
+    one("three dimensions", flats, **counts)
+    one("soft cap", whole, softcap=1.5)
+    one("soft cap, three dimensions, causal", flats, softcap=1.5, is_causal=1, **counts)
+    one("past", {**whole, **past}, "q k v _ past_k past_v", "y present_k present_v")
+    one("causal, past", {**whole, **past}, "q k v _ past_k past_v", "y present_k present_v", is_causal=1, expected="reference")
+    one("causal, past, three dimensions", {**flats, **past}, "q k v _ past_k past_v", "y present_k present_v", is_causal=1, expected="reference", **counts)
+    seen = DICE.random((queries, keys)) < 0.6
+    one("a query that sees nothing", {**whole, "m": np.array([[1] * 5, [0] * 5, [1] * 5], bool)}, "q k v m", softcap=2.0, expected="reference")
+    one("mask of truths, causal, soft cap", {**whole, "m": seen}, "q k v m", is_causal=1, softcap=2.0, expected="reference")
+    bias = numbers(batch, 1, queries, keys)
+    one("mask of numbers, soft cap", {**whole, "m": bias}, "q k v m", softcap=2.0)
+    # With mode 0 onnx's reference gives the scores after the soft cap, against the specification's words and ONNX Runtime's answer.
+    for mode in range(4):
+        one(f"scores, mode {mode}", {**whole, "m": bias}, "q k v m", "y _ _ s", qk_matmul_output_mode=mode, softcap=3.0, expected="reference" if mode else None)
+    lengths = {"n": np.array([5, 3], np.int64)}
+    one("lengths", {**whole, **lengths}, "q k v _ _ _ n", expected="reference")
+    one("lengths, causal", {**whole, **lengths}, "q k v _ _ _ n", is_causal=1, expected="reference")
+    for left, right in ((1, 0), (0, 2), (-1, 1), (2, -1)):
+        window = {"left_window_size": left, "right_window_size": right, "opset": 25, "expected": "reference"}
+        one(f"window {left} {right}", whole, **window)
+        one(f"window {left} {right}, past", {**whole, **past}, "q k v _ past_k past_v", "y present_k present_v", **window)
+
+
+def functions() -> None:
+    x = numbers(3, 4)
+    sets = [helper.make_opsetid("", 22), helper.make_opsetid("own", 1)]
+    reference = node("Elu", ["x"], ["e"])
+    reference.attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="steep", type=onnx.AttributeProto.FLOAT))
+    scale = node("Constant", [], ["two"], value=numpy_helper.from_array(np.float32(2)))
+    bend = helper.make_function("own", "Bend", ["x"], ["y"], [reference, scale, node("Mul", ["e", "two"], ["y"])], sets, ["steep"])
+    default = helper.make_function(
+        "own", "Soft", ["x"], ["y"], [node("Identity", ["x"], ["a"]), reference_to("LeakyRelu", "alpha", "slope", "a", "y")], sets,
+        attribute_protos=[helper.make_attribute("slope", 0.25)],
+    )
+    twice = helper.make_function(
+        "own", "Twice", ["a", "b"], ["p", "q"],
+        [node("Bend", ["a"], ["t"], domain="own", steep=0.5), node("Bend", ["t"], ["p"], domain="own", steep=3.0), node("Add", ["p", "b"], ["q"])], sets,
+    )
+    same = helper.make_function("own", "Same", ["a", "b"], ["b", "a"], [], sets)
+    all_of = {"functions": [bend, default, twice], "domains": {"own": 1}}
+    own = {"domain": "own"}
+    case("function, attribute by reference", [node("Bend", ["x"], ["y"], steep=0.1, **own)], {"x": x}, **all_of)
+    case("function, attribute left out", [node("Bend", ["x"], ["y"], **own)], {"x": x}, **all_of)
+    case("function, default of an attribute", [node("Soft", ["x"], ["y"], **own)], {"x": x}, **all_of)
+    case("function, default overruled", [node("Soft", ["x"], ["y"], slope=0.75, **own)], {"x": x}, **all_of)
+    nested = [node("Twice", ["x", "t"], ["p", "q"], **own), node("Twice", ["p", "q"], ["e", "y"], **own)]
+    case("function, nested, names that meet", [node("Neg", ["x"], ["t"]), *nested], {"x": x}, **all_of)
+    case("function, inputs that leave", [node("Neg", ["x"], ["t"]), node("Same", ["x", "t"], ["y", "z"], **own)], {"x": x}, functions=[same], domains={"own": 1}, expected=[-x, x])
+    within = helper.make_graph([node("Bend", ["x"], ["inner"], steep=0.2, **own)], "t", [], [ValueInfoProto(name="inner")])
+    other = helper.make_graph([node("Neg", ["x"], ["other"])], "e", [], [ValueInfoProto(name="other")])
+    nodes = [node("ReduceMax", ["x"], ["m"], keepdims=0), node("Greater", ["m", "zero"], ["c"]), node("If", ["c"], ["y"], then_branch=within, else_branch=other)]
+    case("function in a branch", nodes, {"x": x}, {"zero": np.float32(0)}, **all_of)
+
+
+def reference_to(operator: str, attribute: str, name: str, x: str, y: str) -> onnx.NodeProto:
+    one = node(operator, [x], [y])
+    one.attribute.append(onnx.AttributeProto(name=attribute, ref_attr_name=name, type=onnx.AttributeProto.FLOAT))
+    return one
+
+
+def branch(name: str, nodes: list, output: str) -> onnx.GraphProto:
+    return helper.make_graph(nodes, name, [], [ValueInfoProto(name=output)])
+
+
+def branches() -> None:
+    x = numbers(3, 4)
+    head = branch("t", [node("Slice", ["x", "one", "two"], ["head"])], "head")
+    joined = branch("e", [node("Concat", ["x", "x"], ["joined"], axis=0)], "joined")
+    ends = {"one": np.array([1]), "two": np.array([2])}
+    ask = [node("ReduceSum", ["x"], ["sum"], keepdims=0), node("Greater", ["sum", "zero"], ["c"])]
+    choose = node("If", ["c"], ["i"], then_branch=head, else_branch=joined)
+    after = [node("ReduceMax", ["i", "first"], ["m"], keepdims=0), node("Neg", ["i"], ["y"])]
+    constants = {**ends, "zero": np.float32(0), "first": np.array([0])}
+    for sign in (1, -1):
+        title = f"If, branches of other shapes, {'then' if sign > 0 else 'else'}"
+        case(title, [*ask, choose, *after], {"x": np.abs(x) * np.float32(sign)}, constants, outputs=["m", "y"])
+    # Only one of these fits a shape, and the shape decides which.
+    flat = branch("t", [node("Squeeze", ["x", "axis"], ["flat"])], "flat")
+    kept = branch("e", [node("ReduceSum", ["x", "axis"], ["kept"], keepdims=0)], "kept")
+    by_shape = [
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "axis"], ["d"]),
+        node("Equal", ["d", "axis"], ["c"]),
+        node("If", ["c"], ["i"], then_branch=flat, else_branch=kept),
+        node("Exp", ["i"], ["y"]),
+    ]
+    for shape in ((3, 1), (3, 4)):
+        case(f"If, by the shape {shape}", by_shape, {"x": numbers(*shape)}, {"axis": np.array([1])}, free=(0, 1))
+    ranks = branch("e", [node("Identity", ["x"], ["whole"])], "whole")
+    nodes = [node("Constant", [], ["c"], value=numpy_helper.from_array(np.array(True))), node("If", ["c"], ["y"], then_branch=branch("t", [node("ReduceSum", ["x"], ["all"], keepdims=0)], "all"), else_branch=ranks)]
+    case("If, a constant condition, branches of other ranks", nodes, {"x": x})
+    inner = node("If", ["big"], ["nested"], then_branch=branch("tt", [node("Neg", ["x"], ["n"])], "n"), else_branch=branch("te", [node("Slice", ["x", "one", "two"], ["n2"])], "n2"))
+    deep = branch("t", [inner], "nested")
+    nodes = [*ask, node("Greater", ["sum", "much"], ["big"]), node("If", ["c"], ["y"], then_branch=deep, else_branch=joined)]
+    for scale in (1.0, 100.0, -1.0):
+        case(f"If, nested, {scale}", nodes, {"x": np.abs(x) * np.float32(scale)}, {**constants, "much": np.float32(50)})
+
+
+def dequantised() -> None:
+    x = numbers(3, 6)
+    whole = DICE.integers(-127, 128, (6, 4)).astype(np.int8)
+    product = node("MatMul", ["x", "w"], ["y"])
+    for title, scale, zero, axis in (
+        ("of a tensor", np.float32(0.02), None, {}),
+        ("of a tensor, with a zero", np.float32(0.02), np.int8(3), {}),
+        ("of columns", np.abs(numbers(4)) * np.float32(0.01), DICE.integers(-5, 5, 4).astype(np.int8), {"axis": 1}),
+        ("of rows", np.abs(numbers(6)) * np.float32(0.01), None, {"axis": 0}),
+    ):
+        names = ["q", "scale"] + (["zero"] if zero is not None else [])
+        constants = {"q": whole, "scale": scale} | ({"zero": zero} if zero is not None else {})
+        case(f"weights of INT8, scale {title}", [node("DequantizeLinear", names, ["w"], **axis), product], {"x": x}, constants)
+    unsigned = {"q": (whole.astype(np.int32) + 128).astype(np.uint8), "scale": np.float32(0.02), "zero": np.uint8(128)}
+    case("weights of UINT8", [node("DequantizeLinear", ["q", "scale", "zero"], ["w"]), product], {"x": x}, unsigned)
+    blocks = {"q": whole, "scale": np.abs(numbers(3, 4)) * np.float32(0.01)}
+    case("weights of INT8, blocks", [node("DequantizeLinear", ["q", "scale"], ["w"], axis=0, block_size=2), product], {"x": x}, blocks)
+    case("weights of FP16", [node("Cast", ["q"], ["w"], to=TensorProto.FLOAT), product], {"x": x}, {"q": numbers(6, 4).astype(np.float16)})
+    bias = {"q": whole, "scale": np.float32(0.02), "qb": np.array([100, -5, 7, 0], np.int32), "scale_b": np.float32(0.001)}
+    layers = [node("DequantizeLinear", ["q", "scale"], ["w"]), node("DequantizeLinear", ["qb", "scale_b"], ["b"]), node("Gemm", ["x", "w", "b"], ["y"])]
+    case("weights of INT8, a bias of INT32", layers, {"x": x}, bias)
+
+
+for group in (recurrent, softmax, depth, shifts, attention, functions, branches, dequantised):
+    group()
+lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in CASES)
+(Path(__file__).parent / "reference.json").write_text(f"[\n{lines}\n]\n")
+print(f"{len(CASES)} cases")
