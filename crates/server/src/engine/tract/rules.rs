@@ -53,7 +53,7 @@ fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> 
 }
 
 /// Why this node must not be run, if there is a reason.
-pub(super) fn refusal(node: &NodeProto, neighbours: &Constants<'_>) -> Option<String> {
+pub(super) fn refusal(node: &NodeProto, constants: &Constants<'_>) -> Option<String> {
     let operator = node.op_type.as_str();
     match operator {
         "CastMap" | "DictVectorizer" => Some(
@@ -65,8 +65,8 @@ pub(super) fn refusal(node: &NodeProto, neighbours: &Constants<'_>) -> Option<St
             .map(|to| i32::try_from(to.i).unwrap_or(-1))
             .filter(|to| element_bytes(*to).is_none())
             .map(|to| format!("it casts to datatype {}, which this engine does not support", datatype_name(to))),
-        "ConstantOfShape" => too_large(&neighbours.integers(node, 0)?),
-        "Expand" => too_large(&neighbours.integers(node, 1)?),
+        "ConstantOfShape" => too_large(&constants.integers(node, 0)?),
+        "Expand" => too_large(&constants.integers(node, 1)?),
         "RandomNormal" | "RandomUniform" => too_large(&attribute(node, "shape")?.ints),
         _ => None,
     }

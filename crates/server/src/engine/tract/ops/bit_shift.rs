@@ -73,9 +73,8 @@ macro_rules! shifts {
         impl Shift for $kind {
             fn shift(self, amount: Self, left: bool) -> Self {
                 let shifted = u32::try_from(amount).ok().and_then(|bits| if left { self.checked_shl(bits) } else { self.checked_shr(bits) });
-                // What a sign leaves when all bits are gone.
-                #[allow(unused_comparisons, reason = "half of the types have no sign")]
-                let sign = if !left && self < 0 { (0 as $kind).wrapping_sub(1) } else { 0 };
+                // All bits gone: what is left is the sign, of which a number without one has none.
+                let sign = if left { 0 } else { self >> (<$kind>::BITS - 1) >> 1 };
                 shifted.unwrap_or(sign)
             }
         }

@@ -141,8 +141,8 @@ impl<'a> Cell<'a> {
     fn gru(&self, x: &[f32], memory: &mut Memory) {
         let (hidden, Memory { h, gates, next, .. }) = (self.sizes.hidden, memory);
         // The gates lie in the order z, r, h.
-        for row in 0..2 * hidden {
-            gates[row] = self.activate(0, self.input(row, x) + self.state(row, h));
+        for (row, gate) in gates[..2 * hidden].iter_mut().enumerate() {
+            *gate = self.activate(0, self.input(row, x) + self.state(row, h));
         }
         if !self.net.linear_before_reset {
             next.iter_mut().enumerate().for_each(|(at, reset)| *reset = gates[hidden + at] * h[at]);

@@ -119,7 +119,7 @@ impl Kernel for Recurrent {
         };
         let activations = Activation::read(attributes, kind.usual(), backwards.len())?;
         let clip = attributes.has("clip").then(|| attributes.float("clip", 0.0)).transpose()?;
-        if let Some(clip) = clip.filter(|clip| !(*clip >= 0.0)) {
+        if let Some(clip) = clip.filter(|clip| clip.is_nan() || *clip < 0.0) {
             return Err(format!("attribute clip is {clip}; expected a number from 0"));
         }
         let places = attributes.places();
