@@ -8,8 +8,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::api::{
-    Artefact, Cache, CacheEmptyDir, Compute, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions, PodOptions, Reason,
-    Resources, ServiceOptions, Serving,
+    Artefact, Cache, CacheEmptyDir, Compute, Engine, EngineName, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions,
+    PodOptions, Reason, Resources, ServiceOptions, Serving,
 };
 use crate::plan::Capacity;
 use crate::server_config::{BatchingConfig, ModelConfig, QueueConfig, ServerConfig, ServingConfig};
@@ -58,6 +58,14 @@ pub struct Resolved {
     pub paused: bool,
 }
 
+impl Resolved {
+    /// Whether a model is to be computed by ONNX Runtime, which only one of the server's images has.
+    #[must_use]
+    pub fn needs_onnx_runtime(&self) -> bool {
+        self.config.models.iter().any(|model| model.engine.name == EngineName::OnnxRuntime)
+    }
+}
+
 /// A spec that cannot be served: the user's to mend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}")]
@@ -89,10 +97,12 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
     let name = name.ok_or_else(|| Invalid::new("metadata.name", "expected a name, found none"))?;
     let spec = &object.spec;
     let models = match (&spec.model, spec.models.as_slice()) {
-        (Some(model), []) => vec![config_of(0, model.name.as_deref().unwrap_or(&name), &model.artefact)],
-        (None, models @ [_, ..]) => {
-            models.iter().enumerate().map(|(at, model)| config_of(at, &model.name, &model.artefact)).collect()
-        }
+        (Some(model), []) => vec![config_of(0, model.name.as_deref().unwrap_or(&name), (&model.artefact, spec.engine))],
+        (None, models @ [_, ..]) => models
+            .iter()
+            .enumerate()
+            .map(|(at, model)| config_of(at, &model.name, (&model.artefact, model.engine.unwrap_or(spec.engine))))
+            .collect(),
         (Some(_), _) => return Err(Invalid::new("spec", "expected one of model and models, found both")),
         (None, _) => return Err(Invalid::new("spec", "expected one of model and models, found neither")),
     };
@@ -140,7 +150,7 @@ fn secrets(spec: &ModelDeploymentSpec) -> Vec<(String, String)> {
     named.map(|(at, secret)| (authorization_env(at), secret.name.clone())).collect()
 }
 
-fn config_of(at: usize, name: &str, artefact: &Artefact) -> ModelConfig {
+fn config_of(at: usize, name: &str, (artefact, engine): (&Artefact, Engine)) -> ModelConfig {
     ModelConfig {
         authorization_env: artefact.secret_ref.as_ref().map(|_| authorization_env(at)),
         name: name.to_owned(),
@@ -148,6 +158,7 @@ fn config_of(at: usize, name: &str, artefact: &Artefact) -> ModelConfig {
         sha256: artefact.sha256.as_ref().map(|sum| sum.to_ascii_lowercase()),
         version: artefact.version,
         classes: artefact.classes.clone(),
+        engine: engine.into(),
     }
 }
 
@@ -278,6 +289,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::Isolation;
+    use crate::server_config::EngineConfig;
 
     fn object(spec: Value) -> ModelDeployment {
         let mut value = json!({"apiVersion": crate::api::API_VERSION, "kind": "ModelDeployment", "metadata": {"name": "mnist"}, "spec": spec});
@@ -295,6 +308,19 @@ mod tests {
         assert_eq!((one.name.as_str(), one.replicas, one.version), ("mnist", 1, Some(1)));
         assert_eq!(one.config.models[0].name, "mnist");
         assert_eq!(one.config.serving, ServingConfig::default());
+    }
+
+    #[test]
+    fn a_models_own_engine_comes_before_the_objects() {
+        let several = |all: Value| {
+            let models = json!([{"name": "a", "uri": "file:a"}, {"name": "b", "uri": "file:b", "engine": {"name": "Tract"}}]);
+            resolved(json!({"models": models, "engine": all}))
+        };
+        let both = several(json!({"name": "OnnxRuntime", "isolation": "None"}));
+        let engines: Vec<EngineConfig> = both.config.models.iter().map(|model| model.engine).collect();
+        assert_eq!(engines[0], EngineConfig { name: EngineName::OnnxRuntime, isolation: Isolation::None });
+        assert_eq!(engines[1], EngineConfig { name: EngineName::Tract, isolation: Isolation::Process });
+        assert!(both.needs_onnx_runtime() && !several(json!({})).needs_onnx_runtime());
     }
 
     #[test]

@@ -17,3 +17,4 @@ pub mod serve;
 pub mod signature;
 pub mod store;
 pub mod telemetry;
+pub mod trial;

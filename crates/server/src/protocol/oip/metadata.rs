@@ -46,7 +46,11 @@ pub(super) fn model(model: &Model) -> Value {
 /// A model's properties, over REST and gRPC alike. The protocol's properties are strings: a list is one in JSON.
 pub fn properties(model: &Model) -> BTreeMap<String, String> {
     let classes = (!model.classes.is_empty()).then(|| ("classes".to_owned(), json!(model.classes).to_string()));
-    classes.into_iter().collect()
+    // Where somebody or something chose it.
+    let chosen = (!model.facts.engine_reason.is_empty())
+        .then(|| [("engine", model.facts.engine.to_owned()), ("engine_reason", model.facts.engine_reason.clone())]);
+    let chosen = chosen.into_iter().flatten().map(|(name, value)| (name.to_owned(), value));
+    classes.into_iter().chain(chosen).collect()
 }
 
 fn tensors(specs: &[TensorSpec]) -> Vec<Value> {
