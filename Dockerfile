@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Both images, for those who build with a container engine: docker build --target modelyard-server -t modelyard-server:0.1.0 .
+# The images, for those who build with a container engine: docker build --target modelyard-server -t modelyard-server:0.1.0 .
 # `make image` makes the same without one. Each platform builds its own programs, so for several:
 #   docker buildx build --platform linux/amd64,linux/arm64 --target modelyard .
 #
@@ -10,10 +10,10 @@ ARG RUST=1.95
 
 FROM docker.io/library/rust:${RUST}-bookworm AS programs
 ARG TARGETARCH
-# Python is for tools/image; the newest patch of each is wanted.
+# Python is for tools/image and tools/onnxruntime; the newest patch of each is wanted.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates python3 \
+    && apt-get install --yes --no-install-recommends ca-certificates python3 python3-pip \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
@@ -43,5 +43,13 @@ ENTRYPOINT ["/usr/local/bin/modelyard"]
 FROM system AS modelyard-server
 LABEL org.opencontainers.image.title="Modelyard inference server"
 COPY --from=trees /modelyard-server/ /
+EXPOSE 8080/tcp 9090/tcp
+ENTRYPOINT ["/usr/local/bin/modelyard-server"]
+
+FROM system AS modelyard-server-ort
+LABEL org.opencontainers.image.title="Modelyard inference server with ONNX Runtime"
+# Since 1.32 the library reports to its maker unless it is told not to.
+ENV ORT_DISABLE_TELEMETRY=1
+COPY --from=trees /modelyard-server-ort/ /
 EXPOSE 8080/tcp 9090/tcp
 ENTRYPOINT ["/usr/local/bin/modelyard-server"]

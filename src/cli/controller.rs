@@ -15,6 +15,9 @@ pub struct Arguments {
     /// The image of the servers that are started from now on
     #[arg(long, env = "MODELYARD_SERVER_IMAGE", default_value = concat!("modelyard-server:", env!("CARGO_PKG_VERSION")))]
     server_image: String,
+    /// The image of those among them that ONNX Runtime computes (engine.name: OnnxRuntime)
+    #[arg(long, env = "MODELYARD_SERVER_IMAGE_ORT", default_value = concat!("modelyard-server-ort:", env!("CARGO_PKG_VERSION")))]
+    server_image_ort: String,
     /// When servers that run already get the image and the pods of this release
     #[arg(long, env = "MODELYARD_SERVER_UPGRADE", value_enum, ignore_case = true, default_value_t = ServerUpgrade::OnChange)]
     server_upgrade: ServerUpgrade,
@@ -67,6 +70,7 @@ impl Arguments {
         let levels = logs::start_changeable(&self.log_level, lines).context("--log-level")?;
         let settings = Settings {
             server_image: self.server_image,
+            server_image_ort: self.server_image_ort,
             server_upgrade: match self.server_upgrade {
                 ServerUpgrade::OnChange => release::ServerUpgrade::OnChange,
                 ServerUpgrade::Rolling => release::ServerUpgrade::Rolling,

@@ -60,6 +60,7 @@ struct Context {
     queue: queue::Queue,
     pace: pace::Pace,
     server_image: String,
+    server_image_ort: String,
     upgrades: upgrades::Upgrades,
     events: Arc<events::Events>,
     untaken: report::Untaken,
@@ -118,6 +119,7 @@ pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerErr
             queue: queue::Queue::default(),
             pace: pace::Pace::default(),
             server_image: settings.server_image.clone(),
+            server_image_ort: settings.server_image_ort.clone(),
             upgrades: upgrades::Upgrades::new(settings.server_upgrade),
             backoff: backoff::Backoff::default(),
             leads: leads.clone(),
@@ -129,6 +131,7 @@ pub async fn run(settings: Settings, levels: Levels) -> Result<(), ControllerErr
     }
     tracing::info!(
         server_image = settings.server_image,
+        server_image_ort = settings.server_image_ort,
         server_upgrade = ?settings.server_upgrade,
         namespaces = ?settings.namespaces,
         "watching"

@@ -258,7 +258,8 @@ impl Deployment<'_> {
         now: Timestamp,
     ) -> Result<Option<Duration>, ApplyError> {
         let (context, reference) = (self.context, self.reference());
-        let newest = resolved.server_image.as_ref().unwrap_or(&context.server_image);
+        let own = if resolved.needs_onnx_runtime() { &context.server_image_ort } else { &context.server_image };
+        let newest = resolved.server_image.as_ref().unwrap_or(own);
         let rendered = |image: &str| {
             let owner = Owner { namespace: self.namespace, uid: self.uid, server_image: image };
             render(resolved, plan, owner, resolved.history)

@@ -24,6 +24,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(295);
 pub struct Settings {
     /// The image of new replicas.
     pub server_image: String,
+    /// The image of new replicas that ONNX Runtime computes.
+    pub server_image_ort: String,
     /// When servers that run get that image, and what else this release makes otherwise.
     pub server_upgrade: ServerUpgrade,
     /// The only namespaces that are watched; empty: all.

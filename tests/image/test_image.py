@@ -77,6 +77,16 @@ class ImageTest(unittest.TestCase):
         self.make("--name", name, "--output", archive, *words)
         return Archive(archive)
 
+    def test_the_image_with_onnx_runtime_has_the_library_what_it_needs_and_its_licence(self):
+        self.make("--binaries", self.binaries, "--output", self.folder / "images", "--only", "modelyard-server-ort")
+        made = Archive(self.folder / "images" / "modelyard-server-ort.tar")
+        self.assertEqual(made.config["config"]["Entrypoint"], ["/usr/local/bin/modelyard-server"])
+        names = {"/" + name for name in made.layer.getnames()}
+        doc = "/usr/share/doc/onnxruntime"
+        self.assertLessEqual({"/usr/local/lib/libonnxruntime.so", f"{doc}/LICENSE", f"{doc}/ThirdPartyNotices.txt"}, names)
+        for library in ("libstdc++.so.6", "libgcc_s.so.1", "libm.so.6", "libc.so.6"):
+            self.assertTrue(any(name.endswith("/" + library) for name in names), f"no {library}")
+
     def test_both_images_bear_their_names_and_the_version(self):
         version = image.project_version()
         self.assertRegex(version, r"^\d+\.\d+\.\d+")

@@ -82,13 +82,13 @@ Helm judges by one label and two annotations.
 
 {{/* Refuses what the schema cannot: values that contradict the chart or each other. */}}
 {{- define "modelyard.check" -}}
-{{- $taken := list "MODELYARD_SERVER_IMAGE" "MODELYARD_WATCH_NAMESPACES" "MODELYARD_HEALTH_ADDRESS" "MODELYARD_LOG_LEVEL" "MODELYARD_LOG_FORMAT" "POD_NAME" "POD_NAMESPACE" }}
+{{- $taken := list "MODELYARD_SERVER_IMAGE" "MODELYARD_SERVER_IMAGE_ORT" "MODELYARD_WATCH_NAMESPACES" "MODELYARD_HEALTH_ADDRESS" "MODELYARD_LOG_LEVEL" "MODELYARD_LOG_FORMAT" "POD_NAME" "POD_NAMESPACE" }}
 {{- range .Values.extraEnv }}
 {{- if has .name $taken }}
-{{- fail (printf "extraEnv: the chart itself sets %s; use serverImage, watchNamespaces or log" .name) }}
+{{- fail (printf "extraEnv: the chart itself sets %s; use serverImage, serverImageOrt, watchNamespaces or log" .name) }}
 {{- end }}
 {{- end }}
-{{- $instead := dict "--server-image" "use serverImage" "--watch-namespaces" "use watchNamespaces" }}
+{{- $instead := dict "--server-image" "use serverImage" "--server-image-ort" "use serverImageOrt" "--watch-namespaces" "use watchNamespaces" }}
 {{- $_ := set $instead "--log-level" "use log.level" }}
 {{- $_ := set $instead "--log-format" "use log.format" }}
 {{- $_ := set $instead "--health-address" "probes and monitors count on port 8081" }}

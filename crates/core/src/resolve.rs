@@ -8,8 +8,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::api::{
-    Artefact, Cache, CacheEmptyDir, Compute, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions, PodOptions, Reason,
-    Resources, ServiceOptions, Serving,
+    Artefact, Cache, CacheEmptyDir, Compute, Engine, EngineName, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions,
+    PodOptions, Reason, Resources, ServiceOptions, Serving,
 };
 use crate::plan::Capacity;
 use crate::server_config::{BatchingConfig, ModelConfig, QueueConfig, ServerConfig, ServingConfig};
@@ -59,6 +59,14 @@ pub struct Resolved {
     pub paused: bool,
 }
 
+impl Resolved {
+    /// Whether a model is to be computed by ONNX Runtime, which only one of the server's images has.
+    #[must_use]
+    pub fn needs_onnx_runtime(&self) -> bool {
+        self.config.models.iter().any(|model| model.engine.name == EngineName::OnnxRuntime)
+    }
+}
+
 /// A spec that cannot be served: the user's to mend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}")]
@@ -91,12 +99,16 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
     let spec = &object.spec;
     let models = match (&spec.model, spec.models.as_slice()) {
         (Some(model), []) => {
-            vec![config_of(0, "spec.model", (model.name.as_deref().unwrap_or(&name), &model.artefact))?]
+            let name = model.name.as_deref().unwrap_or(&name);
+            vec![config_of(0, "spec.model", (name, &model.artefact, spec.engine))?]
         }
         (None, models @ [_, ..]) => {
             let each = models.iter().enumerate();
-            each.map(|(at, model)| config_of(at, &format!("spec.models[{at}]"), (&model.name, &model.artefact)))
-                .collect::<Result<_, _>>()?
+            each.map(|(at, model)| {
+                let engine = model.engine.unwrap_or(spec.engine);
+                config_of(at, &format!("spec.models[{at}]"), (&model.name, &model.artefact, engine))
+            })
+            .collect::<Result<_, _>>()?
         }
         (Some(_), _) => return Err(Invalid::new("spec", "expected one of model and models, found both")),
         (None, _) => return Err(Invalid::new("spec", "expected one of model and models, found neither")),
@@ -145,7 +157,7 @@ fn secrets(spec: &ModelDeploymentSpec) -> Vec<(String, String)> {
     named.map(|(at, secret)| (authorization_env(at), secret.name.clone())).collect()
 }
 
-fn config_of(at: usize, field: &str, (name, artefact): (&str, &Artefact)) -> Result<ModelConfig, Invalid> {
+fn config_of(at: usize, field: &str, (name, artefact, engine): (&str, &Artefact, Engine)) -> Result<ModelConfig, Invalid> {
     Ok(ModelConfig {
         authorization_env: artefact.secret_ref.as_ref().map(|_| authorization_env(at)),
         name: name.to_owned(),
@@ -155,6 +167,7 @@ fn config_of(at: usize, field: &str, (name, artefact): (&str, &Artefact)) -> Res
         classes: artefact.classes.clone(),
         preprocess: steps(&format!("{field}.preprocess"), &artefact.preprocess)?,
         postprocess: steps(&format!("{field}.postprocess"), &artefact.postprocess)?,
+        engine: engine.into(),
     })
 }
 
@@ -296,6 +309,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::Isolation;
+    use crate::server_config::EngineConfig;
 
     fn object(spec: Value) -> ModelDeployment {
         let mut value = json!({"apiVersion": crate::api::API_VERSION, "kind": "ModelDeployment", "metadata": {"name": "mnist"}, "spec": spec});
@@ -313,6 +328,19 @@ mod tests {
         assert_eq!((one.name.as_str(), one.replicas, one.version), ("mnist", 1, Some(1)));
         assert_eq!(one.config.models[0].name, "mnist");
         assert_eq!(one.config.serving, ServingConfig::default());
+    }
+
+    #[test]
+    fn a_models_own_engine_comes_before_the_objects() {
+        let several = |all: Value| {
+            let models = json!([{"name": "a", "uri": "file:a"}, {"name": "b", "uri": "file:b", "engine": {"name": "Tract"}}]);
+            resolved(json!({"models": models, "engine": all}))
+        };
+        let both = several(json!({"name": "OnnxRuntime", "isolation": "None"}));
+        let engines: Vec<EngineConfig> = both.config.models.iter().map(|model| model.engine).collect();
+        assert_eq!(engines[0], EngineConfig { name: EngineName::OnnxRuntime, isolation: Isolation::None });
+        assert_eq!(engines[1], EngineConfig { name: EngineName::Tract, isolation: Isolation::Process });
+        assert!(both.needs_onnx_runtime() && !several(json!({})).needs_onnx_runtime());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::{Engine, EngineName, Isolation, is_default};
 use crate::steps::Step;
 
 /// What one server serves, and how.
@@ -44,6 +45,31 @@ pub struct ModelConfig {
     /// The variable of the server's environment that holds the `Authorization` header for the model's store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_env: Option<String>,
+    /// What computes it, and how it is loaded.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub engine: EngineConfig,
+}
+
+/// What computes a model, and how it is loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EngineConfig {
+    /// Which engine computes it.
+    pub name: EngineName,
+    /// What it goes through before it is taken in.
+    pub isolation: Isolation,
+}
+
+impl From<Engine> for EngineConfig {
+    fn from(Engine { name, isolation }: Engine) -> Self {
+        Self { name, isolation }
+    }
+}
+
+impl From<EngineConfig> for Engine {
+    fn from(EngineConfig { name, isolation }: EngineConfig) -> Self {
+        Self { name, isolation }
+    }
 }
 
 /// Limits and scheduling of one server.
@@ -133,6 +159,7 @@ impl ModelConfig {
             preprocess: Vec::new(),
             postprocess: Vec::new(),
             authorization_env: None,
+            engine: EngineConfig { name: EngineName::Auto, isolation: Isolation::Process },
         }
     }
 }
@@ -264,6 +291,8 @@ mod tests {
             (r#"{"models":[{"name":"a","uri":"file:x","postprocess":[{"op":"Clip","columns":["x"],"k":1}]}]}"#, "config"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"requestTimeout":"0s"}}"#, "serving.requestTimeout"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"threads":0}}"#, "serving.threads"),
+            (r#"{"models":[{"name":"a","uri":"file:x","engine":{"name":"Torch"}}]}"#, "config"),
+            (r#"{"models":[{"name":"a","uri":"file:x","engine":{"threads":1}}]}"#, "config"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"tread":1}}"#, "config"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"drainDelay":"99999999999999999999h"}}"#, "config"),
         ] {

@@ -8,8 +8,9 @@ use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Serialize;
 
+use crate::api::is_default;
 use crate::api::{
-    Artefact, Availability, Batching, Cache, CacheClaim, CacheEmptyDir, Compute, Model, ModelDeploymentSpec, NamedModel,
+    Artefact, Availability, Batching, Cache, CacheClaim, CacheEmptyDir, Compute, Engine, Model, ModelDeploymentSpec, NamedModel,
     PodOptions, Queue, Resources, Rollout, SecretReference, ServiceOptions, Serving,
 };
 use crate::render::{CONTAINER, REVISION_LABEL, VERSION_ANNOTATION};
@@ -35,6 +36,9 @@ pub struct Shape {
     /// Or several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<NamedModel>,
+    /// What computes the models, and how they are loaded.
+    #[serde(skip_serializing_if = "is_default")]
+    pub engine: Engine,
     /// How requests are served.
     pub serving: Serving,
     /// CPU and memory of each replica.
@@ -50,20 +54,22 @@ pub struct Shape {
 
 impl Shape {
     /// The names of the fields in a spec.
-    pub const FIELDS: [&str; 7] = ["model", "models", "serving", "resources", "serverImage", "pod", "cache"];
+    pub const FIELDS: [&str; 8] = ["model", "models", "engine", "serving", "resources", "serverImage", "pod", "cache"];
 
     /// Gives a spec this shape; what does not shape a revision stays.
     pub fn give(self, spec: &mut ModelDeploymentSpec) {
-        (spec.model, spec.models, spec.serving, spec.resources) = (self.model, self.models, self.serving, self.resources);
+        (spec.model, spec.models, spec.engine) = (self.model, self.models, self.engine);
+        (spec.serving, spec.resources) = (self.serving, self.resources);
         (spec.server_image, spec.pod, spec.cache) = (self.server_image, self.pod, self.cache);
     }
 
     /// A spec of this shape alone.
     fn spec(&self) -> ModelDeploymentSpec {
-        let Self { model, models, serving, resources, server_image, pod, cache } = self.clone();
+        let Self { model, models, engine, serving, resources, server_image, pod, cache } = self.clone();
         ModelDeploymentSpec {
             model,
             models,
+            engine,
             serving,
             replicas: 1,
             resources,
@@ -117,6 +123,7 @@ pub fn unresolve(name: &str, deployment: &Deployment) -> Result<Shape, Unknown> 
     let shape = Shape {
         model,
         models,
+        engine: shared_engine(&config),
         serving,
         resources,
         server_image: None,
@@ -151,14 +158,25 @@ fn models(name: &str, config: &ServerConfig, container: &Container, single: bool
             (Some(Model { name: named, artefact: artefact(one, container) }), Vec::new())
         }
         several => {
-            let several = several.iter().map(|one| NamedModel { name: one.name.clone(), artefact: artefact(one, container) });
+            let shared = shared_engine(config);
+            let several = several.iter().map(|one| NamedModel {
+                name: one.name.clone(),
+                artefact: artefact(one, container),
+                engine: Some(one.engine.into()).filter(|own| *own != shared),
+            });
             (None, several.collect())
         }
     }
 }
 
+/// The engine of the first model: as good a guess as any of what the object says for all.
+fn shared_engine(config: &ServerConfig) -> Engine {
+    config.models.first().map_or_else(Engine::default, |model| model.engine.into())
+}
+
 fn artefact(config: &ModelConfig, container: &Container) -> Artefact {
-    let ModelConfig { name: _, uri, sha256, version, classes, preprocess, postprocess, authorization_env } = config.clone();
+    let ModelConfig { name: _, uri, sha256, version, classes, preprocess, postprocess, authorization_env, engine: _ } =
+        config.clone();
     let secret = authorization_env.and_then(|wanted| {
         let variable = container.env.iter().flatten().find(|variable| variable.name == wanted)?;
         Some(SecretReference { name: variable.value_from.as_ref()?.secret_key_ref.as_ref()?.name.clone() })

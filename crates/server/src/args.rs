@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use modelyard_core::server_config::{InvalidConfig, ModelConfig, ServerConfig, ServingConfig};
+use modelyard_core::api::{EngineName, Isolation};
+use modelyard_core::server_config::{EngineConfig, InvalidConfig, ModelConfig, ServerConfig, ServingConfig};
 
 use crate::load::LOAD_TIMEOUT;
+use crate::trial::TryArguments;
 
 /// Serves models over HTTP and gRPC on one port: Open Inference Protocol v2, TensorFlow Serving, KServe v1.
 #[derive(Debug, Parser)]
@@ -23,6 +25,9 @@ pub struct Arguments {
 enum Command {
     /// Show what a model file takes, gives and is made of, and what of it will not run
     Inspect(InspectArguments),
+    /// Load a model and run it once, within bounds: the server starts itself so before it takes a model in
+    #[command(hide = true)]
+    Try(TryArguments),
 }
 
 /// `modelyard-server inspect`.
@@ -52,6 +57,14 @@ struct ServeArguments {
     /// A model to serve: a name, and file: or http(s): (a bare path is file:); repeatable
     #[arg(long, value_name = "NAME=URI", env = "MODELYARD_MODEL", value_delimiter = ' ', help_heading = "What to serve")]
     model: Vec<String>,
+    /// What computes those models: those within the server (tract), ONNX Runtime, or what runs a model and runs it fastest (a configuration
+    /// says it for each)
+    #[arg(long, value_enum, default_value_t = ByHand::Auto, env = "MODELYARD_ENGINE", help_heading = "What to serve", conflicts_with = "config")]
+    engine: ByHand,
+    /// What those models go through before they are taken in: loaded and run in a process of their own first, or not (a
+    /// configuration says it for each)
+    #[arg(long, value_enum, default_value_t = Try::Process, env = "MODELYARD_ISOLATION", help_heading = "What to serve", conflicts_with = "config")]
+    isolation: Try,
     /// Let clients load and unload models
     #[arg(long, env = "MODELYARD_ALLOW_CONTROL", help_heading = "What to serve")]
     allow_control: bool,
@@ -101,6 +114,27 @@ struct ServeArguments {
     log_level: String,
 }
 
+/// What computes a model named by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ByHand {
+    /// What runs it, and runs it fastest.
+    Auto,
+    /// Those within the server.
+    Tract,
+    /// ONNX Runtime.
+    #[value(name = "onnxruntime")]
+    OnnxRuntime,
+}
+
+/// What a model named by hand goes through before it is taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Try {
+    /// Loaded and run once in a process of its own.
+    Process,
+    /// Loaded at once.
+    None,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -117,6 +151,8 @@ pub enum Task {
     Serve(Box<Settings>),
     /// Report on a file.
     Inspect(InspectArguments),
+    /// Try a model in place of the server that asks.
+    Try(TryArguments),
 }
 
 /// Everything that serving needs to know, checked.
@@ -188,17 +224,31 @@ impl Arguments {
     pub fn task(self) -> Result<Task, InvalidArguments> {
         match self.command {
             Some(Command::Inspect(inspect)) => Ok(Task::Inspect(inspect)),
+            Some(Command::Try(model)) => Ok(Task::Try(model)),
             None => Ok(Task::Serve(Box::new(self.serve.settings()?))),
         }
     }
 }
 
 impl ServeArguments {
+    fn engine(&self) -> EngineConfig {
+        let isolation = match self.isolation {
+            Try::Process => Isolation::Process,
+            Try::None => Isolation::None,
+        };
+        let name = match self.engine {
+            ByHand::Auto => EngineName::Auto,
+            ByHand::Tract => EngineName::Tract,
+            ByHand::OnnxRuntime => EngineName::OnnxRuntime,
+        };
+        EngineConfig { name, isolation }
+    }
+
     fn settings(self) -> Result<Settings, InvalidArguments> {
         let mut config = match &self.config {
             Some(json) => ServerConfig::from_json(&read_config(json)?)?,
             None if self.model.is_empty() => return Err(InvalidArguments::Nothing),
-            None => by_hand(&self.model)?,
+            None => by_hand(&self.model, self.engine())?,
         };
         config.serving.threads = self.threads.or(config.serving.threads);
         Ok(Settings {
@@ -240,7 +290,7 @@ fn read_config(text: &str) -> Result<String, InvalidArguments> {
     }
 }
 
-fn by_hand(models: &[String]) -> Result<ServerConfig, InvalidArguments> {
+fn by_hand(models: &[String], engine: EngineConfig) -> Result<ServerConfig, InvalidArguments> {
     let mut configs = Vec::with_capacity(models.len());
     for one in models {
         let Some((name, uri)) = one.split_once('=').filter(|(name, uri)| !name.is_empty() && !uri.is_empty()) else {
@@ -249,7 +299,7 @@ fn by_hand(models: &[String]) -> Result<ServerConfig, InvalidArguments> {
         let has_scheme = ["file:", "http://", "https://"].iter().any(|scheme| uri.starts_with(scheme)) || uri.contains("://");
         let uri = if has_scheme { uri.to_owned() } else { format!("file:{uri}") };
         let name = name.to_owned();
-        configs.push(ModelConfig::of(name, uri));
+        configs.push(ModelConfig { engine, ..ModelConfig::of(name, uri) });
     }
     let config = ServerConfig { models: configs, serving: ServingConfig::default() };
     config.check().map_err(|invalid| named(&config, invalid))?;
@@ -273,7 +323,7 @@ mod tests {
         let all = std::iter::once("modelyard-server").chain(arguments.iter().copied());
         match Arguments::try_parse_from(all).map_err(|error| error.to_string())?.task().map_err(|error| error.to_string())? {
             Task::Serve(settings) => Ok(*settings),
-            Task::Inspect(_) => Err("inspect".to_owned()),
+            Task::Inspect(_) | Task::Try(_) => Err("another task".to_owned()),
         }
     }
 

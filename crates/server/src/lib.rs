@@ -18,3 +18,4 @@ pub mod signature;
 pub mod steps;
 pub mod store;
 pub mod telemetry;
+pub mod trial;

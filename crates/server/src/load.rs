@@ -1,12 +1,14 @@
 //! From a configured model to one that answers: fetch, load, prove, measure; and back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use modelyard_core::api::Isolation;
 use modelyard_core::server_config::ModelConfig;
 use tokio::sync::oneshot;
 
+use crate::engine::choice::{self, Wanted};
 use crate::engine::sample::{self, SampleError};
 use crate::engine::{self, Engine, LoadError};
 use crate::fault::{Code, Fault};
@@ -15,6 +17,7 @@ use crate::protocol::Service;
 use crate::registry::{Entry, Failure, Phases, State};
 use crate::steps::{self, Around, StepError};
 use crate::store::{self, Progress, Source, Store, StoreError};
+use crate::trial::{Trial, TrialError};
 
 /// mimalloc's own delay before freed memory goes back to the system (`purge_delay`, 1 s), and some for the last threads to let go.
 const PURGE_DELAY: Duration = Duration::from_millis(1500);
@@ -28,6 +31,8 @@ pub struct Loader {
     scheduling: Scheduling,
     /// How long preparing a model that is on disk may take.
     patience: Duration,
+    /// What tries a model before it is taken in; `None`: nothing does.
+    trial: Option<Trial>,
 }
 
 /// How long preparing a model that is on disk may take, unless it is said: a large network takes seconds.
@@ -43,6 +48,8 @@ enum NotLoaded {
     Store(#[from] StoreError),
     #[error(transparent)]
     Engine(#[from] LoadError),
+    #[error(transparent)]
+    Trial(TrialError),
     #[error(transparent)]
     Sample(#[from] SampleError),
     #[error(transparent)]
@@ -66,7 +73,7 @@ impl NotLoaded {
         match self {
             Self::Store(error) => error.reason(),
             Self::Engine(LoadError::Unsupported(_)) | Self::Scheduling(_) | Self::Slow(_) => "ModelUnsupported",
-            Self::Engine(LoadError::Invalid(_)) | Self::Sample(_) => "ModelInvalid",
+            Self::Engine(LoadError::Invalid(_)) | Self::Trial(_) | Self::Sample(_) => "ModelInvalid",
             Self::Engine(LoadError::Read { .. }) => "ModelNotFound",
             Self::Steps(StepError::NoRows) => "ModelUnsupported",
             Self::Steps(_) => "InvalidSpec",
@@ -86,13 +93,19 @@ impl NotLoaded {
 impl Loader {
     /// A loader that fetches through `store`, and gives up on a model that the engine is not done with after [`LOAD_TIMEOUT`].
     pub const fn new(store: Store, scheduling: Scheduling) -> Self {
-        Self { store, scheduling, patience: LOAD_TIMEOUT }
+        Self { store, scheduling, patience: LOAD_TIMEOUT, trial: None }
     }
 
     /// The same, with another patience.
     #[must_use]
     pub fn within(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same, with a trial for each model whose configuration does not do without.
+    #[must_use]
+    pub fn trying_first(self, trial: Trial) -> Self {
+        Self { trial: Some(trial), ..self }
     }
 
     /// Brings one model to ready, or to failed. A failure is the model's alone; a model that answers goes on until its successor
@@ -113,7 +126,10 @@ impl Loader {
         let outcome = match self.bring(entry, &step).await {
             Ok((model, digest, phases)) => {
                 let (seconds, policy) = (phases.sum().as_secs_f64(), &model.policy);
-                tracing::info!(model = name, uri, digest, seconds, rows = ?policy.rows, reason = policy.reason, "model is ready");
+                tracing::info!(
+                    model = name, uri, digest, seconds, engine = model.facts.engine, engine_reason = model.facts.engine_reason,
+                    rows = ?policy.rows, reason = policy.reason, "model is ready"
+                );
                 entry.enter_ready(model, digest, phases);
                 Ok(())
             }
@@ -143,16 +159,39 @@ impl Loader {
         step(State::Loading);
         let path = artifact.model;
         let began = Instant::now();
-        let engine = blocking(self.patience, move || Ok(engine::load(&path).map(|engine| (engine, path))?)).await?;
+        if let Some(trial) = self.trial.as_ref().filter(|_| config.engine.isolation == Isolation::Process) {
+            self.try_first(trial, config, &path).await?;
+        }
+        let left = self.patience.saturating_sub(began.elapsed());
+        let wanted = Wanted { name: config.engine.name, threads: self.scheduling.threads };
+        let whole = |error| if let NotLoaded::Slow(_) = error { NotLoaded::Slow(self.patience) } else { error };
+        let engine =
+            blocking(left, move || Ok(choice::load(&path, wanted).map(|engine| (engine, path))?)).await.map_err(whole)?;
         let loading = took();
         step(State::Warming);
         let (config, scheduling) = (entry.config.clone(), self.scheduling.clone());
         let left = self.patience.saturating_sub(began.elapsed());
-        let model = blocking(left, move || into_model(&config, engine, &scheduling)).await.map_err(|error| match error {
-            NotLoaded::Slow(_) => NotLoaded::Slow(self.patience),
-            other => other,
-        })?;
+        let model = blocking(left, move || into_model(&config, engine, &scheduling)).await.map_err(whole)?;
         Ok((model, artifact.digest, Phases { downloading, loading, warming: took() }))
+    }
+
+    /// Where no process can be started to try the model in (a sandbox that forbids it, no more processes), it is loaded as it is: it
+    /// would have no chance otherwise.
+    async fn try_first(&self, trial: &Trial, config: &ModelConfig, path: &Path) -> Result<(), NotLoaded> {
+        let (began, name) = (Instant::now(), &config.name);
+        match trial.of((path, config.engine.name), self.patience).await {
+            Ok(()) => {
+                tracing::debug!(model = name, seconds = began.elapsed().as_secs_f64(), "the model runs in a process of its own");
+                Ok(())
+            }
+            Err(TrialError::NoProcess(error)) => {
+                tracing::warn!(model = name, %error, "no process can be started to try the model in first: loading it without");
+                Ok(())
+            }
+            Err(TrialError::Slow) => Err(NotLoaded::Slow(self.patience)),
+            Err(TrialError::Refused(error)) => Err(error.into()),
+            Err(error) => Err(NotLoaded::Trial(error)),
+        }
     }
 
     /// Takes a model out: new requests are refused, those in flight finish, its memory is returned.

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use modelyard_server::args::{Arguments, InspectArguments, Output, Settings, Task};
+use modelyard_server::engine::onnxruntime;
 use modelyard_server::serve::{EXIT_BUG, EXIT_CONFIG, EXIT_MODEL};
-use modelyard_server::{serve, telemetry};
+use modelyard_server::{serve, telemetry, trial};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,9 +18,13 @@ fn main() -> ExitCode {
         let _ = error.print();
         std::process::exit(code.into())
     });
+    if let Some(error) = onnxruntime::again_without_telemetry() {
+        return fail(EXIT_BUG, &error.to_string());
+    }
     match arguments.task() {
         Ok(Task::Serve(settings)) => serve(*settings),
         Ok(Task::Inspect(arguments)) => inspect(&arguments),
+        Ok(Task::Try(arguments)) => trial::run(&arguments),
         Err(error) => fail(EXIT_CONFIG, &error.to_string()),
     }
 }

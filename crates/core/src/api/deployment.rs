@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Availability, Cache, Model, ModelDeploymentStatus, NamedModel, NetworkPolicyOptions, PodOptions, Resources, Rollout,
-    ServiceOptions, Serving,
+    Availability, Cache, Engine, Model, ModelDeploymentStatus, NamedModel, NetworkPolicyOptions, PodOptions, Resources, Rollout,
+    ServiceOptions, Serving, is_default,
 };
 
 /// What to serve and how. Write exactly one of `model` and `models`.
@@ -63,6 +63,9 @@ pub struct ModelDeploymentSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub models: Vec<NamedModel>,
+    /// What computes the models, and how they are loaded.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub engine: Engine,
     /// How requests are served: limits, queue, batching, threads, shutting down.
     #[serde(default)]
     pub serving: Serving,
@@ -98,10 +101,6 @@ pub struct ModelDeploymentSpec {
     /// Watch and report, change nothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub paused: bool,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 const fn one() -> i32 {

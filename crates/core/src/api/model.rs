@@ -3,6 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Engine;
 use crate::steps::WrittenStep;
 
 /// One model to serve.
@@ -28,6 +29,9 @@ pub struct NamedModel {
     #[serde(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would become a description of the whole")]
     pub artefact: Artefact,
+    /// What computes this model, and how it is loaded, in place of the object's `engine`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Engine>,
 }
 
 /// Where a model comes from, and what it calls itself.

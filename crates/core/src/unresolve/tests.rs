@@ -90,13 +90,21 @@ fn surroundings() -> impl Strategy<Value = Value> {
 
 fn specs() -> impl Strategy<Value = Value> {
     let models = proptest::collection::vec(artefact(), 1..4);
-    (models, any::<bool>(), serving(), surroundings()).prop_map(|(models, single, serving, mut spec)| {
+    let engines = (any::<bool>(), any::<[bool; 4]>());
+    (models, any::<bool>(), serving(), surroundings(), engines).prop_map(|(models, single, serving, mut spec, (all, each))| {
+        let engine = json!({"name": "OnnxRuntime", "isolation": "None"});
         spec["serving"] = serving;
+        if all {
+            spec["engine"] = engine.clone();
+        }
         if single {
             spec["model"] = models[0].clone();
         } else {
             let named = models.into_iter().enumerate().map(|(index, mut one)| {
                 one["name"] = json!(format!("m{index}"));
+                if each[index] {
+                    one["engine"] = if all { json!({}) } else { engine.clone() };
+                }
                 one
             });
             spec["models"] = named.collect();

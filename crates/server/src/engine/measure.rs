@@ -13,6 +13,9 @@ use crate::signature::TensorSpec;
 /// The whole measurement takes no longer than this, but for the plan or operator that crosses it.
 const BUDGET: Duration = Duration::from_millis(200);
 
+/// How long the first run may take: whoever waits for it has a bound of its own.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// Runs per batch size, where they fit into the budget. The least counts: everything else is noise of the machine.
 const RUNS: usize = 20;
 
@@ -37,6 +40,22 @@ pub fn measure(engine: &dyn Engine) -> Measured {
     let affordable = one.saturating_mul(8) < BUDGET / 2;
     let eight = if batched && affordable { fastest(engine, 8, end) } else { None };
     Measured { one: Some(one), eight }
+}
+
+/// The shortest time of one row, as far as `budget` lets it be found; `None` where the model could not be tried.
+pub(super) fn one_row(engine: &dyn Engine, budget: Duration) -> Option<Duration> {
+    fastest(engine, 1, Instant::now() + budget)
+}
+
+/// Runs the model once, with one row and then with two: whatever comes of it.
+pub fn first_run(engine: &dyn Engine) {
+    for rows in [1, 2] {
+        let specs = &engine.signature().inputs;
+        let shapes: Vec<Vec<usize>> = specs.iter().map(|spec| shape_of(spec, rows, engine.signature().batched)).collect();
+        if shapes.iter().all(|shape| element_count(shape).is_some_and(|count| count <= MOST_ELEMENTS)) {
+            drop(engine.run(&example(specs, &shapes, Fill::Zero), &Stop::at(Instant::now() + PATIENCE)));
+        }
+    }
 }
 
 /// The shortest of several runs; the first, which may build a plan, only counts alone.

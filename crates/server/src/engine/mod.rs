@@ -2,6 +2,7 @@
 //! queues or of other requests.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -11,11 +12,13 @@ use crate::native::Native;
 use crate::signature::Signature;
 
 mod catboost;
+pub mod choice;
 mod dense;
 mod ensemble;
 mod lightgbm;
 pub mod measure;
 mod onnx;
+pub mod onnxruntime;
 mod quiet;
 pub mod sample;
 pub mod tract;
@@ -23,7 +26,7 @@ mod transform;
 mod trees;
 mod xgboost;
 
-pub use measure::{Measured, measure};
+pub use measure::{Measured, first_run, measure};
 pub use sample::{Proof, SampleError, prove};
 
 /// A loaded model that computes on the calling thread.
@@ -52,13 +55,13 @@ pub struct Stop {
     /// Past it nobody waits for the answer.
     pub deadline: Instant,
     /// Set when the last client that waits has gone.
-    pub gone: AtomicBool,
+    pub gone: Arc<AtomicBool>,
 }
 
 impl Stop {
     /// A stop at `deadline`.
-    pub const fn at(deadline: Instant) -> Self {
-        Self { deadline, gone: AtomicBool::new(false) }
+    pub fn at(deadline: Instant) -> Self {
+        Self { deadline, gone: Arc::default() }
     }
 
     /// Why the run should end now, if it should.
@@ -76,8 +79,11 @@ impl Stop {
 pub struct Facts {
     /// The platform's name in the Open Inference Protocol, such as `onnx_onnxv1`.
     pub platform: &'static str,
-    /// The engine's name: `Dense`, `Trees` or `Tract`.
+    /// The engine's name: `Dense`, `Trees`, `Tract` or `OnnxRuntime`.
     pub engine: &'static str,
+    /// Why it is that engine, in words; empty where there was no choice.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub engine_reason: String,
     /// Operator sets, as `domain version` (the default domain is `ai.onnx`).
     pub opsets: Vec<String>,
     /// Operators and how often each occurs, by name.
@@ -187,15 +193,16 @@ impl RunError {
 }
 
 /// Loads the model at `path`: an `.onnx` file (its external data beside it), or a file of XGBoost's, LightGBM's or CatBoost's, told
-/// by its content. Chains of fully connected layers and tree ensembles run in engines of our own, everything else in tract.
+/// by its content. What computes it is [`choice`]'s to say.
 ///
 /// # Errors
 /// See [`LoadError`].
 pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
-    if let Some(trees) = native(path)? {
-        return Ok(Box::new(trees));
-    }
-    let file = onnx::file::File::read(path)?;
+    choice::load(path, choice::Wanted::default())
+}
+
+/// The engines within the server: chains of fully connected layers and tree ensembles run in our own, everything else in tract.
+fn within(file: onnx::file::File) -> Result<Box<dyn Engine>, LoadError> {
     if let Some(dense) = dense::Dense::of(&file)? {
         return Ok(Box::new(dense));
     }

@@ -74,6 +74,15 @@ pub fn expose(service: &Service, format: Format) -> String {
     for (labels, model) in &ready {
         page.sample("modelyard_model_bytes", labels, model.facts.bytes as f64);
     }
+    page.family(
+        "modelyard_model_info",
+        "gauge",
+        "1 for each model that answers: the engine that computes it, and the file's platform.",
+    );
+    for (labels, model) in &ready {
+        let labels = format!("{labels},engine=\"{}\",platform=\"{}\"", model.facts.engine, model.facts.platform);
+        page.sample("modelyard_model_info", &labels, 1.0);
+    }
     states(&mut page, entries);
     process(&mut page);
     if format == Format::OpenMetrics {

@@ -1,7 +1,9 @@
 //! How many threads this process may keep busy: the cgroup's CPU quota and the affinity mask, never the host's core count alone.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use super::cgroup;
 
 /// The number of threads that the CPU quota and the affinity mask allow, at least 1. A quota of 1.5 gives 2.
 pub fn quota_threads() -> usize {
@@ -17,29 +19,9 @@ fn threads(cores: usize, quota: Option<f64>) -> usize {
 
 /// The tightest quota in processors on the way from this process's cgroup to the root, v2 and v1; `None` where there is none.
 fn quota(root: &Path, cgroups: &str) -> Option<f64> {
-    let mut tightest: Option<f64> = None;
-    for line in cgroups.lines() {
-        // "hierarchy:controllers:path" (cgroups(7)); v2's line has no controllers.
-        let mut fields = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else { continue };
-        let unified = controllers.is_empty();
-        if !unified && !controllers.split(',').any(|one| one == "cpu") {
-            continue;
-        }
-        let mount = if unified { root.to_path_buf() } else { root.join(controllers) };
-        let mount = if mount.exists() { mount } else { root.join("cpu") };
-        for folder in ancestors(&mount, path) {
-            let here = if unified { quota_v2(&folder) } else { quota_v1(&folder) };
-            tightest = [tightest, here].into_iter().flatten().reduce(f64::min);
-        }
-    }
-    tightest
-}
-
-/// The cgroup's folder and those above it. Inside a container the path may be the host's: then only the mount itself is there.
-fn ancestors(mount: &Path, path: &str) -> Vec<PathBuf> {
-    let relative = Path::new(path.trim_start_matches('/'));
-    relative.ancestors().map(|part| mount.join(part)).collect()
+    let folders = cgroup::folders(root, cgroups, "cpu").into_iter();
+    let quotas = folders.filter_map(|(folder, unified)| if unified { quota_v2(&folder) } else { quota_v1(&folder) });
+    quotas.reduce(f64::min)
 }
 
 fn quota_v2(folder: &Path) -> Option<f64> {

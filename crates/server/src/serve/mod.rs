@@ -18,8 +18,10 @@ use crate::protocol::Service;
 use crate::registry::Failure;
 use crate::store::{Limits, Store};
 use crate::telemetry::traces::Traces;
+use crate::trial::Trial;
 
 mod admin;
+pub(crate) mod cgroup;
 mod connection;
 mod cpu;
 mod head_timeout;
@@ -170,7 +172,7 @@ fn service(settings: &Settings, threads: usize) -> Arc<Service> {
     };
     let limits = Limits { max_cache_bytes: settings.cache_limit, ..Limits::default() };
     let store = Store::new(settings.cache_dir.clone().unwrap_or_else(Store::default_dir), limits);
-    let loader = Loader::new(store, scheduling).within(settings.load_timeout);
+    let loader = Loader::new(store, scheduling).within(settings.load_timeout).trying_first(Trial::by_this_program(threads));
     Service::new(&settings.config, loader, settings.allow_control)
 }
 

@@ -13,3 +13,4 @@ mod memory;
 mod models;
 mod server;
 mod traces;
+mod trial;

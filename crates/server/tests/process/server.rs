@@ -29,6 +29,8 @@ pub(crate) fn command(folder: &Path) -> Command {
     command.args(["--host", "127.0.0.1", "--port", "0", "--admin-port", "0"]);
     command.arg("--ports-file").arg(folder.join("ports")).arg("--termination-log").arg(folder.join("termination"));
     command.arg("--cache-dir").arg(folder.join("cache"));
+    // What is tested here are the engines within.
+    command.env_remove("MODELYARD_ORT_LIB");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(folder.join("log")).unwrap());
     command
 }
@@ -78,6 +80,27 @@ impl Server {
         let mut command = command(folder.path());
         command.args(["--config", &json!({ "models": models, "serving": serving }).to_string()]);
         more(&mut command);
+        let mut server = Self::spawn(command, folder);
+        eventually("the server is ready", || {
+            assert!(server.child.try_wait().unwrap().is_none(), "ended early: {}", server.log());
+            let ready = http::get(server.admin(), "/readyz").unwrap();
+            (ready.status == 200 && ready.json()["state"] == "Ready").then_some(())
+        });
+        server
+    }
+
+    /// Starts these models, and waits for none of them.
+    pub(crate) fn start_unready(models: &[Value], more: impl FnOnce(&mut Command)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = command(folder.path());
+        command.args(["--config", &json!({ "models": models }).to_string()]);
+        more(&mut command);
+        // A command that was exchanged for another writes where this one would have.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(folder.path().join("log")).unwrap());
+        Self::spawn(command, folder)
+    }
+
+    fn spawn(mut command: Command, folder: TempDir) -> Self {
         let mut server = Self { child: command.spawn().unwrap(), folder, port: 0, admin_port: 0 };
         let ports = eventually("the ports are known", || {
             assert!(server.child.try_wait().unwrap().is_none(), "ended early: {}", server.log());
@@ -86,12 +109,11 @@ impl Server {
         });
         server.port = u16::try_from(ports["port"].as_u64().unwrap()).unwrap();
         server.admin_port = u16::try_from(ports["adminPort"].as_u64().unwrap()).unwrap();
-        eventually("the server is ready", || {
-            assert!(server.child.try_wait().unwrap().is_none(), "ended early: {}", server.log());
-            let ready = http::get(server.admin(), "/readyz").unwrap();
-            (ready.status == 200 && ready.json()["state"] == "Ready").then_some(())
-        });
         server
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

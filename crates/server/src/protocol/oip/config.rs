@@ -24,6 +24,9 @@ pub(super) fn model(model: &Model) -> Value {
             "rows_reason": { "string_value": model.policy.reason },
         },
     });
+    if !model.facts.engine_reason.is_empty() {
+        config["parameters"]["engine_reason"] = json!({ "string_value": model.facts.engine_reason });
+    }
     if let Some(batching) = batching {
         let delay = u64::try_from(batching.max_delay.as_micros()).unwrap_or(u64::MAX);
         config["dynamic_batching"] = json!({ "preferred_batch_size": [], "max_queue_delay_microseconds": delay });

@@ -45,16 +45,19 @@ pub(super) fn model(model: &Model) -> Value {
 
 /// A model's properties, over REST and gRPC alike. The protocol's properties are strings: a list is one in JSON.
 pub fn properties(model: &Model) -> BTreeMap<String, String> {
-    let classes = (!model.classes.is_empty()).then(|| ("classes", json!(model.classes)));
+    let classes = (!model.classes.is_empty()).then(|| ("classes", json!(model.classes).to_string()));
     let steps = model.steps.iter().flat_map(|steps| {
         [
-            ("preprocess", json!(steps.before)),
-            ("postprocess", json!(steps.after)),
-            ("model_inputs", json!(tensors(&steps.inner.inputs))),
-            ("model_outputs", json!(tensors(&steps.inner.outputs))),
+            ("preprocess", json!(steps.before).to_string()),
+            ("postprocess", json!(steps.after).to_string()),
+            ("model_inputs", json!(tensors(&steps.inner.inputs)).to_string()),
+            ("model_outputs", json!(tensors(&steps.inner.outputs)).to_string()),
         ]
     });
-    classes.into_iter().chain(steps).map(|(name, value)| (name.to_owned(), value.to_string())).collect()
+    // Where somebody or something chose it.
+    let chosen = (!model.facts.engine_reason.is_empty())
+        .then(|| [("engine", model.facts.engine.to_owned()), ("engine_reason", model.facts.engine_reason.clone())]);
+    classes.into_iter().chain(steps).chain(chosen.into_iter().flatten()).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn tensors(specs: &[TensorSpec]) -> Vec<Value> {
