@@ -184,7 +184,7 @@ fn explain_prints_what_the_schema_says() {
 
 #[test]
 fn explain_helps_with_a_wrong_path() {
-    let nearest = "error: spec has no field \"modle\"; did you mean \"model\"?\nfields of spec: availability, cache, model, models, networkPolicy, paused, pod, replicas, resources, rollout, serverImage, service, serving\n";
+    let nearest = "error: spec has no field \"modle\"; did you mean \"model\"?\nfields of spec: availability, cache, engine, model, models, networkPolicy, paused, pod, replicas, resources, rollout, serverImage, service, serving\n";
     assert_eq!(here(&["explain", "spec.modle"]), (nearest.to_owned(), false));
     let (elsewhere, _) = here(&["explain", "uri"]);
     assert!(
