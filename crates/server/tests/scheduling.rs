@@ -110,6 +110,7 @@ fn model(options: Options) -> (Arc<Model>, Arc<Gate>) {
         version: 1,
         classes: vec![],
         authorization_env: None,
+        credentials_env: None,
     };
     let scheduling = Scheduling {
         threads: options.threads,

@@ -27,8 +27,9 @@ fn deployment(resolved: &Resolved) -> Deployment {
 fn artefact() -> impl Strategy<Value = Value> {
     let sum = proptest::option::of("[0-9a-fA-F]{64}");
     let classes = proptest::collection::vec("[a-z]{0,3}", 0..3);
-    ("[a-z]{1,5}", 1..9_i64, sum, classes, any::<bool>()).prop_map(|(host, version, sum, classes, secret)| {
-        let mut value = json!({"uri": format!("https://{host}/m.onnx"), "version": version, "classes": classes});
+    let address = ("(https|s3)", "[a-z]{1,5}");
+    (address, 1..9_i64, sum, classes, any::<bool>()).prop_map(|((scheme, host), version, sum, classes, secret)| {
+        let mut value = json!({"uri": format!("{scheme}://{host}/m.onnx"), "version": version, "classes": classes});
         sum.into_iter().for_each(|sum| value["sha256"] = json!(sum));
         if secret {
             value["secretRef"] = json!({"name": host});

@@ -50,7 +50,7 @@ fn specs(all: &[Spec]) -> Vec<TensorSpec> {
 
 fn config(name: &str, version: i64) -> ModelConfig {
     let (name, uri) = (name.to_owned(), "file:x.onnx".to_owned());
-    ModelConfig { name, uri, sha256: None, version, classes: vec![], authorization_env: None }
+    ModelConfig { name, uri, sha256: None, version, classes: vec![], authorization_env: None, credentials_env: None }
 }
 
 fn same(inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
