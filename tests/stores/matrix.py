@@ -6,10 +6,15 @@ import tempfile
 import traceback
 from pathlib import Path
 
+import az
+import gs
+import hf
+import https
+import oci
 import s3
 from serving import Refused
 
-STORES = [s3]
+STORES = [https, s3, gs, az, hf, oci]
 
 
 def main():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 # Names that would lead a server of the test to somebody's real store.
-FOREIGN = ("AWS_", "GOOGLE_", "AZURE_", "HF_", "STORAGE_EMULATOR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+FOREIGN = ("AWS_", "GOOGLE_", "AZURE_", "HF_", "DOCKER_", "STORAGE_EMULATOR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 PATIENCE = 60
 
 
@@ -76,7 +76,10 @@ def serve(server, uri, environment, secret=None, sha256=None, cache=None):
         model = {"name": "m", "uri": uri}
         if sha256:
             model["sha256"] = sha256
-        if secret is not None:
+        if secret is not None and "HTTP_AUTHORIZATION" in secret:
+            model["authorizationEnv"] = "MODELYARD_AUTHORIZATION_0"
+            variables["MODELYARD_AUTHORIZATION_0"] = secret["HTTP_AUTHORIZATION"]
+        elif secret is not None:
             model["credentialsEnv"] = "MODELYARD_STORE_0_"
             variables |= {f"MODELYARD_STORE_0_{name.lstrip('.').upper()}": value for name, value in secret.items()}
         (folder / "config.json").write_text(json.dumps({"models": [model]}))
@@ -91,7 +94,7 @@ def serve(server, uri, environment, secret=None, sha256=None, cache=None):
             process.wait()
         log = (folder / "log").read_text() + ended.read_text()
         for name, value in {**environment, **(secret or {})}.items():
-            hidden = any(word in name for word in ("SECRET", "TOKEN", "KEY", "CREDENTIALS", "DOCKERCONFIG")) and "FILE" not in name
+            hidden = any(word in name.upper() for word in ("SECRET", "TOKEN", "KEY", "CREDENTIALS", "DOCKERCONFIG")) and "FILE" not in name
             assert not hidden or value not in log, f"the log holds the value of {name}"
         if digest is None:
             told = json.loads(ended.read_text() or "{}")

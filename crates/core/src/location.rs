@@ -9,6 +9,14 @@ pub enum Scheme {
     Http,
     /// `s3:`, Amazon S3 and what speaks its API.
     S3,
+    /// `gs:`, Google Cloud Storage.
+    Gs,
+    /// `az:`, Azure Blob Storage.
+    Az,
+    /// `hf:`, the Hugging Face Hub.
+    Hf,
+    /// `oci:`, a registry of container images.
+    Oci,
 }
 
 /// A key of a Secret that a store reads.
@@ -30,7 +38,7 @@ const fn optional(name: &'static str) -> Key {
 
 impl Scheme {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::File, Self::Http, Self::S3];
+    pub const ALL: [Self; 7] = [Self::File, Self::Http, Self::S3, Self::Gs, Self::Az, Self::Hf, Self::Oci];
 
     /// The store that a uri names.
     ///
@@ -48,6 +56,10 @@ impl Scheme {
             Self::File => &["file:"],
             Self::Http => &["http://", "https://"],
             Self::S3 => &["s3://"],
+            Self::Gs => &["gs://"],
+            Self::Az => &["az://"],
+            Self::Hf => &["hf://"],
+            Self::Oci => &["oci://"],
         }
     }
 
@@ -57,6 +69,10 @@ impl Scheme {
             Self::File => "file:PATH",
             Self::Http => "http://HOST/PATH, https://HOST/PATH",
             Self::S3 => "s3://BUCKET/KEY",
+            Self::Gs => "gs://BUCKET/KEY",
+            Self::Az => "az://CONTAINER[@ACCOUNT]/BLOB",
+            Self::Hf => "hf://OWNER/REPO[@REVISION][/PATH]",
+            Self::Oci => "oci://HOST/REPOSITORY[:TAG|@DIGEST]",
         }
     }
 
@@ -74,6 +90,10 @@ impl Scheme {
         match self {
             Self::File | Self::Http => &[],
             Self::S3 => &S3,
+            Self::Gs => &GS,
+            Self::Az => &AZ,
+            Self::Hf => &HF,
+            Self::Oci => &OCI,
         }
     }
 }
@@ -86,6 +106,21 @@ const S3: [Key; 6] = [
     optional("AWS_DEFAULT_REGION"),
     optional("AWS_ENDPOINT_URL"),
 ];
+
+const GS: [Key; 1] = [required("GOOGLE_APPLICATION_CREDENTIALS")];
+
+const AZ: [Key; 5] = [
+    optional("AZURE_STORAGE_ACCOUNT_NAME"),
+    optional("AZURE_STORAGE_ACCOUNT_KEY"),
+    optional("AZURE_STORAGE_SAS_TOKEN"),
+    optional("AZURE_STORAGE_CONNECTION_STRING"),
+    optional("AZURE_STORAGE_ENDPOINT"),
+];
+
+const HF: [Key; 2] = [required("HF_TOKEN"), optional("HF_ENDPOINT")];
+
+/// The one key of a Secret of the type `kubernetes.io/dockerconfigjson`.
+const OCI: [Key; 1] = [required(".dockerconfigjson")];
 
 impl Key {
     /// The variable of the server's environment that holds it, after the prefix of the model.

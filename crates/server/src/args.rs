@@ -50,7 +50,7 @@ struct ServeArguments {
     /// The whole configuration as JSON, or @FILE that holds it
     #[arg(long, value_name = "JSON|@FILE", env = "MODELYARD_CONFIG", help_heading = "What to serve", conflicts_with = "model")]
     config: Option<String>,
-    /// A model to serve: a name, and where it is (file:, http(s):, s3:; a bare path is file:); repeatable
+    /// A model to serve: a name, and where it is (file:, http(s):, s3:, gs:, az:, hf:, oci:; a bare path is file:); repeatable
     #[arg(long, value_name = "NAME=URI", env = "MODELYARD_MODEL", value_delimiter = ' ', help_heading = "What to serve")]
     model: Vec<String>,
     /// Let clients load and unload models

@@ -117,6 +117,10 @@ pub async fn fetch(source: &Source, store: &Store, progress: &Progress) -> Resul
         Scheme::File => local::fetch(&source.uri, task.expected, store, progress).await,
         Scheme::Http => remote::fetch(&task).await,
         Scheme::S3 => remote::fetch_s3(&task).await,
+        Scheme::Gs => remote::fetch_gs(&task).await,
+        Scheme::Az => remote::fetch_az(&task).await,
+        Scheme::Hf => remote::fetch_hf(&task).await,
+        Scheme::Oci => remote::fetch_oci(&task).await,
     }
 }
 

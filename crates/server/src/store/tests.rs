@@ -10,6 +10,7 @@ use super::*;
 mod ranges;
 mod s3;
 mod server;
+mod tokens;
 
 use server::{Act, Server, answer, cut, proper};
 

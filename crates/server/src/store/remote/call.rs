@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 
 use super::address::Address;
@@ -23,16 +24,19 @@ pub(super) struct Call {
     pub(super) form: Option<String>,
     /// Tries before the other side counts as unavailable; 0 stands for the store's own number.
     pub(super) attempts: u32,
+    /// Whether 401 is an answer too: it is asked what the store wants.
+    pub(super) challenged: bool,
 }
 
 /// What was answered.
 pub(super) struct Answered {
+    pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
 impl Call {
     pub(super) const fn get(address: Address) -> Self {
-        Self { address, headers: Vec::new(), form: None, attempts: 0 }
+        Self { address, headers: Vec::new(), form: None, attempts: 0, challenged: false }
     }
 
     /// A form's fields, which may be secret: they are in no message.
@@ -92,15 +96,17 @@ impl Call {
             Err(_) => return Err(again(format!("{shown}: no answer for {:?}", limits.stall))),
         };
         let status = response.status();
-        if !status.is_success() {
+        let challenge = self.challenged && status == StatusCode::UNAUTHORIZED;
+        if !status.is_success() && !challenge {
             let after = retry_after(response.headers());
             let refusal = Refusal::read(response, limits).await;
             let renewed = refusal.is_expired() && self.address.signer.as_ref().is_some_and(|signer| signer.renew());
             let said = format!("{shown} answered {status}{refusal}");
             return Err(if renewed { again(said) } else { class(status, said, after) });
         }
-        match tokio::time::timeout(limits.stall, Limited::new(response.into_body(), MOST).collect()).await {
-            Ok(Ok(body)) => Ok(Answered { body: body.to_bytes() }),
+        let (head, body) = response.into_parts();
+        match tokio::time::timeout(limits.stall, Limited::new(body, MOST).collect()).await {
+            Ok(Ok(body)) => Ok(Answered { headers: head.headers, body: body.to_bytes() }),
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
                 Err(StoreError::Unavailable(format!("{shown} answered more than {MOST} bytes")).into())
             }

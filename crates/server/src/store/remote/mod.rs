@@ -13,12 +13,18 @@ use super::{Artifact, Progress, Source, Store, StoreError, archive, blocking, di
 
 mod address;
 mod ask;
+mod az;
 mod backoff;
+mod bearer;
 mod bucket;
 mod call;
 mod client;
 mod download;
 mod folder;
+mod gs;
+mod hf;
+mod oci;
+mod pinned;
 mod refusal;
 mod renewed;
 mod s3;
@@ -27,8 +33,12 @@ mod validator;
 mod xml;
 
 use address::Address;
+pub(super) use az::fetch as fetch_az;
 pub(super) use client::Client;
 use download::{Done, Download, Listed};
+pub(super) use gs::fetch as fetch_gs;
+pub(super) use hf::fetch as fetch_hf;
+pub(super) use oci::fetch as fetch_oci;
 pub(super) use s3::fetch as fetch_s3;
 pub(super) use validator::Validator;
 

@@ -7,14 +7,14 @@ use super::*;
 use crate::store::environment::Environment;
 
 /// A place whose process has these variables, and a source.
-fn with(variables: &[(&str, &str)], uri: &str) -> (Place, Source) {
+pub(super) fn with(variables: &[(&str, &str)], uri: &str) -> (Place, Source) {
     let mut place = place();
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     place.store.environment = Environment::Given(Arc::new(variables.collect()));
     (place, Source { uri: uri.to_owned(), sha256: None, authorization_env: None, credentials_env: None })
 }
 
-async fn get(place: &Place, source: &Source) -> Result<Artifact, StoreError> {
+pub(super) async fn get(place: &Place, source: &Source) -> Result<Artifact, StoreError> {
     tokio::time::timeout(Duration::from_secs(20), fetch(source, &place.store, &Progress::default())).await.unwrap()
 }
 
