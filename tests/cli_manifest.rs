@@ -19,7 +19,7 @@ spec:
   replica: 2
   replicas: -1
   model:
-    uri: s3://bucket/model
+    uri: ftp://host/model
     version: "1"
 ---
 apiVersion: v1

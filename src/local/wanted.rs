@@ -111,7 +111,7 @@ fn of_clusters(manifest: &Manifest, deployment: &ModelDeployment) -> Vec<String>
         (spec.availability != Availability::default(), "spec.availability", "nobody drains this machine"),
         (spec.cache != Cache::default(), "spec.cache", "artefacts are kept in the user's cache folder"),
         (spec.network_policy.is_some(), "spec.networkPolicy", "the port listens on this machine alone"),
-        (!manifest.resolved.secrets.is_empty(), "secretRef", "the credentials are those of the variable HTTP_AUTHORIZATION"),
+        (!manifest.resolved.secrets.is_empty(), "secretRef", "the credentials are those of this environment, by the same names"),
         (spec.paused, "spec.paused", "an edit takes effect at once"),
     ] {
         if written {

@@ -56,6 +56,12 @@ fn cases() -> Vec<Case> {
             "the operator sets MODELYARD_CONFIG",
             json!({ "pod": { "env": [{ "name": "MODELYARD_PORT", "value": "1" }] } }),
         ),
+        case(
+            "spec.pod.env",
+            "_STORE_... itself",
+            json!({ "pod": { "env": [{ "name": "MODELYARD_STORE_0_AWS_REGION", "value": "a" }] } }),
+        ),
+        case("spec.model.uri", uri, json!({ "model": { "uri": "s3://bucket" } })),
         case("spec.pod.labels", labels, json!({ "pod": { "labels": { "modelyard.dev/revision": "a" } } })),
         case("spec.service.labels", labels, json!({ "service": { "labels": { "app.kubernetes.io/name": "a" } } })),
         case("spec.resources", "requests.cpu", json!({ "resources": { "limits": { "cpu": "50m" } } })),

@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod diagnose;
+pub mod location;
 pub mod plan;
 pub mod release;
 pub mod render;

@@ -11,6 +11,7 @@ use crate::api::{
     Artefact, Cache, CacheEmptyDir, Compute, Engine, EngineName, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions,
     PodOptions, Reason, Resources, ServiceOptions, Serving,
 };
+use crate::location::{Key, Scheme};
 use crate::plan::Capacity;
 use crate::server_config::{BatchingConfig, ModelConfig, QueueConfig, ServerConfig, ServingConfig};
 use crate::steps::{Step, WrittenStep};
@@ -53,8 +54,8 @@ pub struct Resolved {
     pub cache: Cache,
     /// Who may call, where that is restricted.
     pub network_policy: Option<NetworkPolicyOptions>,
-    /// Variables of the server's environment that come from the key HTTP_AUTHORIZATION of a Secret: `(variable, Secret)`.
-    pub secrets: Vec<(String, String)>,
+    /// Variables of the server's environment that come from Secrets.
+    pub secrets: Vec<SecretVariable>,
     /// Nothing is to be changed.
     pub paused: bool,
 }
@@ -145,21 +146,71 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
     })
 }
 
+/// A variable of the server's environment that the kubelet fills in from a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretVariable {
+    /// Its name.
+    pub variable: String,
+    /// The Secret's.
+    pub secret: String,
+    /// The key in the Secret.
+    pub key: &'static str,
+    /// Whether the Secret may be without it.
+    pub optional: bool,
+}
+
+/// The keys that the store of an artefact reads from a Secret. The others, and those of `file:`, are not handed out.
+fn keys(artefact: &Artefact) -> &'static [Key] {
+    Scheme::of(&artefact.uri).map_or(&[], Scheme::keys)
+}
+
 /// The variable that holds the header for the store of the model at an index.
 pub(crate) fn authorization_env(at: usize) -> String {
     format!("MODELYARD_AUTHORIZATION_{at}")
 }
 
-/// The variables that the server's environment needs from Secrets: `(variable, Secret)`.
-fn secrets(spec: &ModelDeploymentSpec) -> Vec<(String, String)> {
+/// What the variables begin with that hold the Secret for any other store.
+fn credentials_env(at: usize) -> String {
+    format!("MODELYARD_STORE_{at}_")
+}
+
+/// The artefacts that have a Secret: their index, and its name.
+fn with_secrets(spec: &ModelDeploymentSpec) -> impl Iterator<Item = (usize, &Artefact, &String)> {
     let artefacts = spec.model.iter().map(|model| &model.artefact).chain(spec.models.iter().map(|model| &model.artefact));
-    let named = artefacts.enumerate().filter_map(|(at, artefact)| Some((at, artefact.secret_ref.as_ref()?)));
-    named.map(|(at, secret)| (authorization_env(at), secret.name.clone())).collect()
+    artefacts.enumerate().filter_map(|(at, artefact)| Some((at, artefact, &artefact.secret_ref.as_ref()?.name)))
+}
+
+/// What shapes a revision: which Secret is for which model. The keys of it that a store reads do not: a release that reads one more
+/// makes no new revision.
+fn secret_names(spec: &ModelDeploymentSpec) -> Vec<(String, String)> {
+    let env = |at, artefact| if keys(artefact).is_empty() { authorization_env(at) } else { credentials_env(at) };
+    with_secrets(spec).map(|(at, artefact, secret)| (env(at, artefact), secret.clone())).collect()
+}
+
+/// The variables that the server's environment needs from Secrets.
+fn secrets(spec: &ModelDeploymentSpec) -> Vec<SecretVariable> {
+    let variables = with_secrets(spec).flat_map(|(at, artefact, secret)| match keys(artefact) {
+        [] => {
+            let variable = authorization_env(at);
+            vec![SecretVariable { variable, secret: secret.clone(), key: "HTTP_AUTHORIZATION", optional: false }]
+        }
+        keys => {
+            let variable = |key: &Key| SecretVariable {
+                variable: key.variable(&credentials_env(at)),
+                secret: secret.clone(),
+                key: key.name,
+                optional: !key.required,
+            };
+            keys.iter().map(variable).collect()
+        }
+    });
+    variables.collect()
 }
 
 fn config_of(at: usize, field: &str, (name, artefact, engine): (&str, &Artefact, Engine)) -> Result<ModelConfig, Invalid> {
     Ok(ModelConfig {
-        authorization_env: artefact.secret_ref.as_ref().map(|_| authorization_env(at)),
+        authorization_env: artefact.secret_ref.as_ref().filter(|_| keys(artefact).is_empty()).map(|_| authorization_env(at)),
+        credentials_env: artefact.secret_ref.as_ref().filter(|_| !keys(artefact).is_empty()).map(|_| credentials_env(at)),
         name: name.to_owned(),
         uri: artefact.uri.clone(),
         sha256: artefact.sha256.as_ref().map(|sum| sum.to_ascii_lowercase()),
@@ -270,7 +321,7 @@ pub(crate) fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> Str
         server_image: spec.server_image.as_ref(),
         pod: Some(&spec.pod).filter(|pod| **pod != PodOptions::default()),
         cache: Some(&cache).filter(|cache| **cache != Cache::default()),
-        secrets: secrets(spec),
+        secrets: secret_names(spec),
     };
     digest(&shape)
 }
@@ -392,12 +443,25 @@ mod tests {
     }
 
     #[test]
+    fn a_store_gets_the_keys_that_it_reads_and_a_revision_is_of_the_secret_alone() {
+        let of = |secret: &str| resolved(json!({"model": {"uri": "s3://b/m", "secretRef": {"name": secret}}}));
+        let one = of("keys");
+        let found: Vec<_> = one.secrets.iter().map(|one| (one.variable.as_str(), one.key, one.optional)).collect();
+        assert_eq!(found[0], ("MODELYARD_STORE_0_AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID", false));
+        assert!(found.contains(&("MODELYARD_STORE_0_AWS_REGION", "AWS_REGION", true)), "{found:?}");
+        let config = &one.config.models[0];
+        assert_eq!((config.credentials_env.as_deref(), &config.authorization_env), (Some("MODELYARD_STORE_0_"), &None));
+        assert_eq!(one.revision, "d0c1c8280b");
+        assert_ne!(one.revision, of("others").revision);
+    }
+
+    #[test]
     fn what_rules_did_not_stop_is_named() {
         let two = json!({"model": {"uri": "file:a"}, "models": [{"name": "b", "uri": "file:b"}]});
         for (spec, field) in [
             (json!({}), "spec"),
             (two, "spec"),
-            (json!({"model": {"uri": "s3://b/m"}}), "spec.model.uri"),
+            (json!({"model": {"uri": "ftp://b/m"}}), "spec.model.uri"),
             (json!({"models": [{"name": "a", "uri": "file:a"}, {"name": "a", "uri": "file:b"}]}), "spec.models[1].name"),
             (json!({"model": {"uri": "file:a"}, "replicas": -1}), "spec.replicas"),
             (

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Engine, EngineName, Isolation, is_default};
+use crate::location::Scheme;
 use crate::steps::Step;
 
 /// What one server serves, and how.
@@ -25,7 +26,7 @@ pub struct ServerConfig {
 pub struct ModelConfig {
     /// The name in URLs; no `/` and no `:`.
     pub name: String,
-    /// `file:` (absolute, or relative to the working directory) or `http(s):`.
+    /// `file:` (absolute, or relative to the working directory), or an address in a store ([`Scheme`]).
     pub uri: String,
     /// The SHA-256 of the artefact's bytes, 64 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,6 +46,9 @@ pub struct ModelConfig {
     /// The variable of the server's environment that holds the `Authorization` header for the model's store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_env: Option<String>,
+    /// What the names of the variables begin with that hold the Secret of the model's store, where that is not `http(s):`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_env: Option<String>,
     /// What computes it, and how it is loaded.
     #[serde(default, skip_serializing_if = "is_default")]
     pub engine: EngineConfig,
@@ -159,6 +163,7 @@ impl ModelConfig {
             preprocess: Vec::new(),
             postprocess: Vec::new(),
             authorization_env: None,
+            credentials_env: None,
             engine: EngineConfig { name: EngineName::Auto, isolation: Isolation::Process },
         }
     }
@@ -199,8 +204,8 @@ impl ServerConfig {
             if self.models[..index].iter().any(|earlier| earlier.name == model.name) {
                 return wrong(field("name"), format!("'{}' is the name of an earlier model; names are unique", model.name));
             }
-            if !["file:", "http://", "https://"].iter().any(|scheme| model.uri.starts_with(scheme)) {
-                return wrong(field("uri"), format!("expected file:, http: or https:, found '{}'", model.uri));
+            if let Err(message) = Scheme::of(&model.uri) {
+                return wrong(field("uri"), message);
             }
             if model.version < 1 {
                 return wrong(field("version"), format!("expected at least 1, found {}", model.version));
@@ -281,7 +286,7 @@ mod tests {
             (r#"{"models":[]}"#, "models"),
             (r#"{"models":[{"name":"a/b","uri":"file:x"}]}"#, "models[0].name"),
             (r#"{"models":[{"name":"a","uri":"file:x"},{"name":"a","uri":"file:y"}]}"#, "models[1].name"),
-            (r#"{"models":[{"name":"a","uri":"s3://x"}]}"#, "models[0].uri"),
+            (r#"{"models":[{"name":"a","uri":"ftp://x"}]}"#, "models[0].uri"),
             (r#"{"models":[{"name":"a","uri":"file:x","version":0}]}"#, "models[0].version"),
             (r#"{"models":[{"name":"a","uri":"file:x","sha256":"12"}]}"#, "models[0].sha256"),
             (

@@ -24,7 +24,8 @@ const NOT_OF_THE_SPEC: [&str; 2] =
     ["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes", "kubectl.kubernetes.io/restartedAt"];
 /// Beginnings of labels, and of variables, that are the operator's.
 const OWN_LABELS: [&str; 2] = ["modelyard.dev/", "app.kubernetes.io/"];
-const OWN_VARIABLES: [&str; 4] = ["MODELYARD_CONFIG", "MODELYARD_CACHE_DIR", "MODELYARD_LOG_FORMAT", "MODELYARD_AUTHORIZATION_"];
+const OWN_VARIABLES: [&str; 5] =
+    ["MODELYARD_CONFIG", "MODELYARD_CACHE_DIR", "MODELYARD_LOG_FORMAT", "MODELYARD_AUTHORIZATION_", "MODELYARD_STORE_"];
 
 /// The fields of a spec that shape a revision; the others are not the revision's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -175,15 +176,28 @@ fn shared_engine(config: &ServerConfig) -> Engine {
 }
 
 fn artefact(config: &ModelConfig, container: &Container) -> Artefact {
-    let ModelConfig { name: _, uri, sha256, version, classes, preprocess, postprocess, authorization_env, engine: _ } =
-        config.clone();
-    let secret = authorization_env.and_then(|wanted| {
-        let variable = container.env.iter().flatten().find(|variable| variable.name == wanted)?;
-        Some(SecretReference { name: variable.value_from.as_ref()?.secret_key_ref.as_ref()?.name.clone() })
-    });
+    let ModelConfig {
+        name: _,
+        uri,
+        sha256,
+        version,
+        classes,
+        preprocess,
+        postprocess,
+        authorization_env,
+        credentials_env,
+        engine: _,
+    } = config.clone();
+    let is_its = |name: &str| {
+        authorization_env.as_deref() == Some(name) || credentials_env.as_deref().is_some_and(|prefix| name.starts_with(prefix))
+    };
+    let secret_ref =
+        container.env.iter().flatten().find(|variable| is_its(&variable.name)).and_then(|variable| {
+            Some(SecretReference { name: variable.value_from.as_ref()?.secret_key_ref.as_ref()?.name.clone() })
+        });
     let written = |steps: &[Step]| steps.iter().map(WrittenStep::from).collect();
     let (preprocess, postprocess) = (written(&preprocess), written(&postprocess));
-    Artefact { uri, sha256, version, classes, preprocess, postprocess, secret_ref: secret }
+    Artefact { uri, sha256, version, classes, preprocess, postprocess, secret_ref }
 }
 
 fn pod_options(template: &PodTemplateSpec, pod: &PodSpec, container: &Container) -> PodOptions {

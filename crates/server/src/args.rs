@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use modelyard_core::api::{EngineName, Isolation};
+use modelyard_core::location::Scheme;
 use modelyard_core::server_config::{EngineConfig, InvalidConfig, ModelConfig, ServerConfig, ServingConfig};
 
 use crate::load::LOAD_TIMEOUT;
@@ -54,7 +55,7 @@ struct ServeArguments {
     /// The whole configuration as JSON, or @FILE that holds it
     #[arg(long, value_name = "JSON|@FILE", env = "MODELYARD_CONFIG", help_heading = "What to serve", conflicts_with = "model")]
     config: Option<String>,
-    /// A model to serve: a name, and file: or http(s): (a bare path is file:); repeatable
+    /// A model to serve: a name, and where it is (file:, http(s):, s3:, gs:, az:, hf:, oci:; a bare path is file:); repeatable
     #[arg(long, value_name = "NAME=URI", env = "MODELYARD_MODEL", value_delimiter = ' ', help_heading = "What to serve")]
     model: Vec<String>,
     /// What computes those models: those within the server (tract), ONNX Runtime, or what runs a model and runs it fastest (a configuration
@@ -296,7 +297,7 @@ fn by_hand(models: &[String], engine: EngineConfig) -> Result<ServerConfig, Inva
         let Some((name, uri)) = one.split_once('=').filter(|(name, uri)| !name.is_empty() && !uri.is_empty()) else {
             return Err(InvalidArguments::Model(one.clone()));
         };
-        let has_scheme = ["file:", "http://", "https://"].iter().any(|scheme| uri.starts_with(scheme)) || uri.contains("://");
+        let has_scheme = Scheme::of(uri).is_ok() || uri.contains("://");
         let uri = if has_scheme { uri.to_owned() } else { format!("file:{uri}") };
         let name = name.to_owned();
         configs.push(ModelConfig { engine, ..ModelConfig::of(name, uri) });
@@ -352,7 +353,7 @@ mod tests {
         for (arguments, part) in [
             (vec![], "nothing to serve"),
             (vec!["--model", "a"], "--model: expected NAME=URI, found 'a'"),
-            (vec!["--model", "a=x", "--model", "b=s3://b"], "--model b: expected file:, http: or https:, found 's3://b'"),
+            (vec!["--model", "a=x", "--model", "b=ftp://b"], "--model b: expected file:PATH, "),
             (vec!["--model", "a=x", "--model", "a=y"], "--model a: 'a' is the name of an earlier model"),
             (vec!["--model", "a/b=x"], "--model a/b: expected a name without '/' and ':', found 'a/b'"),
             (vec!["--config", "{}"], "--config: config: missing field `models`"),

@@ -153,7 +153,12 @@ impl Loader {
         step(State::Downloading(Arc::clone(&progress)));
         let config = &entry.config;
         let (uri, sha256) = (config.uri.clone(), config.sha256.clone());
-        let source = Source { uri, sha256, authorization_env: config.authorization_env.clone() };
+        let source = Source {
+            uri,
+            sha256,
+            authorization_env: config.authorization_env.clone(),
+            credentials_env: config.credentials_env.clone(),
+        };
         let artifact = store::fetch(&source, &self.store, &progress).await?;
         let downloading = took();
         step(State::Loading);

@@ -38,13 +38,16 @@ pub struct NamedModel {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Artefact {
-    /// Where the model is: `file:PATH`, `http://HOST/PATH` or `https://HOST/PATH`. An artefact is a .onnx file, a folder with
-    /// one (external data beside it), or a .tar, .tar.gz or .zip of that. A relative `file:` path starts, in local mode, at the
-    /// folder of the YAML file. On a cluster a `file:` path is one in the server's container, where no model is unless its image
-    /// has one: use http(s).
+    /// Where the model is: `file:PATH`, `http://HOST/PATH`, `https://HOST/PATH`, `s3://BUCKET/KEY`, `gs://BUCKET/KEY`,
+    /// `az://CONTAINER[@ACCOUNT]/BLOB`, `hf://OWNER/REPO[@REVISION][/PATH]` or `oci://HOST/REPOSITORY[:TAG|@DIGEST]`. An artefact is a .onnx file, a
+    /// folder with one (external data beside it), or a .tar, .tar.gz or .zip of that. In an object store a folder is every object whose
+    /// key begins with KEY and a slash. A relative `file:` path starts, in local mode, at the folder of the YAML file. On a cluster a
+    /// `file:` path is one in the server's container, where no model is unless its image has one: use another.
     #[schemars(length(min = 1, max = 4096))]
-    #[x_kube(validation = Rule::new("self.matches('^(file:.+|https?://[^/?#]+.*)$')")
-        .message("must be file:PATH, http://HOST/PATH or https://HOST/PATH"))]
+    #[x_kube(validation = Rule::new("self.matches('^(file:.+|https?://[^/?#]+.*|s3://[A-Za-z0-9._-]+/.+|gs://[A-Za-z0-9._-]+/.+\
+        |az://[A-Za-z0-9$-]+(@[A-Za-z0-9-]+)?/.+|hf://[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[^/]+)?(/.*)?|oci://[^/?#@]+/.+)$')")
+        .message("must be file:PATH, http://HOST/PATH, https://HOST/PATH, s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER[@ACCOUNT]/BLOB, \
+                  hf://OWNER/REPO[@REVISION][/PATH] or oci://HOST/REPOSITORY[:TAG|@DIGEST]"))]
     pub uri: String,
     /// The SHA-256 of the artefact's bytes, as 64 hexadecimal digits. It is checked while the bytes arrive; a model with another
     /// sum never becomes ready.
@@ -68,8 +71,11 @@ pub struct Artefact {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub postprocess: Vec<WrittenStep>,
-    /// The Secret that holds the store's credentials, of the same namespace. Of `http:` and `https:` stores its key HTTP_AUTHORIZATION is
-    /// sent as the Authorization header, to the host of the uri only. Only replicas read it; the operator does not.
+    /// The Secret that holds the store's credentials, of the same namespace, by the names that the store's own tools read. `http:` and
+    /// `https:`: HTTP_AUTHORIZATION, sent as the Authorization header to the host of the uri only. `s3:`: AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY, and where they are needed AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL. `gs:`:
+    /// GOOGLE_APPLICATION_CREDENTIALS, a service account's key as JSON. `az:`: AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN or
+    /// AZURE_STORAGE_CONNECTION_STRING. `hf:`: HF_TOKEN. `oci:`: .dockerconfigjson. Only replicas read it; the operator does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretReference>,
 }

@@ -115,7 +115,7 @@ impl Reason {
                        itself reads no Secrets.",
                 causes: &[
                     "The Secret is in another namespace, or not created yet.",
-                    "`model.secretRef` needs the key HTTP_AUTHORIZATION, and the Secret has others.",
+                    "`model.secretRef` needs the key HTTP_AUTHORIZATION for http(s), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3, GOOGLE_APPLICATION_CREDENTIALS for gs, HF_TOKEN for hf, .dockerconfigjson for oci, and the Secret has others.",
                     "A name in `pod.env[].valueFrom` is mistyped.",
                 ],
                 remedies: &[
@@ -135,7 +135,7 @@ impl Reason {
                 when: "The store says that there is nothing at `model.uri`, or the path is not there. Older revisions go on serving.",
                 causes: &[
                     "A typing mistake in the address, or a file that was moved.",
-                    "A folder where a file is needed: an http store cannot be listed; name a .onnx file or an archive.",
+                    "A folder where a file is needed: an http store cannot be listed; name a .onnx file or an archive. Object stores and the Hub are listed.",
                     "`file:` on a cluster: the path starts in the server's container, not on your machine.",
                     "A private store that answers 404 to those who may not know.",
                 ],
@@ -151,6 +151,7 @@ impl Reason {
                     "No `model.secretRef`, and the store wants credentials.",
                     "The credentials have ended, or are for another host: they go to the host of the uri only, not where it redirects to.",
                     "HTTP_AUTHORIZATION holds a bare token, without `Bearer ` or `Basic ` before it.",
+                    "The keys of an s3 store may not read the object, or not list the bucket; without that right S3 says 403 of an object that is not there.",
                 ],
                 remedies: &[
                     "Put the whole header value into the Secret: `kubectl create secret generic store --from-literal=HTTP_AUTHORIZATION=\"Bearer ...\" --dry-run=client -o yaml | kubectl apply -f -`.",

@@ -56,7 +56,7 @@ pub struct PodOptions {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[x_kube(validation = Rule::new("self.all(one, !(one.name in ['MODELYARD_CONFIG', 'MODELYARD_CACHE_DIR', 'MODELYARD_LOG_FORMAT', \
-        'MODELYARD_HOST', 'MODELYARD_PORT', 'MODELYARD_ADMIN_PORT']))")
-        .message("the operator sets MODELYARD_CONFIG, _CACHE_DIR, _LOG_FORMAT, _HOST, _PORT and _ADMIN_PORT itself: use the spec's own fields"))]
+        'MODELYARD_HOST', 'MODELYARD_PORT', 'MODELYARD_ADMIN_PORT']) && !one.name.startsWith('MODELYARD_STORE_'))")
+        .message("the operator sets MODELYARD_CONFIG, _CACHE_DIR, _LOG_FORMAT, _HOST, _PORT, _ADMIN_PORT and _STORE_... itself: use the spec's own fields"))]
     pub env: Vec<EnvVar>,
 }

@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Owner, selector};
 use crate::api::Compute;
-use crate::resolve::Resolved;
+use crate::resolve::{Resolved, SecretVariable};
 
 /// The port of every protocol.
 pub const PORT: i32 = 8080;
@@ -110,7 +110,7 @@ fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
                 variable("MODELYARD_LOG_FORMAT", "json".to_owned()),
             ]
             .into_iter()
-            .chain(resolved.secrets.iter().map(|(name, secret)| from_secret(name, secret)))
+            .chain(resolved.secrets.iter().map(from_secret))
             .chain(resolved.pod.env.clone())
             .collect(),
         ),
@@ -139,10 +139,11 @@ fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
 }
 
 /// A variable that the kubelet fills in; nobody else reads the Secret.
-fn from_secret(name: &str, secret: &str) -> EnvVar {
-    let key = SecretKeySelector { name: secret.to_owned(), key: "HTTP_AUTHORIZATION".to_owned(), optional: None };
+fn from_secret(one: &SecretVariable) -> EnvVar {
+    let optional = one.optional.then_some(true);
+    let key = SecretKeySelector { name: one.secret.clone(), key: one.key.to_owned(), optional };
     let value_from = Some(EnvVarSource { secret_key_ref: Some(key), ..EnvVarSource::default() });
-    EnvVar { name: name.to_owned(), value: None, value_from }
+    EnvVar { name: one.variable.clone(), value: None, value_from }
 }
 
 fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {

@@ -28,17 +28,20 @@ fn artefact() -> impl Strategy<Value = Value> {
     let sum = proptest::option::of("[0-9a-fA-F]{64}");
     let classes = proptest::collection::vec("[a-z]{0,3}", 0..3);
     let number = proptest::option::of(proptest::num::f64::NORMAL);
-    ("[a-z]{1,5}", 1..9_i64, sum, classes, any::<bool>(), number).prop_map(|(host, version, sum, classes, secret, number)| {
-        let mut value = json!({"uri": format!("https://{host}/m.onnx"), "version": version, "classes": classes});
-        number.into_iter().for_each(|number| {
-            value["preprocess"] = json!([{"op": "Standardise", "columns": ["x"], "mean": [number], "scale": [2]}]);
-        });
-        sum.into_iter().for_each(|sum| value["sha256"] = json!(sum));
-        if secret {
-            value["secretRef"] = json!({"name": host});
-        }
-        value
-    })
+    let address = ("(https|s3)", "[a-z]{1,5}");
+    (address, 1..9_i64, sum, classes, any::<bool>(), number).prop_map(
+        |((scheme, host), version, sum, classes, secret, number)| {
+            let mut value = json!({"uri": format!("{scheme}://{host}/m.onnx"), "version": version, "classes": classes});
+            number.into_iter().for_each(|number| {
+                value["preprocess"] = json!([{"op": "Standardise", "columns": ["x"], "mean": [number], "scale": [2]}]);
+            });
+            sum.into_iter().for_each(|sum| value["sha256"] = json!(sum));
+            if secret {
+                value["secretRef"] = json!({"name": host});
+            }
+            value
+        },
+    )
 }
 
 fn serving() -> impl Strategy<Value = Value> {

@@ -7,10 +7,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use modelyard_core::location::Scheme;
+
 mod archive;
 mod cache;
 mod content;
 mod digest;
+mod environment;
 mod evict;
 mod layout;
 mod limits;
@@ -59,12 +62,14 @@ impl Progress {
 /// What to fetch.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// `file:` or `http(s):`.
+    /// One of [`Scheme`]'s.
     pub uri: String,
     /// The SHA-256 that the artefact must have, in hexadecimal.
     pub sha256: Option<String>,
     /// The variable of the environment that holds the `Authorization` header for an `http(s):` store, where one is needed.
     pub authorization_env: Option<String>,
+    /// What the names of the variables begin with that hold the credentials of any other store.
+    pub credentials_env: Option<String>,
 }
 
 /// Where fetched models are kept, and the bounds of fetching them. Processes may share a cache directory.
@@ -73,13 +78,14 @@ pub struct Store {
     cache: cache::Cache,
     limits: Limits,
     client: remote::Client,
+    environment: environment::Environment,
 }
 
 impl Store {
     /// A store over the cache directory `dir`, which is made once something is kept in it: `file:` needs none.
     pub fn new(dir: impl Into<PathBuf>, limits: Limits) -> Self {
         let client = remote::Client::new(limits.connect);
-        Self { cache: cache::Cache::new(dir.into()), limits, client }
+        Self { cache: cache::Cache::new(dir.into()), limits, client, environment: environment::Environment::Process }
     }
 
     /// The cache directory unless one is named: `modelyard/models` in the user's cache directory, or in `/var/cache`.
@@ -105,11 +111,16 @@ pub async fn fetch(source: &Source, store: &Store, progress: &Progress) -> Resul
     {
         return Err(StoreError::Invalid(format!("expected a sha256 of 64 hexadecimal digits, found '{sum}'")));
     }
-    let scheme = source.uri.split_once(':').map_or("", |(scheme, _)| scheme);
-    match scheme.to_ascii_lowercase().as_str() {
-        "file" => local::fetch(&source.uri, expected, store, progress).await,
-        "http" | "https" => remote::fetch(source, expected, store, progress).await,
-        _ => Err(StoreError::Invalid(format!("expected a uri with file:, http: or https:, found '{}'", source.uri))),
+    let scheme = Scheme::of(&source.uri).map_err(StoreError::Invalid)?;
+    let task = remote::Task { source, expected, store, progress };
+    match scheme {
+        Scheme::File => local::fetch(&source.uri, task.expected, store, progress).await,
+        Scheme::Http => remote::fetch(&task).await,
+        Scheme::S3 => remote::fetch_s3(&task).await,
+        Scheme::Gs => remote::fetch_gs(&task).await,
+        Scheme::Az => remote::fetch_az(&task).await,
+        Scheme::Hf => remote::fetch_hf(&task).await,
+        Scheme::Oci => remote::fetch_oci(&task).await,
     }
 }
 

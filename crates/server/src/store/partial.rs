@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub(super) struct Partial {
     validator: Validator,
     resumed: bool,
     /// Held while anybody can write to the file, even if the fetch was dropped during a write.
-    _lock: Option<Lock>,
+    _lock: Option<Arc<Lock>>,
 }
 
 /// What the file beside the bytes says of them.
@@ -39,7 +40,7 @@ struct About {
 
 impl Partial {
     /// Opens what an earlier attempt for `url` left under `key`, or starts anew.
-    pub(super) fn open(cache: &Cache, key: &str, url: &str, lock: Option<Lock>) -> Result<Self, StoreError> {
+    pub(super) fn open(cache: &Cache, key: &str, url: &str, lock: Option<Arc<Lock>>) -> Result<Self, StoreError> {
         let path = cache.part_path(key);
         let about = path.with_extension("json");
         cache::make_parent(&path)?;

@@ -7,7 +7,10 @@ use std::time::Duration;
 use super::digest::of_bytes;
 use super::*;
 
+mod ranges;
+mod s3;
 mod server;
+mod tokens;
 
 use server::{Act, Server, answer, cut, proper};
 
@@ -53,7 +56,8 @@ fn store_in(dir: &Path) -> Store {
 
 impl Place {
     async fn get(&self, uri: &str, sha256: Option<&str>) -> Result<Artifact, StoreError> {
-        let source = Source { uri: uri.to_owned(), sha256: sha256.map(ToOwned::to_owned), authorization_env: None };
+        let source =
+            Source { uri: uri.to_owned(), sha256: sha256.map(ToOwned::to_owned), authorization_env: None, credentials_env: None };
         tokio::time::timeout(Duration::from_secs(20), fetch(&source, &self.store, &Progress::default())).await.unwrap()
     }
 
@@ -69,8 +73,12 @@ async fn a_download_is_kept_and_a_known_sum_needs_no_network() {
     let mut server = Server::start(move |asked, _| proper(asked, "one", &served)).await;
     let place = place();
     let progress = Progress::default();
-    let source =
-        Source { uri: server.url("/m.onnx"), sha256: Some(of_bytes(&model).to_ascii_uppercase()), authorization_env: None };
+    let source = Source {
+        uri: server.url("/m.onnx"),
+        sha256: Some(of_bytes(&model).to_ascii_uppercase()),
+        authorization_env: None,
+        credentials_env: None,
+    };
     let artifact = fetch(&source, &place.store, &progress).await.unwrap();
     assert_eq!(fs::read(&artifact.model).unwrap(), model);
     assert_eq!((artifact.digest.as_str(), artifact.bytes), (of_bytes(&model).as_str(), model.len() as u64));
@@ -278,8 +286,10 @@ async fn many_at_once_download_once() {
         let dir = tempfile::tempdir().unwrap();
         let fetches = (0..12).map(|_| {
             // Each with a store of its own, as another process has; the kernel's locks do not know the difference.
-            let (store, source) =
-                (store_in(dir.path()), Source { uri: server.url("/m"), sha256: sha256.clone(), authorization_env: None });
+            let (store, source) = (
+                store_in(dir.path()),
+                Source { uri: server.url("/m"), sha256: sha256.clone(), authorization_env: None, credentials_env: None },
+            );
             tokio::spawn(async move { fetch(&source, &store, &Progress::default()).await })
         });
         let fetches: Vec<_> = fetches.collect();
@@ -339,8 +349,11 @@ async fn a_dropped_fetch_leaves_a_start_for_the_next() {
     .await;
     let place = place();
     let progress = std::sync::Arc::new(Progress::default());
-    let (source, store, seen) =
-        (Source { uri: server.url("/m"), sha256: None, authorization_env: None }, place.store.clone(), progress.clone());
+    let (source, store, seen) = (
+        Source { uri: server.url("/m"), sha256: None, authorization_env: None, credentials_env: None },
+        place.store.clone(),
+        progress.clone(),
+    );
     let first = tokio::spawn(async move { fetch(&source, &store, &seen).await });
     let written = || fs::read_dir(place.dir.path().join("partial")).into_iter().flatten().flatten();
     while written().map(|file| file.metadata().unwrap().len()).max().unwrap_or(0) < 1 << 20 {
@@ -408,7 +421,7 @@ async fn files_are_used_where_they_lie() {
     assert_eq!(place.get(&uri(&dir.path().join("none")), None).await.unwrap_err().reason(), "ModelNotFound");
     assert_eq!(place.get(&uri(&write("empty.onnx", b"")), None).await.unwrap_err().reason(), "ModelInvalid");
     assert_eq!(place.get("file:/dev/null", None).await.unwrap_err().reason(), "ModelInvalid");
-    assert_eq!(place.get("s3://bucket/m", None).await.unwrap_err().reason(), "ModelInvalid");
+    assert_eq!(place.get("ftp://bucket/m", None).await.unwrap_err().reason(), "ModelInvalid");
     assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), 0, "nothing is cached for a file");
 }
 
@@ -417,8 +430,12 @@ async fn files_are_used_where_they_lie() {
 async fn child_process() {
     let (Ok(url), Ok(dir)) = (std::env::var("MODELYARD_TEST_URL"), std::env::var("MODELYARD_TEST_DIR")) else { return };
     let limits = Limits { stall: Duration::from_secs(60), ..quick() };
-    let _ =
-        fetch(&Source { uri: url, sha256: None, authorization_env: None }, &Store::new(dir, limits), &Progress::default()).await;
+    let _ = fetch(
+        &Source { uri: url, sha256: None, authorization_env: None, credentials_env: None },
+        &Store::new(dir, limits),
+        &Progress::default(),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -439,7 +456,8 @@ async fn a_killed_process_leaves_its_start_and_no_lock() {
         .spawn()
         .unwrap();
     // A second process waits meanwhile, and takes over when the first dies.
-    let (source, store) = (Source { uri: server.url("/m"), sha256: None, authorization_env: None }, place.store.clone());
+    let (source, store) =
+        (Source { uri: server.url("/m"), sha256: None, authorization_env: None, credentials_env: None }, place.store.clone());
     let part = || fs::read_dir(place.dir.path().join("partial")).into_iter().flatten().flatten();
     let begun = std::time::Instant::now();
     while part().map(|file| file.metadata().unwrap().len()).max().unwrap_or(0) < 2 << 20 {
@@ -460,7 +478,12 @@ async fn a_store_that_wants_a_header_gets_the_one_of_the_environment() {
     // Every test process has this variable.
     let expected = std::env::var("CARGO_MANIFEST_DIR").unwrap();
     let place = place();
-    let source = |variable: &str| Source { uri: server.url("/m"), sha256: None, authorization_env: Some(variable.to_owned()) };
+    let source = |variable: &str| Source {
+        uri: server.url("/m"),
+        sha256: None,
+        authorization_env: Some(variable.to_owned()),
+        credentials_env: None,
+    };
     let missing = fetch(&source("MODELYARD_NO_SUCH_VARIABLE"), &place.store, &Progress::default()).await.unwrap_err();
     assert_eq!((missing.reason(), server.seen().len()), ("ModelUnauthorized", 0));
     fetch(&source("CARGO_MANIFEST_DIR"), &place.store, &Progress::default()).await.unwrap();

@@ -22,7 +22,7 @@ fn a_bad_configuration_is_64_before_any_port_opens() {
     for (arguments, part) in [
         (vec![], "--model"),
         (vec!["--model", "a"], "--model"),
-        (vec!["--model", "a=s3://bucket/a"], "--model a: expected file:"),
+        (vec!["--model", "a=ftp://bucket/a"], "--model a: expected file:"),
         (vec!["--config", "{}"], "models"),
         (vec!["--config", "@/no/such/file"], "/no/such/file"),
         (vec!["--config", r#"{"models":[{"name":"a","uri":"file:a"}],"serving":{"threads":0}}"#], "serving.threads"),

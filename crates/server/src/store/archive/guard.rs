@@ -170,7 +170,7 @@ fn clash(name: &[u8], path: &Path, cause: io::Error) -> StoreError {
 }
 
 /// The name as a path that stays in the folder.
-fn safe(name: &[u8]) -> Result<PathBuf, StoreError> {
+pub(in crate::store) fn safe(name: &[u8]) -> Result<PathBuf, StoreError> {
     if name.len() > MAX_NAME {
         return Err(refuse(name, &format!("has a name of {} bytes; expected at most {MAX_NAME}", name.len())));
     }

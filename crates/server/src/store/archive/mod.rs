@@ -15,6 +15,7 @@ mod guard;
 mod tar;
 mod zip;
 
+pub(super) use guard::safe;
 use guard::{Budget, Guard, Metered};
 
 /// Unpacks the archive at `path` into the empty folder `into`: regular files and folders only, each name once.

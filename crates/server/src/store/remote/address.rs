@@ -1,10 +1,14 @@
 //! URLs: what is asked for, what is shown of it, and where a redirect leads.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::HeaderValue;
 use http::uri::{Scheme, Uri};
 use percent_encoding::percent_decode_str;
+
+use super::sign::Sign;
 
 /// A URL to fetch from. Its credentials are kept apart, to be sent to its own host only.
 #[derive(Clone)]
@@ -12,6 +16,8 @@ pub(super) struct Address {
     pub(super) uri: Uri,
     /// `Authorization` from `user:password@` in the URL.
     pub(super) authorization: Option<HeaderValue>,
+    /// What signs each request, where the store wants that.
+    pub(super) signer: Option<Arc<dyn Sign>>,
 }
 
 impl Address {
@@ -29,7 +35,7 @@ impl Address {
             return Err(format!("expected http://host/path or https://host/path, found '{scheme}:'"));
         }
         let Some((user, host)) = authority.as_str().rsplit_once('@') else {
-            return Ok(Self { uri, authorization: None });
+            return Ok(Self { uri, authorization: None, signer: None });
         };
         let credentials = STANDARD.encode(percent_decode_str(user).collect::<Vec<_>>());
         let mut authorization = HeaderValue::try_from(format!("Basic {credentials}")).map_err(|error| error.to_string())?;
@@ -37,7 +43,13 @@ impl Address {
         let mut parts = uri.clone().into_parts();
         parts.authority = Some(host.parse().map_err(|error| format!("a URL's host cannot be read: {error}"))?);
         let uri = Uri::from_parts(parts).map_err(|error| error.to_string())?;
-        Ok(Self { uri, authorization: Some(authorization) })
+        Ok(Self { uri, authorization: Some(authorization), signer: None })
+    }
+
+    /// The same, with what signs its requests.
+    pub(super) fn signed(mut self, signer: Option<Arc<dyn Sign>>) -> Self {
+        self.signer = signer;
+        self
     }
 
     /// Where a redirect's `Location` leads.
@@ -50,8 +62,8 @@ impl Address {
             return Err(format!("a redirect leads from https: to plain http: ({})", next.shown()));
         }
         let same_host = self.uri.scheme() == next.uri.scheme() && self.uri.authority() == next.uri.authority();
-        let inherited = if same_host { self.authorization.clone() } else { None };
-        Ok(Self { authorization: next.authorization.or(inherited), uri: next.uri })
+        let (inherited, signer) = if same_host { (self.authorization.clone(), self.signer.clone()) } else { (None, None) };
+        Ok(Self { authorization: next.authorization.or(inherited), signer, uri: next.uri })
     }
 
     /// RFC 3986, section 5.2, for the forms of `Location` in use.

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_RANGE, LOCATION, RANGE, RETRY_AFTER, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CONTENT_RANGE, LOCATION, RANGE, RETRY_AFTER, USER_AGENT};
 use http::header::{HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::address::Address;
 use super::client::{Client, Failed};
+use super::refusal::Refusal;
 use super::validator::Validator;
 use crate::store::{Limits, StoreError};
 
@@ -20,6 +21,8 @@ use crate::store::{Limits, StoreError};
 pub(super) struct Wish {
     /// Only what follows these bytes of that version.
     pub(super) rest: Option<(u64, Validator)>,
+    /// And of that only what is before this byte.
+    pub(super) until: Option<u64>,
     /// Only what differs from that version.
     pub(super) unless: Option<Validator>,
 }
@@ -29,7 +32,7 @@ pub(super) enum Answer {
     /// The version that is known is the newest.
     NotModified,
     /// Bytes from `offset` on; `total` in all, if the server says so.
-    Bytes { body: Incoming, offset: u64, total: Option<u64>, validator: Validator },
+    Bytes { body: Incoming, offset: u64, total: Option<u64>, validator: Validator, ranges: bool },
 }
 
 /// Why nothing of use came.
@@ -48,7 +51,7 @@ impl From<StoreError> for Trouble {
     }
 }
 
-fn again(why: impl Into<String>) -> Trouble {
+pub(super) fn again(why: impl Into<String>) -> Trouble {
     Trouble::Again { why: why.into(), after: None }
 }
 
@@ -63,29 +66,33 @@ pub(super) async fn ask(client: &Client, address: &Address, wish: &Wish, limits:
                 let followed = location.to_str().map_err(|error| error.to_string()).and_then(|to| address.redirect(to));
                 address = followed.map_err(|why| StoreError::Unavailable(format!("{}: {why}", address.shown())))?;
             }
-            _ => return understand(response, &address, wish),
+            _ => return understand(response, &address, wish, limits).await,
         }
     }
     Err(StoreError::Unavailable(format!("more than {} redirects, the last to {}", limits.redirects, address.shown())).into())
 }
 
 async fn send(client: &Client, address: &Address, wish: &Wish, limits: &Limits) -> Result<Response<Incoming>, Trouble> {
-    let mut request = Request::new(Empty::<Bytes>::new());
+    let mut request = Request::new(Full::<Bytes>::default());
     *request.uri_mut() = address.uri.clone();
     let headers = request.headers_mut();
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("modelyard-server/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(USER_AGENT, super::AGENT);
     // The sum is that of the artefact's own bytes, and a range counts them.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Some(authorization) = &address.authorization {
         headers.insert(AUTHORIZATION, authorization.clone());
     }
     if let Some((from, validator)) = &wish.rest {
-        if let Ok(range) = HeaderValue::from_str(&format!("bytes={from}-")) {
+        let last = wish.until.map(|end| (end - 1).to_string()).unwrap_or_default();
+        if let Ok(range) = HeaderValue::from_str(&format!("bytes={from}-{last}")) {
             headers.insert(RANGE, range);
         }
         validator.if_range(headers);
     } else if let Some(validator) = &wish.unless {
         validator.if_changed(headers);
+    }
+    if let Some(signer) = &address.signer {
+        signer.sign(&mut request).await?;
     }
     match tokio::time::timeout(limits.stall, client.send(request)).await {
         Ok(Ok(response)) => Ok(response),
@@ -95,31 +102,43 @@ async fn send(client: &Client, address: &Address, wish: &Wish, limits: &Limits) 
     }
 }
 
-fn understand(response: Response<Incoming>, address: &Address, wish: &Wish) -> Result<Answer, Trouble> {
+async fn understand(response: Response<Incoming>, address: &Address, wish: &Wish, limits: &Limits) -> Result<Answer, Trouble> {
     let (status, shown) = (response.status(), address.shown());
     let validator = Validator::of(response.headers());
     let length = response.body().size_hint().exact();
-    let said = format!("{shown} answered {status}");
+    let ranges = response.headers().get(ACCEPT_RANGES).is_some_and(|unit| unit == "bytes");
     match status.as_u16() {
-        200 => Ok(Answer::Bytes { body: response.into_body(), offset: 0, total: length, validator }),
+        200 => Ok(Answer::Bytes { body: response.into_body(), offset: 0, total: length, validator, ranges }),
         206 if wish.rest.is_some() => {
             let (from, known) = wish.rest.as_ref().map_or((0, validator.clone()), |(from, known)| (*from, known.clone()));
             match content_range(response.headers()) {
                 Some((first, total)) if first == from && !known.differs(&validator) => {
                     let total = total.or(length.map(|length| from + length));
-                    Ok(Answer::Bytes { body: response.into_body(), offset: from, total, validator: known })
+                    Ok(Answer::Bytes { body: response.into_body(), offset: from, total, validator: known, ranges: true })
                 }
                 _ => Err(Trouble::Restart { why: format!("{shown} sent another part than was asked for") }),
             }
         }
         304 if wish.unless.is_some() => Ok(Answer::NotModified),
-        416 => Err(Trouble::Restart { why: said }),
-        404 | 410 => Err(StoreError::NotFound(said).into()),
-        401 | 403 | 407 => Err(StoreError::Unauthorized(said).into()),
-        408 | 425 | 429 | 500..=599 if status != StatusCode::NOT_IMPLEMENTED => {
-            Err(Trouble::Again { why: said, after: retry_after(response.headers()) })
+        _ => {
+            let after = retry_after(response.headers());
+            let refusal = Refusal::read(response, limits).await;
+            let renewed = (refusal.is_expired() || status == StatusCode::UNAUTHORIZED)
+                && address.signer.as_ref().is_some_and(|signer| signer.renew());
+            let said = format!("{shown} answered {status}{refusal}");
+            Err(if renewed { again(said) } else { class(status, said, after) })
         }
-        _ => Err(StoreError::Unavailable(format!("{said}; expected 200")).into()),
+    }
+}
+
+/// What a status that brings nothing means.
+pub(super) fn class(status: StatusCode, said: String, after: Option<Duration>) -> Trouble {
+    match status.as_u16() {
+        416 => Trouble::Restart { why: said },
+        404 | 410 => StoreError::NotFound(said).into(),
+        401 | 403 | 407 => StoreError::Unauthorized(said).into(),
+        408 | 425 | 429 | 500..=599 if status != StatusCode::NOT_IMPLEMENTED => Trouble::Again { why: said, after },
+        _ => StoreError::Unavailable(format!("{said}; expected 200")).into(),
     }
 }
 
@@ -129,8 +148,8 @@ fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
     Some((range.split_once('-')?.0.trim().parse().ok()?, total.trim().parse().ok()))
 }
 
-/// Seconds, or a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// Seconds, or a date, of `Retry-After`.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

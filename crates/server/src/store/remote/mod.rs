@@ -1,4 +1,5 @@
-//! `http:` and `https:`: a download into the cache, once for all processes that share it.
+//! What comes over HTTP: a download into the cache, once for all processes that share it. `http:` and `https:` name it
+//! themselves; the other stores make signed addresses of what they name.
 
 use std::sync::Arc;
 
@@ -12,28 +13,82 @@ use super::{Artifact, Progress, Source, Store, StoreError, archive, blocking, di
 
 mod address;
 mod ask;
+mod az;
 mod backoff;
+mod bearer;
+mod bucket;
+mod call;
 mod client;
 mod download;
+mod folder;
+mod gs;
+mod hf;
+mod oci;
+mod pinned;
+mod refusal;
+mod renewed;
+mod s3;
+mod sign;
 mod validator;
+mod xml;
 
 use address::Address;
+pub(super) use az::fetch as fetch_az;
 pub(super) use client::Client;
-use download::{Done, Download};
+use download::{Done, Download, Listed};
+pub(super) use gs::fetch as fetch_gs;
+pub(super) use hf::fetch as fetch_hf;
+pub(super) use oci::fetch as fetch_oci;
+pub(super) use s3::fetch as fetch_s3;
 pub(super) use validator::Validator;
 
-pub(super) async fn fetch(
-    source: &Source,
-    expected: Option<String>,
-    store: &Store,
-    progress: &Progress,
-) -> Result<Artifact, StoreError> {
-    let uri = &source.uri;
+/// Who asks.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("modelyard-server/", env!("CARGO_PKG_VERSION")));
+
+/// A value as a query or a form carries it.
+fn encode(value: &str) -> String {
+    percent_encoding::utf8_percent_encode(value, UNRESERVED).to_string()
+}
+
+/// A path as a URL carries it: its slashes stay.
+fn encode_path(path: &str) -> String {
+    path.split('/').map(encode).collect::<Vec<_>>().join("/")
+}
+
+/// A token that something else keeps fresh in a file.
+async fn read_token(file: &str) -> Result<String, StoreError> {
+    let read = tokio::fs::read_to_string(file).await;
+    let text = read.map_err(|error| StoreError::Unauthorized(format!("cannot read the token in {file}: {error}")))?;
+    Ok(text.trim().to_owned())
+}
+
+/// RFC 3986, section 2.3.
+const UNRESERVED: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// One fetch.
+pub(super) struct Task<'a> {
+    pub(super) source: &'a Source,
+    /// The sum that the spec names, in lower case.
+    pub(super) expected: Option<String>,
+    pub(super) store: &'a Store,
+    pub(super) progress: &'a Progress,
+}
+
+/// Fetches `http:` and `https:`.
+pub(super) async fn fetch(task: &Task<'_>) -> Result<Artifact, StoreError> {
+    let uri = &task.source.uri;
     let mut address = Address::parse(uri).map_err(StoreError::Invalid)?;
-    if let Some(variable) = &source.authorization_env {
+    if let Some(variable) = &task.source.authorization_env {
         address.authorization = Some(authorization(variable)?);
     }
-    let url = digest::of_bytes(uri.as_bytes());
+    fetch_one(&address, uri, task).await
+}
+
+/// Fetches the one artefact at an address; `identity` names it in the cache, whoever asks for it.
+async fn fetch_one(address: &Address, identity: &str, task: &Task<'_>) -> Result<Artifact, StoreError> {
+    let (store, progress, expected) = (task.store, task.progress, &task.expected);
+    let url = digest::of_bytes(identity.as_bytes());
     let before = known(store, &url).await?;
     if let Some(artifact) = cached(store, expected.as_ref(), progress).await? {
         return Ok(artifact);
@@ -55,11 +110,12 @@ pub(super) async fn fetch(
         return Ok(artifact.clone());
     }
     let (cache, part, of) = (store.cache.clone(), key, url.clone());
-    let partial = blocking(move || Partial::open(&cache, &part, &of, lock)).await?;
+    let partial = blocking(move || Partial::open(&cache, &part, &of, lock.map(Arc::new))).await?;
     let partial = Arc::new(Mutex::new(partial));
     let known = last.as_ref().map(|(known, _)| known.validator.clone());
+    let listed = Listed::default();
     let download =
-        Download { store, progress, address: &address, expected: expected.as_ref(), known, partial: Arc::clone(&partial) };
+        Download { store, progress, address, expected: expected.as_ref(), known, partial: Arc::clone(&partial), listed };
     match (download.run().await, last) {
         (Ok(Done::Complete { digest, bytes }), _) => keep(store, url, address.shown(), (partial, digest, bytes)).await,
         (Ok(Done::NotModified), Some((known, artifact))) => {
@@ -73,8 +129,11 @@ pub(super) async fn fetch(
             Ok(artifact)
         }
         (Err(error), _) => {
-            if !shared {
-                partial.lock().remove();
+            let partial = partial.lock();
+            // Of a key that is a folder's there is no object, and no start is left of it.
+            let nothing = matches!(error, StoreError::NotFound(_)) && partial.bytes() == 0;
+            if !shared || nothing {
+                partial.remove();
             }
             Err(error)
         }

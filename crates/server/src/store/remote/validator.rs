@@ -17,6 +17,16 @@ impl Validator {
         Self { etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
     }
 
+    /// A version that a listing names.
+    pub(super) fn tag(etag: impl Into<String>) -> Self {
+        Self { etag: Some(etag.into()), last_modified: None }
+    }
+
+    /// Whether an answer with this tag is of the version that a listing told, which may leave the quotes out.
+    pub(super) fn is_of(&self, listed: &str) -> bool {
+        self.etag.as_deref().is_none_or(|tag| tag.trim_matches('"') == listed.trim_matches('"'))
+    }
+
     /// What `If-Range` may carry: a weak tag does not promise equal bytes.
     fn strong(&self) -> Option<&String> {
         self.etag.as_ref().filter(|tag| !tag.starts_with("W/")).or(self.last_modified.as_ref())

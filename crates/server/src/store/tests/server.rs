@@ -15,6 +15,7 @@ pub(super) struct Asked {
     /// What follows the verb: a path, or a whole URL if the client takes this for a proxy.
     pub(super) target: String,
     pub(super) headers: HashMap<String, String>,
+    pub(super) body: String,
 }
 
 impl Asked {
@@ -24,7 +25,14 @@ impl Asked {
 
     /// The first byte of the range that is asked for.
     pub(super) fn from(&self) -> usize {
-        self.header("range").map_or(0, |range| range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap())
+        let range = self.header("range").map(|range| range.trim_start_matches("bytes="));
+        range.and_then(|range| range.split('-').next()).map_or(0, |from| from.parse().unwrap())
+    }
+
+    /// The byte after the last of the range that is asked for, if it has an end.
+    fn until(&self) -> Option<usize> {
+        let last = self.header("range")?.rsplit('-').next()?;
+        Some(last.parse::<usize>().ok()? + 1)
     }
 }
 
@@ -102,11 +110,14 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
     let text = String::from_utf8(head).unwrap();
     let mut lines = text.lines();
     let target = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
-    let headers = lines
+    let headers: HashMap<_, _> = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
-    Some(Asked { target, headers })
+    let length = headers.get("content-length").map_or(0, |length: &String| length.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Asked { target, headers, body: String::from_utf8(body).unwrap() })
 }
 
 /// A whole answer; `extra` are further header lines, each with its line end.
@@ -125,18 +136,19 @@ pub(super) fn cut(body: &[u8], sent: usize) -> Vec<u8> {
 
 /// What a good store answers: the rest if it is asked for and the tag is the same, nothing new if that is known.
 pub(super) fn proper(asked: &Asked, tag: &str, body: &[u8]) -> Act {
-    let extra = format!("etag: \"{tag}\"\r\n");
+    let extra = format!("etag: \"{tag}\"\r\naccept-ranges: bytes\r\n");
     let quoted = format!("\"{tag}\"");
     if asked.header("if-none-match") == Some(&quoted) {
         return Act::Close(answer("304 Not Modified", &extra, b""));
     }
     let from = asked.from();
-    if from > 0 && asked.header("if-range").is_none_or(|of| of == quoted) {
+    let until = asked.until().unwrap_or(body.len()).min(body.len());
+    if (from > 0 || asked.until().is_some()) && asked.header("if-range").is_none_or(|of| of == quoted) {
         if from >= body.len() {
             return Act::Close(answer("416 Range Not Satisfiable", &format!("content-range: bytes */{}\r\n", body.len()), b""));
         }
-        let range = format!("{extra}content-range: bytes {from}-{}/{}\r\n", body.len() - 1, body.len());
-        return Act::Close(answer("206 Partial Content", &range, &body[from..]));
+        let range = format!("{extra}content-range: bytes {from}-{}/{}\r\n", until - 1, body.len());
+        return Act::Close(answer("206 Partial Content", &range, &body[from..until]));
     }
     Act::Close(answer("200 OK", &extra, body))
 }
