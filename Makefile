@@ -34,7 +34,8 @@ demo-cluster: cluster-tools ## The operator on a Kubernetes of its own: chart, k
 test: ## Every test, real clients and a real cluster included (installs what they need)
 	@tools/prepare
 	@python3 examples/magika/fetch.py
-	tools/step "cargo test" env MODELYARD_ORT_LIB="$$(tools/onnxruntime)" ORT_DISABLE_TELEMETRY=1 $(CARGO) test $(WORKSPACE) --no-fail-fast
+	tools/step "cargo test" $(CARGO) test $(WORKSPACE) --no-fail-fast
+	tools/step "ONNX Runtime" env MODELYARD_ORT_LIB="$$(tools/onnxruntime)" ORT_DISABLE_TELEMETRY=1 $(CARGO) test $(WORKSPACE) --test onnxruntime
 	tools/step "published clients" tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
 	tools/step "scikit-learn" tests/estimators/run "$(TARGET)/debug/modelyard-server"
 	tools/step "tree models" tests/models/estimators/run.sh "$(TARGET)/debug/modelyard-server"
