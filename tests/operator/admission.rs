@@ -58,7 +58,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "spec.pod.env",
-            "_STORE_... itself",
+            "the operator sets MODELYARD_CONFIG",
             json!({ "pod": { "env": [{ "name": "MODELYARD_STORE_0_AWS_REGION", "value": "a" }] } }),
         ),
         case("spec.model.uri", uri, json!({ "model": { "uri": "s3://bucket" } })),

@@ -187,7 +187,7 @@ async fn a_spec_that_the_schema_refuses_never_arrives() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), wrong.to_string()).unwrap();
         let said = cluster::shown(&["-n", &namespace.name, "apply", "-f", file.path().to_str().unwrap()]);
-        assert!(said.contains("must be file:PATH, http://HOST/PATH or https://HOST/PATH"), "{said}");
+        assert!(said.contains("must be file:PATH, http://HOST/PATH, https://HOST/PATH, s3://BUCKET/KEY"), "{said}");
         // What is refused is not half there.
         let deployed = namespace.deploy("mnist", mnist(1)).await;
         let ready = deployed.until_ready().await;
