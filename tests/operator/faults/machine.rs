@@ -72,12 +72,15 @@ pub(crate) async fn kill(services: &[&'static str]) -> Killed {
     killed
 }
 
-/// Waits for the end of a process.
+/// Waits for the end of a process: of its last thread, since any of them keeps its sockets open.
 pub(crate) async fn gone(process: Pid) {
-    let path = PathBuf::from(format!("/proc/{}/stat", process.as_raw_nonzero()));
-    // One that has ended and is not waited for is a zombie. (Its program goes before its sockets do.)
-    let is_there =
-        || fs::read_to_string(&path).is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or_default().starts_with(['Z', 'X']));
+    let folder = PathBuf::from(format!("/proc/{}", process.as_raw_nonzero()));
+    // One that has ended and is not waited for is a zombie.
+    let is_there = || {
+        let ended = |stat: String| stat.rsplit(") ").next().unwrap_or_default().starts_with(['Z', 'X']);
+        let threads = fs::read_dir(folder.join("task")).map_or(0, Iterator::count);
+        threads > 1 || !fs::read_to_string(folder.join("stat")).map_or(true, ended)
+    };
     let ended = async {
         while is_there() {
             tokio::time::sleep(Duration::from_millis(10)).await;
