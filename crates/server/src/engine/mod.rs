@@ -15,6 +15,7 @@ mod catboost;
 pub mod choice;
 mod dense;
 mod ensemble;
+mod halves;
 mod lightgbm;
 pub mod measure;
 mod onnx;

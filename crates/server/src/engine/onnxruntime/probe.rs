@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use modelyard_wire::{Data, Tensor};
+use modelyard_wire::Tensor;
 
 use super::OnnxRuntime;
+use crate::engine::halves::{half, nearly};
 use crate::engine::measure::{Fill, example};
 use crate::engine::onnx::declared::Declared;
 use crate::engine::{Engine, Stop};
@@ -31,11 +32,11 @@ pub(super) fn settle(declared: &Declared, model: &OnnxRuntime) -> Signature {
     };
     if declared.batch().is_some() {
         let together = rows(2, other);
-        let halves = [0, 1].map(|at| together.iter().map(|tensor| row(tensor, at)).collect::<Option<Vec<_>>>());
+        let halves = [0, 1].map(|at| together.iter().map(|tensor| half(tensor, at)).collect::<Option<Vec<_>>>());
         let apart = halves.map(|half| half.and_then(|inputs| run(&inputs)));
         if let (Some(two), [Some(a), Some(b)]) = (run(&together), apart) {
             let same = |(at, whole): (usize, &Tensor)| {
-                let halves = row(whole, 0).zip(row(whole, 1));
+                let halves = half(whole, 0).zip(half(whole, 1));
                 halves.is_some_and(|(first, second)| nearly(&first, &a[at]) && nearly(&second, &b[at]))
             };
             signature.batched = two.iter().enumerate().all(same);
@@ -52,27 +53,4 @@ fn correct(spec: &mut TensorSpec, found: &Tensor) {
     if spec.shape.len() != found.shape().len() {
         spec.shape = vec![-1; found.shape().len()];
     }
-}
-
-/// One of a tensor's two rows.
-fn row(tensor: &Tensor, at: usize) -> Option<Tensor> {
-    let mut shape = tensor.shape().to_vec();
-    if *shape.first()? != 2 {
-        return None;
-    }
-    shape[0] = 1;
-    match tensor.data() {
-        Data::Raw(raw) => Tensor::new(tensor.datatype(), shape, raw.slice(raw.len() / 2 * at..raw.len() / 2 * (at + 1))).ok(),
-        Data::Strings(all) => Tensor::strings(shape, all[all.len() / 2 * at..all.len() / 2 * (at + 1)].to_vec()).ok(),
-    }
-}
-
-/// Equal but for the rounding of another order of sums.
-fn nearly(a: &Tensor, b: &Tensor) -> bool {
-    let close = |a: &f64, b: &f64| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-4 + 1e-3 * b.abs();
-    a.shape() == b.shape()
-        && match (a.to_f64(), b.to_f64()) {
-            (Some(a), Some(b)) => a.iter().zip(&b).all(|(a, b)| close(a, b)),
-            _ => a == b,
-        }
 }
