@@ -75,6 +75,7 @@ pub(super) fn ended(name: &str, ending: &Ending, now: Timestamp) -> Failure {
         Some(65) => Reason::ModelInvalid,
         Some(66) => Reason::ModelNotFound,
         Some(69) => Reason::StoreUnavailable,
+        Some(71) => Reason::OutOfMemory,
         Some(77) => Reason::ModelUnauthorized,
         _ => Reason::CrashLooping,
     };

@@ -73,6 +73,7 @@ impl NotLoaded {
         match self {
             Self::Store(error) => error.reason(),
             Self::Engine(LoadError::Unsupported(_)) | Self::Scheduling(_) | Self::Slow(_) => "ModelUnsupported",
+            Self::Trial(TrialError::Memory { .. }) => "OutOfMemory",
             Self::Engine(LoadError::Invalid(_)) | Self::Trial(_) | Self::Sample(_) => "ModelInvalid",
             Self::Engine(LoadError::Read { .. }) => "ModelNotFound",
             Self::Steps(StepError::NoRows) => "ModelUnsupported",

@@ -149,7 +149,9 @@ async fn too_little_memory() {
         tight["resources"] = json!({ "requests": { "cpu": "10m", "memory": "16Mi" }, "limits": { "memory": "32Mi" } });
         let deployed = namespace.deploy("mnist", tight).await;
         let failing = deployed.until_not_ready("OutOfMemory", &["resources.limits.memory"]).await;
-        assert_eq!(failing["status"]["failure"]["exitCode"], 137);
+        // The process that tries the model first meets its own bound or, with the whole container, the kernel's.
+        let code = &failing["status"]["failure"]["exitCode"];
+        assert!(code == 71 || code == 137, "{failing:#}");
         deployed.until_event("OutOfMemory", "Warning").await;
         deployed.apply(mnist(1)).await;
         deployed.until_ready().await;

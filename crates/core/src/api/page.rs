@@ -249,7 +249,8 @@ impl Reason {
                 ],
             },
             Self::OutOfMemory => Page {
-                when: "The kernel ended a server that used more than `resources.limits.memory`. The kubelet starts it again.",
+                when: "The kernel ended a server that used more than `resources.limits.memory`, or the process that tries a model first \
+                       needed more than what is left of it (exit code 71). The kubelet starts it again.",
                 causes: &[
                     "The limit is below the model's size and what a run needs; a load needs up to twice the model for a moment.",
                     "Large batches or large requests: `serving.batching.maxSize`, `serving.maxRequestBytes`.",

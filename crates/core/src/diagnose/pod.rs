@@ -224,6 +224,7 @@ const fn by_code(code: i32) -> Reason {
         65 => Reason::ModelInvalid,
         66 => Reason::ModelNotFound,
         69 => Reason::StoreUnavailable,
+        71 => Reason::OutOfMemory,
         77 => Reason::ModelUnauthorized,
         _ => Reason::CrashLooping,
     }

@@ -122,6 +122,7 @@ fn every_state_of_a_pod_has_its_reason() {
         (container(crash(), terminated(66, "Error", &words("ModelNotFound"))), Reason::ModelNotFound, "pod m-1: it is so"),
         (container(crash(), terminated(77, "Error", "")), Reason::ModelUnauthorized, "ended with exit code 77; see its log"),
         (container(crash(), terminated(137, "OOMKilled", "")), Reason::OutOfMemory, "resources.limits.memory"),
+        (container(crash(), terminated(71, "Error", "")), Reason::OutOfMemory, "ended with exit code 71; see its log"),
         (container(crash(), terminated(101, "Error", "oops")), Reason::CrashLooping, "ended with exit code 101: oops"),
         (container(terminated(65, "Error", &words("ModelUnsupported")), json!({})), Reason::ModelUnsupported, "it is so"),
         (

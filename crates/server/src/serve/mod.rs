@@ -36,6 +36,8 @@ pub const EXIT_CONFIG: u8 = 64;
 pub const EXIT_MODEL: u8 = 65;
 /// Exit code of a fault of ours (EX_SOFTWARE).
 pub const EXIT_BUG: u8 = 70;
+/// Exit code of a machine without enough memory for the model (EX_OSERR).
+pub const EXIT_MEMORY: u8 = 71;
 
 /// How long the collector may take to accept the last spans at the end.
 const LAST_SPANS: Duration = Duration::from_secs(2);
@@ -47,6 +49,7 @@ fn exit_code(reason: &str) -> u8 {
         "ModelInvalid" | "ModelUnsupported" | "ChecksumMismatch" => EXIT_MODEL,
         "ModelNotFound" => 66,
         "StoreUnavailable" => 69,
+        "OutOfMemory" => EXIT_MEMORY,
         "ModelUnauthorized" => 77,
         _ => EXIT_BUG,
     }

@@ -33,6 +33,9 @@ const MOST_WORDS: u64 = 64 << 10;
 /// Characters of what it wrote to standard error that an error repeats.
 const SHOWN: usize = 300;
 
+/// What Rust's and C++'s runtimes and the engines write for want of memory.
+const OUT_OF_MEMORY: [&str; 4] = ["memory allocation of ", "bad_alloc", "failed to allocate", "Failed to allocate"];
+
 /// Variables that a child inherits; secrets of stores are none of them.
 const INHERITED: [&str; 2] = ["PATH", VARIABLE];
 
@@ -62,6 +65,17 @@ pub enum TrialError {
         signal: String,
         /// What that means, and what it wrote.
         hint: String,
+    },
+    /// It needed more memory than there is.
+    #[error(
+        "the model needs more memory than the {mebibytes} MiB that are left here: the process that tried it first {how}; the server is \
+         unharmed. Raise resources.limits.memory, or serve fewer or smaller models"
+    )]
+    Memory {
+        /// What it could have had, in MiB.
+        mebibytes: u64,
+        /// How it ended.
+        how: String,
     },
     /// It ended by itself without a word.
     #[error("the process that tried the model first ended with code {code} and no verdict{hint}")]
@@ -151,9 +165,12 @@ fn judge(said: &[u8], complained: &[u8], (status, seconds, bytes): (ExitStatus, 
     let from = complaint.char_indices().rev().nth(SHOWN - 1).map_or(0, |(at, _)| at);
     let wrote = if complaint.is_empty() { String::new() } else { format!(": {}", &complaint[from..]) };
     if let Some(number) = status.signal() {
+        // Nobody but the kernel ends it so, and that where memory runs out.
+        if number == 9 || is_starved(complaint) {
+            let how = format!("was ended by {} (signal {number}){wrote}", name_of(number));
+            return Err(TrialError::Memory { mebibytes: bytes >> 20, how });
+        }
         let hint = match number {
-            6 => format!(" while it had {} MiB of memory{wrote}", bytes >> 20),
-            9 => format!(", as the system does where memory runs out{wrote}"),
             24 => format!(": it had used {seconds} s of processor time, a quarter of what --load-timeout allows"),
             _ => wrote,
         };
@@ -161,10 +178,17 @@ fn judge(said: &[u8], complained: &[u8], (status, seconds, bytes): (ExitStatus, 
     }
     match serde_json::from_slice(said) {
         Ok(Verdict::Runs | Verdict::Unread) => Ok(()),
+        Ok(Verdict::Unsupported(reason) | Verdict::Invalid(reason)) if is_starved(&reason) => {
+            Err(TrialError::Memory { mebibytes: bytes >> 20, how: format!("says: {reason}") })
+        }
         Ok(Verdict::Unsupported(reason)) => Err(TrialError::Refused(LoadError::Unsupported(reason))),
         Ok(Verdict::Invalid(reason)) => Err(TrialError::Refused(LoadError::Invalid(reason))),
         Err(_) => Err(TrialError::Silent { code: status.code().unwrap_or(-1), hint: wrote }),
     }
+}
+
+fn is_starved(words: &str) -> bool {
+    OUT_OF_MEMORY.iter().any(|sign| words.contains(sign))
 }
 
 /// The name of a signal that ends processes. Source: signal(7).
@@ -199,10 +223,13 @@ mod tests {
         assert_eq!(ending("\"Unread\"", "", 0), Ok(()));
         for (said, complained, status, parts) in [
             ("", "", 11, ["SIGSEGV (signal 11)", "server is unharmed"]),
-            ("\"Runs\"", "", 9, ["SIGKILL (signal 9)", "memory runs out"]),
-            ("", "memory allocation of 9 bytes failed", 6, ["512 MiB", "allocation of 9 bytes failed"]),
+            ("\"Runs\"", "", 9, ["SIGKILL (signal 9)", "more memory than the 512 MiB"]),
+            ("", "memory allocation of 9 bytes failed", 6, ["more memory than the 512 MiB", "allocation of 9 bytes failed"]),
+            ("", "terminate called after throwing an instance of 'std::bad_alloc'", 6, ["SIGABRT", "resources.limits.memory"]),
+            ("", "assertion failed", 6, ["SIGABRT (signal 6): assertion failed", "make the file anew"]),
             ("", "", 24, ["SIGXCPU (signal 24)", "3 s of processor time"]),
             ("", "odd", 1 << 8, ["code 1 and no verdict", "odd"]),
+            ("{\"Unsupported\":\"failed to allocate 9\"}", "", 0, ["more memory than the 512 MiB", "says: failed to allocate 9"]),
             ("{\"Invalid\":\"no graph\"}", "", 0, ["invalid model", "no graph"]),
             ("{\"Unsupported\":\"Loop\"}", "", 0, ["unsupported model", "Loop"]),
         ] {
