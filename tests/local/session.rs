@@ -24,6 +24,11 @@ pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// A model of the tests.
+pub(crate) fn model(name: &str) -> String {
+    repository(&format!("tests/models/{name}.onnx")).display().to_string()
+}
+
 /// One ModelDeployment as YAML.
 pub(crate) fn deployment(name: &str, spec: &str) -> String {
     format!("apiVersion: modelyard.dev/v1alpha1\nkind: ModelDeployment\nmetadata:\n  name: {name}\nspec:\n{spec}\n---\n")
@@ -158,6 +163,19 @@ impl Session {
         }
         panic!("modelyard local does not end; log: {}", self.said.lock().unwrap());
     }
+}
+
+/// Waits on a thread that may block, so that the load goes on meanwhile.
+pub(crate) async fn blocking<T: Send + 'static>(
+    mut session: Session,
+    work: impl FnOnce(&mut Session) -> T + Send + 'static,
+) -> (Session, T) {
+    tokio::task::spawn_blocking(move || {
+        let outcome = work(&mut session);
+        (session, outcome)
+    })
+    .await
+    .unwrap()
 }
 
 impl Drop for Session {

@@ -1,0 +1,114 @@
+//! Files that change while they are served.
+
+use http::Method;
+use serde_json::Value;
+
+use crate::client::{Load, ask};
+use crate::session::{Session, blocking, condition, deployment, mnist, model, one, runs};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_takes_over_without_one_failed_request() {
+    let mut session = Session::start(&mnist(1, "  replicas: 2\n  serving: {drainDelay: 1s}"));
+    session.until_ready("mnist");
+    let old = session.pids();
+    let mut load = Load::start(&session.url, 4);
+    load.more(20).await;
+    session.edit(&mnist(2, "  replicas: 2\n  serving: {drainDelay: 1s}"));
+    let (session, last) = blocking(session, |session| {
+        session.until("version 2 alone", |event| {
+            let replicas = one(event, "mnist")["replicas"].as_array().map_or(0, Vec::len);
+            condition(event, "mnist", "Ready")["status"] == "True" && replicas == 2 && {
+                one(event, "mnist")["status"]["revisions"][0]["version"] == 2
+            }
+        })
+    })
+    .await;
+    load.more(20).await;
+    let seen = load.end().await;
+    assert_eq!(seen.failures, Vec::<String>::new());
+    assert!(seen.versions.iter().all(|version| version == "2"), "{seen:?} {last:#}");
+    assert!(old.iter().all(|pid| !session.pids().contains(pid) && !runs(*pid)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_overwritten_in_place_takes_over() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(model("add"), folder.path().join("m.onnx")).unwrap();
+    let yaml = |replicas: u32| deployment("m", &format!("  model: {{uri: \"file:m.onnx\"}}\n  replicas: {replicas}"));
+    std::fs::write(folder.path().join("models.yaml"), yaml(1)).unwrap();
+    let files = folder.path().join("models.yaml");
+    let mut session = Session::launch(folder, &files, &[]);
+    let first = one(&session.until_ready("m"), "m")["revision"].clone();
+    let inputs = async |session: &Session| {
+        ask(Method::GET, &format!("{}/v2/models/m", session.url), &Value::Null).await.unwrap().1["inputs"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    let adding = inputs(&session).await;
+    // What is no model leaves the revision as it is serving; what is one takes over.
+    for (source, good) in [("not_onnx", false), ("identity_fp32", true)] {
+        std::fs::copy(model(source), session.folder.path().join("m.onnx")).unwrap();
+        let event = session.until("the new revision", |event| {
+            let (ready, up) = (condition(event, "m", "Ready"), condition(event, "m", "UpToDate"));
+            one(event, "m")["revision"] != first && if good { ready["status"] == "True" } else { up["reason"] == "ModelInvalid" }
+        });
+        assert_eq!(condition(&event, "m", "Serving")["status"], "True", "{event:#}");
+        assert_eq!(inputs(&session).await, if good { 1 } else { adding });
+    }
+    assert_ne!(adding, 1);
+    // A change of replicas alone makes none.
+    let second = one(&session.last, "m")["revision"].clone();
+    session.edit(&yaml(2));
+    let scaled = session.until("two replicas", |event| one(event, "m")["status"]["readyOfWanted"] == "2/2");
+    assert_eq!(one(&scaled, "m")["revision"], second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_edit_leaves_the_old_revision_serving_and_says_why() {
+    let mut session = Session::start(&mnist(1, ""));
+    session.until_ready("mnist");
+    let mut load = Load::start(&session.url, 2);
+    load.more(20).await;
+    let (session, ()) = blocking(session, |session| {
+        session.edit("kind: ModelDeployment\nspec: {modle: {}}");
+        let refused = session.until("a refusal", |event| event["event"] == "refused");
+        assert!(refused["messages"][0].as_str().unwrap().contains("models.yaml:"), "{refused}");
+        for (uri, reason) in [("/nowhere.onnx".to_owned(), "ModelNotFound"), (model("not_onnx"), "ModelInvalid")] {
+            session.edit(&deployment("mnist", &format!("  model: {{uri: \"file:{uri}\", version: 2}}")));
+            let event = session.until(reason, |event| condition(event, "mnist", "UpToDate")["reason"] == reason);
+            assert_eq!(condition(&event, "mnist", "Serving")["status"], "True", "{event:#}");
+            assert_eq!(condition(&event, "mnist", "Ready")["status"], "False", "{event:#}");
+        }
+        session.edit(&mnist(3, ""));
+        session.until("version 3", |event| {
+            condition(event, "mnist", "Ready")["status"] == "True"
+                && one(event, "mnist")["status"]["revisions"][0]["version"] == 3
+        });
+    })
+    .await;
+    load.more(20).await;
+    let seen = load.end().await;
+    drop(session);
+    assert_eq!(seen.failures, Vec::<String>::new());
+    assert!(seen.versions.iter().all(|version| version == "3"), "{seen:?}");
+}
+
+#[test]
+fn an_edit_keeps_what_came_by_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("models.yaml");
+    let of_file = |version: u32| deployment("plus", &format!("  model: {{uri: \"file:{}\", version: {version}}}", model("add")));
+    std::fs::write(&file, of_file(1)).unwrap();
+    let mut session = Session::fed(folder, &file, &["-f", "-"], &mnist(1, ""));
+    session.until_ready("mnist");
+    session.until_ready("plus");
+    session.edit(&of_file(2));
+    let event = session.until("version 2 of plus", |event| {
+        event["event"] == "status" && {
+            let plus = one(event, "plus");
+            condition(event, "plus", "Ready")["status"] == "True" && plus["status"]["revisions"][0]["version"] == 2
+        }
+    });
+    assert_eq!(condition(&event, "mnist", "Ready")["status"], "True", "{event:#}");
+}

@@ -1,0 +1,12 @@
+//! Local mode from YAML to prediction, with real processes on real ports.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+mod client;
+mod grpc;
+mod session;
+
+mod edits;
+mod ends;
+mod said;
+mod served;
