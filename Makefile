@@ -51,6 +51,7 @@ test-cluster: ## The chart and the operator on the test cluster and beside Karpe
 	tools/step "chart" charts/test
 	@if [ -n "$(KUBECONFIG)" ]; then echo "skipped: charts/live-test, which installs and removes the kind, so it needs a cluster of its own"; \
 	else tools/step "chart on a cluster" charts/live-test --binaries "$(TARGET)/debug"; fi
+	$(if $(KUBECONFIG),,tools/step "the previous release" tests/operator/previous-release)
 	tools/step "operator on a cluster" tests/operator/run $(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG))
 	$(if $(KUBECONFIG),,tools/step "operator beside Karpenter" tests/autoscaler/run)
 	$(if $(KUBECONFIG),,tools/step "faults, the short ones" tests/faults/run --short)

@@ -21,6 +21,11 @@ pub(crate) fn is_private_node() -> bool {
     std::env::var_os("MODELYARD_CLUSTER_INSIDE").is_some()
 }
 
+/// The folder of the release before this one, where `tests/operator/run` made its images, of the tag `before`.
+pub(crate) fn previous_release() -> Option<PathBuf> {
+    std::env::var_os("OPERATOR_TESTS_PREVIOUS").filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
 /// A client, after the operator and the store are there. A client belongs to the runtime that it was made in: one per test.
 pub(crate) async fn connect() -> Client {
     static INSTALLED: OnceLock<()> = OnceLock::new();
@@ -30,7 +35,11 @@ pub(crate) async fn connect() -> Client {
 
 /// Upgrades the operator, or installs it, with these values of the chart beside those of every test; nothing else is kept.
 pub(crate) fn upgrade(values: &str) {
-    let chart = repository("charts/modelyard");
+    upgrade_to(&repository("charts/modelyard"), values);
+}
+
+/// The same with another chart.
+pub(crate) fn upgrade_to(chart: &Path, values: &str) {
     // One where a test asks what the operator has asked; for the tests of faults as many as the chart has by itself.
     let own = match std::env::var_os("FAULTS") {
         None => "replicas=1,log.format=text,podDisruptionBudget.enabled=false",

@@ -177,6 +177,14 @@ impl Deployed<'_> {
 
     /// Sends the picture of a seven through the Service, and returns the class that it is taken for.
     pub(crate) async fn predict(&self) -> usize {
+        let scores = self.answer().await;
+        let scores = scores.as_array().unwrap_or_else(|| panic!("no scores: {scores}"));
+        let score = |index: &usize| scores[*index].as_f64().unwrap();
+        (0..scores.len()).max_by(|one, other| score(one).total_cmp(&score(other))).unwrap()
+    }
+
+    /// Sends it, and returns what is answered for it.
+    pub(crate) async fn answer(&self) -> Value {
         let request = std::fs::read_to_string(repository("examples/mnist/request.json")).unwrap();
         let host = format!("{}.{}.svc", self.name, self.namespace.name);
         let path = format!("/v1/models/{}:predict", self.name);
@@ -192,8 +200,6 @@ impl Deployed<'_> {
             }
         };
         let answer: Value = serde_json::from_str(&answer).unwrap();
-        let scores = answer["predictions"][0].as_array().unwrap_or_else(|| panic!("no prediction: {answer}"));
-        let score = |index: &usize| scores[*index].as_f64().unwrap();
-        (0..scores.len()).max_by(|one, other| score(one).total_cmp(&score(other))).unwrap()
+        answer.pointer("/predictions/0").unwrap_or_else(|| panic!("no prediction: {answer}")).clone()
     }
 }

@@ -38,6 +38,7 @@ pub(crate) const PRESSING: &str = "load";
 
 pub(crate) struct Prober<'a> {
     namespace: &'a Namespace,
+    pod: String,
 }
 
 /// What a prober has said so far, a line for each request.
@@ -48,8 +49,9 @@ pub(crate) struct Answers {
 impl Namespace {
     /// Starts to ask the ModelDeployment `name`, which is ready, and returns once the first answers have come.
     pub(crate) async fn probe(&self, name: &str) -> Prober<'_> {
-        self.put::<Pod>("prober", asking("prober", SCRIPT, name)).await;
-        let prober = Prober { namespace: self };
+        let pod = format!("prober-{name}");
+        self.put::<Pod>(&pod, asking(&pod, SCRIPT, name)).await;
+        let prober = Prober { namespace: self, pod };
         prober.until_more(5).await;
         prober
     }
@@ -73,7 +75,7 @@ fn asking(pod: &str, script: &str, name: &str) -> Value {
 impl Prober<'_> {
     /// What it has said so far.
     pub(crate) async fn answers(&self) -> Answers {
-        let log = self.namespace.api::<Pod>().logs("prober", &LogParams::default()).await;
+        let log = self.namespace.api::<Pod>().logs(&self.pod, &LogParams::default()).await;
         // Before its container runs there is no log.
         Answers { lines: log.unwrap_or_default().lines().map(str::to_owned).collect() }
     }
