@@ -121,6 +121,9 @@ pub async fn fetch(source: &Source, store: &Store, progress: &Progress) -> Resul
         Scheme::Az => remote::fetch_az(&task).await,
         Scheme::Hf => remote::fetch_hf(&task).await,
         Scheme::Oci => remote::fetch_oci(&task).await,
+        Scheme::Pvc => {
+            Err(StoreError::Invalid(format!("{} is mounted by the operator on a cluster; expected file:PATH here", source.uri)))
+        }
     }
 }
 
