@@ -40,6 +40,7 @@ test: ## Every test, real clients and a real cluster included (installs what the
 	tools/step "scikit-learn" tests/estimators/run "$(TARGET)/debug/modelyard-server"
 	tools/step "tree models" tests/models/estimators/run.sh "$(TARGET)/debug/modelyard-server"
 	tools/step "optimised models" tests/optimize/run "$(TARGET)/debug/modelyard"
+	tools/step "converted models" tests/convert/run "$(TARGET)/debug/modelyard"
 	tools/step "stores" tests/stores/run "$(TARGET)/debug/modelyard-server"
 	tools/step "images" python3 tests/image/test_image.py
 	tools/step "Dockerfile" python3 tests/image/test_dockerfile.py "$(TARGET)/debug"

@@ -14,6 +14,7 @@ pub mod diff;
 pub mod docs;
 pub mod doctor;
 pub mod evaluate;
+pub mod exchange;
 pub mod explain;
 pub mod fit_preprocess;
 pub mod import;
@@ -25,6 +26,7 @@ pub mod logs;
 pub mod man;
 mod number;
 pub mod optimize;
+pub mod package;
 pub mod predict;
 pub mod rbac;
 pub mod restart;
@@ -67,6 +69,9 @@ enum Command {
     Bench(bench::Arguments),
     Inspect(inspect::Arguments),
     Optimize(optimize::Arguments),
+    Package(package::Arguments),
+    Push(exchange::push::Arguments),
+    Pull(exchange::pull::Arguments),
     Crds(crds::Arguments),
     Rbac(rbac::Arguments),
     Completions(completions::Arguments),
@@ -114,6 +119,9 @@ impl Arguments {
             Command::Bench(arguments) => arguments.run(),
             Command::Inspect(arguments) => arguments.run(),
             Command::Optimize(arguments) => arguments.run(),
+            Command::Package(arguments) => arguments.run(),
+            Command::Push(arguments) => arguments.run(),
+            Command::Pull(arguments) => arguments.run(),
             Command::Crds(arguments) => arguments.run(),
             Command::Rbac(arguments) => arguments.run(),
             Command::Completions(arguments) => arguments.run(),

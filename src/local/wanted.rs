@@ -47,6 +47,14 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
                 continue;
             }
         };
+        if !resolved.claims.is_empty() {
+            let (name, claims) = (&resolved.name, resolved.claims.join(", "));
+            wrong.push(format!(
+                "{place}: ModelDeployment/{name}: only a cluster has claims ({claims}), which its operator mounts; copy what lies there to \
+                 this machine, and write file:PATH in place of pvc://CLAIM/PATH"
+            ));
+            continue;
+        }
         let namespace = resolved.namespace.as_deref().unwrap_or("default");
         let here = format!("{place} (namespace {namespace})");
         if let Some(other) = places.insert(resolved.name.clone(), here.clone()) {
@@ -193,6 +201,15 @@ mod tests {
         assert!(notes.contains("spec.resources.requests") && notes.contains("limits.memory"), "{notes}");
         assert!(!notes.contains("limits.cpu"), "{notes}");
         assert!(wanted(&document("a", "  model: {uri: \"file:m\"}")).unwrap().notes.is_empty());
+    }
+
+    #[test]
+    fn a_claim_is_refused_with_what_to_do() {
+        let wrong = wanted(&document("a", "  model: {uri: \"pvc://zoo/m.onnx\"}")).unwrap_err();
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        for words in ["all.yaml:1: ModelDeployment/a", "claims (zoo)", "write file:PATH"] {
+            assert!(wrong[0].contains(words), "{words}: {}", wrong[0]);
+        }
     }
 
     #[test]

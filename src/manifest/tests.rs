@@ -31,11 +31,11 @@ fn every_rule_refuses_offline_and_says_where() {
         ("{}", "4:1: spec: Invalid value: write exactly one of model (one model) and models (several in one server)"),
         (
             "{model: {uri: 'ftp://b/m'}}",
-            "4:21: spec.model.uri: Invalid value: \"ftp://b/m\": must be file:PATH, http://HOST/PATH, https://HOST/PATH, s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER[@ACCOUNT]/BLOB, hf://OWNER/REPO[@REVISION][/PATH] or oci://HOST/REPOSITORY[:TAG|@DIGEST]",
+            "4:21: spec.model.uri: Invalid value: \"ftp://b/m\": must be file:PATH, http://HOST/PATH, https://HOST/PATH, s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER[@ACCOUNT]/BLOB, hf://OWNER/REPO[@REVISION][/PATH], oci://HOST/REPOSITORY[:TAG|@DIGEST] or pvc://CLAIM/PATH",
         ),
         (
             "{model: {uri: 'https:///m'}}",
-            "4:21: spec.model.uri: Invalid value: \"https:///m\": must be file:PATH, http://HOST/PATH, https://HOST/PATH, s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER[@ACCOUNT]/BLOB, hf://OWNER/REPO[@REVISION][/PATH] or oci://HOST/REPOSITORY[:TAG|@DIGEST]",
+            "4:21: spec.model.uri: Invalid value: \"https:///m\": must be file:PATH, http://HOST/PATH, https://HOST/PATH, s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER[@ACCOUNT]/BLOB, hf://OWNER/REPO[@REVISION][/PATH], oci://HOST/REPOSITORY[:TAG|@DIGEST] or pvc://CLAIM/PATH",
         ),
         ("{model: {uri: 'file:m', name: 'a/b'}}", "4:37: spec.model.name: Invalid value: \"a/b\": should match '^[^/:]+$'"),
         (

@@ -16,6 +16,7 @@ use crate::namespace::{Namespace, within};
 use crate::watch::{labelled, named};
 
 mod cache;
+mod claim;
 
 /// Held by whoever needs that the operator may, or may not, write NetworkPolicies.
 pub(crate) static POLICIES: Mutex<()> = Mutex::const_new(());

@@ -7,6 +7,7 @@ import traceback
 from pathlib import Path
 
 import az
+import exchange
 import gs
 import hf
 import https
@@ -14,7 +15,7 @@ import oci
 import s3
 from serving import Refused
 
-STORES = [https, s3, gs, az, hf, oci]
+STORES = [https, s3, gs, az, hf, oci, exchange]
 
 
 def main():

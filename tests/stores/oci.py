@@ -28,7 +28,8 @@ ADD, EXTERNAL, OTHER = MODELS / "add.onnx", MODELS / "external", MODELS / "scala
 LOGIN = "reader:of-the-reader"
 # bcrypt of the password above.
 HTPASSWD = "reader:$2b$05$vMhIcLTH0qdZ4EdJQKfIUeBQB0BS/NHLtMjo262/KzBc5XPDQSS16\n"
-MANIFEST, RAW = "application/vnd.oci.image.manifest.v1+json", "application/vnd.cncf.model.weight.v1.raw"
+MANIFEST, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
+MODELPACK, WEIGHT = "application/vnd.cncf.model.manifest.v1+json", "application/vnd.cncf.model.weight.v1"
 BASIC = "Basic " + base64.b64encode(LOGIN.encode()).decode()
 
 
@@ -69,7 +70,9 @@ def started(work):
 @contextlib.contextmanager
 def _registry(work, name, auth):
     port = free_port()
-    config = {"version": 0.1, "log": {"level": "error"}, "storage": {"inmemory": {}}, "http": {"addr": f"127.0.0.1:{port}"}, "auth": auth}
+    # On disk: distribution's storage in memory takes minutes for a large blob.
+    storage = {"filesystem": {"rootdirectory": str(work / name)}}
+    config = {"version": 0.1, "log": {"level": "error"}, "storage": storage, "http": {"addr": f"127.0.0.1:{port}"}, "auth": auth}
     (work / f"{name}.json").write_text(json.dumps(config))
     with running([os.environ["DISTRIBUTION"], "serve", work / f"{name}.json"], port, work / f"{name}.log", OTEL_TRACES_EXPORTER="none"):
         yield f"127.0.0.1:{port}"
@@ -122,7 +125,7 @@ def _ask(method, url, authorization, body=None, kind="application/octet-stream")
         return answer.headers
 
 
-def _authorization(store, host, name):
+def authorization(store, host, name):
     if host == store.passwords:
         return BASIC
     query = urllib.parse.urlencode({"service": "models", "scope": f"repository:{name}:pull,push"})
@@ -139,61 +142,94 @@ def _blob(host, name, authorization, body):
     return digest
 
 
-def push(store, host, name, tag, files, archive=None, index=False, path="org.cncf.model.filepath"):
-    """Pushes a ModelPack, or what is given."""
-    authorization = _authorization(store, host, name)
-    config = {"mediaType": "application/vnd.cncf.model.config.v1+json", "digest": _blob(host, name, authorization, b"{}"), "size": 2}
-    layers = [
-        {"mediaType": RAW, "digest": _blob(host, name, authorization, body), "size": len(body), "annotations": {path: file}}
-        for file, body in files.items()
-    ]
+def packed(name, body, mode="w"):
+    """A tar of one file."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode=mode) as archive:
+        about = tarfile.TarInfo(name)
+        about.size = len(body)
+        archive.addfile(about, io.BytesIO(body))
+    return made.getvalue()
+
+
+def push(store, host, name, tag, files, archive=None, index=None, path="org.cncf.model.filepath", form="raw"):
+    """Pushes a ModelPack, or what is given. An `index` lists it beside other manifests, which nobody needs to read."""
+    who = authorization(store, host, name)
+    config = {"mediaType": "application/vnd.cncf.model.config.v1+json", "digest": _blob(host, name, who, b"{}"), "size": 2}
+    layers = []
+    for file, body in files.items():
+        if form != "raw":
+            body = packed(file, body, "w:gz" if form == "tar+gzip" else "w")
+        digest = _blob(host, name, who, body)
+        layers.append({"mediaType": f"{WEIGHT}.{form}", "digest": digest, "size": len(body), "annotations": {path: file}})
     if archive:
         kind = "application/vnd.oci.image.layer.v1.tar+gzip"
-        layers.append({"mediaType": kind, "digest": _blob(host, name, authorization, archive), "size": len(archive)})
-    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/vnd.cncf.model.manifest.v1+json", "config": config, "layers": layers}
+        layers.append({"mediaType": kind, "digest": _blob(host, name, who, archive), "size": len(archive)})
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": MODELPACK, "config": config, "layers": layers}
     body, kind = json.dumps(manifest).encode(), MANIFEST
-    _ask("PUT", f"http://{host}/v2/{name}/manifests/{tag}", authorization, body, kind)
+    _ask("PUT", f"http://{host}/v2/{name}/manifests/{tag}", who, body, kind)
     digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-    if index:
-        kind = "application/vnd.oci.image.index.v1+json"
-        body = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": [{"mediaType": MANIFEST, "digest": digest, "size": len(body)}]}).encode()
-        _ask("PUT", f"http://{host}/v2/{name}/manifests/{tag}", authorization, body, kind)
+    if index is not None:
+        one = {"mediaType": MANIFEST, "artifactType": MODELPACK, "digest": digest, "size": len(body)}
+        body = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [one, *index]}).encode()
+        _ask("PUT", f"http://{host}/v2/{name}/manifests/{tag}", who, body, INDEX)
     return digest
 
 
-def _secret(host, login=LOGIN):
+def secret_for(host, login=LOGIN):
     return {".dockerconfigjson": json.dumps({"auths": {host: {"auth": base64.b64encode(login.encode()).decode()}}})}
 
 
 def files(store, server):
     """a ModelPack by its tag, by the Secret's login: a token is asked for, for pulling this alone"""
     del store.granted[:]
-    assert serve(server, f"oci://{store.tokens}/team/adder:v1", {}, _secret(store.tokens)) == sha256(ADD)
+    assert serve(server, f"oci://{store.tokens}/team/adder:v1", {}, secret_for(store.tokens)) == sha256(ADD)
     assert set(store.granted) == {"repository:team/adder:pull"}
-    assert serve(server, f"oci://{store.tokens}/team/external", {}, _secret(store.tokens)) == sha256(next(EXTERNAL.glob("*.onnx")))
+    assert serve(server, f"oci://{store.tokens}/team/external", {}, secret_for(store.tokens)) == sha256(next(EXTERNAL.glob("*.onnx")))
 
 
 def passwords(store, server):
     """files as ORAS names them, from a registry with passwords, by Docker's own configuration too"""
-    assert serve(server, f"oci://{store.passwords}/adder:v1", {}, _secret(store.passwords)) == sha256(ADD)
+    assert serve(server, f"oci://{store.passwords}/adder:v1", {}, secret_for(store.passwords)) == sha256(ADD)
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "config.json").write_text(_secret(store.passwords)[".dockerconfigjson"])
+        (Path(folder) / "config.json").write_text(secret_for(store.passwords)[".dockerconfigjson"])
         assert serve(server, f"oci://{store.passwords}/adder:v1", {"DOCKER_CONFIG": folder}) == sha256(ADD)
 
 
 def one_archive(store, server):
     """one archive as the only layer"""
-    body = io.BytesIO()
-    with tarfile.open(fileobj=body, mode="w:gz") as archive:
-        archive.add(ADD, "deep/model.onnx")
-    push(store, store.tokens, "team/archive", "v1", {}, archive=body.getvalue())
-    expected = hashlib.sha256(body.getvalue()).hexdigest()
-    assert serve(server, f"oci://{store.tokens}/team/archive:v1", {}, _secret(store.tokens), expected) == expected
+    body = packed("deep/model.onnx", ADD.read_bytes(), "w:gz")
+    push(store, store.tokens, "team/archive", "v1", {}, archive=body)
+    expected = hashlib.sha256(body).hexdigest()
+    assert serve(server, f"oci://{store.tokens}/team/archive:v1", {}, secret_for(store.tokens), expected) == expected
+
+
+def tars(store, server):
+    """a ModelPack with a tar, or a tar+gzip, around each file"""
+    files = {path.name: path.read_bytes() for path in EXTERNAL.iterdir()}
+    for form in ("tar", "tar+gzip"):
+        push(store, store.tokens, "team/tars", "v1", files, form=form)
+        assert serve(server, f"oci://{store.tokens}/team/tars:v1", {}, secret_for(store.tokens)) == sha256(next(EXTERNAL.glob("*.onnx")))
+
+
+def index(store, server):
+    """an index: its one manifest, and its one model among others"""
+    add = {"m.onnx": ADD.read_bytes()}
+    other = push(store, store.tokens, "team/index", "other", {"note.txt": b"one"})
+    size = len(urllib.request.urlopen(urllib.request.Request(f"http://{store.tokens}/v2/team/index/manifests/{other}", headers={
+        "authorization": authorization(store, store.tokens, "team/index"), "accept": MANIFEST})).read())
+    others = [{"mediaType": MANIFEST, "digest": other, "size": size, "platform": {"os": "linux", "architecture": "amd64"}}]
+    for tag, beside in (("alone", []), ("beside", others)):
+        push(store, store.tokens, "team/index", tag, add, index=beside)
+        assert serve(server, f"oci://{store.tokens}/team/index:{tag}", {}, secret_for(store.tokens)) == sha256(ADD)
+    push(store, store.tokens, "team/index", "two", add, index=[{**others[0], "artifactType": MODELPACK}])
+    uri = f"oci://{store.tokens}/team/index:two"
+    refused(lambda: serve(server, uri, {}, secret_for(store.tokens)), 65, "ModelInvalid", "an index of 2 manifests, 2 of them")
 
 
 def moving(store, server):
     """a tag that moves: a new replica sees it; one with a sum, or by the digest, does not"""
-    host, secret = store.tokens, _secret(store.tokens)
+    host, secret = store.tokens, secret_for(store.tokens)
     first = push(store, host, "team/moving", "v1", {"m.onnx": ADD.read_bytes()})
     with tempfile.TemporaryDirectory() as cache:
         assert serve(server, f"oci://{host}/team/moving:v1", {}, secret, cache=cache) == sha256(ADD)
@@ -207,30 +243,30 @@ def strangers(store, server):
     """a wrong password, no login, a login for another host: ModelUnauthorized"""
     for host, uri in ((store.tokens, "team/adder:v1"), (store.passwords, "adder:v1")):
         uri = f"oci://{host}/{uri}"
-        refused(lambda: serve(server, uri, {}, _secret(host, "reader:guessed")), 77, "ModelUnauthorized", uri, "as reader")
+        refused(lambda: serve(server, uri, {}, secret_for(host, "reader:guessed")), 77, "ModelUnauthorized", uri, "as reader")
         refused(lambda: serve(server, uri, {"DOCKER_CONFIG": "/nowhere"}), 77, "ModelUnauthorized", uri, "without credentials")
-        refused(lambda: serve(server, uri, {}, _secret("elsewhere.example")), 77, "ModelUnauthorized", f"has no login for {host}")
+        refused(lambda: serve(server, uri, {}, secret_for("elsewhere.example")), 77, "ModelUnauthorized", f"has no login for {host}")
 
 
 def missing(store, server):
     """no such tag, no such repository: ModelNotFound"""
     for name in ("team/adder:v9", "team/none:v1"):
         uri = f"oci://{store.tokens}/{name}"
-        refused(lambda: serve(server, uri, {}, _secret(store.tokens)), 66, "ModelNotFound", uri, "UNKNOWN")
+        refused(lambda: serve(server, uri, {}, secret_for(store.tokens)), 66, "ModelNotFound", uri, "UNKNOWN")
 
 
 def other_bytes(store, server):
     """another sum than the spec's: ChecksumMismatch"""
     uri = f"oci://{store.tokens}/team/adder:v1"
-    refused(lambda: serve(server, uri, {}, _secret(store.tokens), "0" * 64), 65, "ChecksumMismatch", sha256(ADD))
+    refused(lambda: serve(server, uri, {}, secret_for(store.tokens), "0" * 64), 65, "ChecksumMismatch", sha256(ADD))
 
 
 def no_model(store, server):
-    """an index, and an archive among files: ModelInvalid"""
-    push(store, store.tokens, "team/index", "v1", {"m.onnx": b"x"}, index=True)
+    """an archive among files that is not a ModelPack's, a layer in zstd: ModelInvalid"""
     push(store, store.tokens, "team/mixed", "v1", {"m.onnx": b"x"}, archive=b"y")
-    for name, words in (("index", "index of 1 manifests"), ("mixed", "1 of its 2 layers are archives")):
-        refused(lambda: serve(server, f"oci://{store.tokens}/team/{name}:v1", {}, _secret(store.tokens)), 65, "ModelInvalid", words)
+    push(store, store.tokens, "team/zstd", "v1", {"m.onnx": b"x"}, form="tar+zstd")
+    for name, words in (("mixed", "1 of its 2 layers are archives"), ("zstd", "is compressed with zstd")):
+        refused(lambda: serve(server, f"oci://{store.tokens}/team/{name}:v1", {}, secret_for(store.tokens)), 65, "ModelInvalid", words)
 
 
-CASES = [files, passwords, one_archive, moving, strangers, missing, other_bytes, no_model]
+CASES = [files, passwords, one_archive, tars, index, moving, strangers, missing, other_bytes, no_model]

@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod claim;
 pub mod diagnose;
 pub mod location;
 pub mod plan;

@@ -17,6 +17,8 @@ pub enum Scheme {
     Hf,
     /// `oci:`, a registry of container images.
     Oci,
+    /// `pvc:`, a claim of the cluster, which the operator mounts.
+    Pvc,
 }
 
 /// A key of a Secret that a store reads.
@@ -38,7 +40,7 @@ const fn optional(name: &'static str) -> Key {
 
 impl Scheme {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::File, Self::Http, Self::S3, Self::Gs, Self::Az, Self::Hf, Self::Oci];
+    pub const ALL: [Self; 8] = [Self::File, Self::Http, Self::S3, Self::Gs, Self::Az, Self::Hf, Self::Oci, Self::Pvc];
 
     /// The store that a uri names.
     ///
@@ -60,6 +62,7 @@ impl Scheme {
             Self::Az => &["az://"],
             Self::Hf => &["hf://"],
             Self::Oci => &["oci://"],
+            Self::Pvc => &["pvc://"],
         }
     }
 
@@ -73,6 +76,7 @@ impl Scheme {
             Self::Az => "az://CONTAINER[@ACCOUNT]/BLOB",
             Self::Hf => "hf://OWNER/REPO[@REVISION][/PATH]",
             Self::Oci => "oci://HOST/REPOSITORY[:TAG|@DIGEST]",
+            Self::Pvc => "pvc://CLAIM/PATH",
         }
     }
 
@@ -88,7 +92,7 @@ impl Scheme {
     #[must_use]
     pub const fn keys(self) -> &'static [Key] {
         match self {
-            Self::File | Self::Http => &[],
+            Self::File | Self::Http | Self::Pvc => &[],
             Self::S3 => &S3,
             Self::Gs => &GS,
             Self::Az => &AZ,

@@ -1,6 +1,8 @@
 //! From what somebody wrote to what is to be: names filled in, durations and sizes read, the revision named. Every way to fail is
 //! here; what comes out can be planned and launched without another check.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
@@ -11,6 +13,7 @@ use crate::api::{
     Artefact, Cache, CacheEmptyDir, Compute, Engine, EngineName, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions,
     PodOptions, Reason, Resources, ServiceOptions, Serving,
 };
+use crate::claim::Claim;
 use crate::location::{Key, Scheme};
 use crate::plan::Capacity;
 use crate::server_config::{BatchingConfig, ModelConfig, QueueConfig, ServerConfig, ServingConfig};
@@ -56,6 +59,8 @@ pub struct Resolved {
     pub network_policy: Option<NetworkPolicyOptions>,
     /// Variables of the server's environment that come from Secrets.
     pub secrets: Vec<SecretVariable>,
+    /// Claims that models lie on, each once, by name.
+    pub claims: Vec<String>,
     /// Nothing is to be changed.
     pub paused: bool,
 }
@@ -142,6 +147,7 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
         cache: spec.cache.clone(),
         network_policy: spec.network_policy.clone(),
         secrets: secrets(spec),
+        claims: claims(spec),
         paused: spec.paused,
     })
 }
@@ -174,10 +180,20 @@ fn credentials_env(at: usize) -> String {
     format!("MODELYARD_STORE_{at}_")
 }
 
+/// The artefacts, in the order of the server's models.
+fn artefacts(spec: &ModelDeploymentSpec) -> impl Iterator<Item = &Artefact> {
+    spec.model.iter().map(|model| &model.artefact).chain(spec.models.iter().map(|model| &model.artefact))
+}
+
+/// The claims that models lie on.
+fn claims(spec: &ModelDeploymentSpec) -> Vec<String> {
+    let named: BTreeSet<_> = artefacts(spec).filter_map(|one| Some(Claim::of(&one.uri)?.ok()?.name)).collect();
+    named.into_iter().collect()
+}
+
 /// The artefacts that have a Secret: their index, and its name.
 fn with_secrets(spec: &ModelDeploymentSpec) -> impl Iterator<Item = (usize, &Artefact, &String)> {
-    let artefacts = spec.model.iter().map(|model| &model.artefact).chain(spec.models.iter().map(|model| &model.artefact));
-    artefacts.enumerate().filter_map(|(at, artefact)| Some((at, artefact, &artefact.secret_ref.as_ref()?.name)))
+    artefacts(spec).enumerate().filter_map(|(at, artefact)| Some((at, artefact, &artefact.secret_ref.as_ref()?.name)))
 }
 
 /// What shapes a revision: which Secret is for which model. The keys of it that a store reads do not: a release that reads one more
@@ -208,11 +224,12 @@ fn secrets(spec: &ModelDeploymentSpec) -> Vec<SecretVariable> {
 }
 
 fn config_of(at: usize, field: &str, (name, artefact, engine): (&str, &Artefact, Engine)) -> Result<ModelConfig, Invalid> {
+    let claim = Claim::of(&artefact.uri).transpose().map_err(|wrong| Invalid::new(format!("{field}.uri"), wrong))?;
     Ok(ModelConfig {
         authorization_env: artefact.secret_ref.as_ref().filter(|_| keys(artefact).is_empty()).map(|_| authorization_env(at)),
         credentials_env: artefact.secret_ref.as_ref().filter(|_| !keys(artefact).is_empty()).map(|_| credentials_env(at)),
         name: name.to_owned(),
-        uri: artefact.uri.clone(),
+        uri: claim.map_or_else(|| artefact.uri.clone(), |claim| claim.file()),
         sha256: artefact.sha256.as_ref().map(|sum| sum.to_ascii_lowercase()),
         version: artefact.version,
         classes: artefact.classes.clone(),
@@ -310,6 +327,8 @@ pub(crate) fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> Str
         cache: Option<&'a Cache>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         secrets: Vec<(String, String)>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        claims: Vec<String>,
     }
     let cache = Cache {
         empty_dir: spec.cache.empty_dir.as_ref().map(|dir| CacheEmptyDir { size_limit: in_one_spelling(&dir.size_limit) }),
@@ -322,6 +341,7 @@ pub(crate) fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> Str
         pod: Some(&spec.pod).filter(|pod| **pod != PodOptions::default()),
         cache: Some(&cache).filter(|cache| **cache != Cache::default()),
         secrets: secret_names(spec),
+        claims: claims(spec),
     };
     digest(&shape)
 }
@@ -356,127 +376,4 @@ fn sorted(value: Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::api::Isolation;
-    use crate::server_config::EngineConfig;
-
-    fn object(spec: Value) -> ModelDeployment {
-        let mut value = json!({"apiVersion": crate::api::API_VERSION, "kind": "ModelDeployment", "metadata": {"name": "mnist"}, "spec": spec});
-        crate::schema::schemas()[0].complete(&mut value);
-        serde_json::from_value(value).unwrap()
-    }
-
-    fn resolved(spec: Value) -> Resolved {
-        resolve(&object(spec)).unwrap()
-    }
-
-    #[test]
-    fn the_shortest_spec_is_complete() {
-        let one = resolved(json!({"model": {"uri": "file:mnist.onnx"}}));
-        assert_eq!((one.name.as_str(), one.replicas, one.version), ("mnist", 1, Some(1)));
-        assert_eq!(one.config.models[0].name, "mnist");
-        assert_eq!(one.config.serving, ServingConfig::default());
-    }
-
-    #[test]
-    fn a_models_own_engine_comes_before_the_objects() {
-        let several = |all: Value| {
-            let models = json!([{"name": "a", "uri": "file:a"}, {"name": "b", "uri": "file:b", "engine": {"name": "Tract"}}]);
-            resolved(json!({"models": models, "engine": all}))
-        };
-        let both = several(json!({"name": "OnnxRuntime", "isolation": "None"}));
-        let engines: Vec<EngineConfig> = both.config.models.iter().map(|model| model.engine).collect();
-        assert_eq!(engines[0], EngineConfig { name: EngineName::OnnxRuntime, isolation: Isolation::None });
-        assert_eq!(engines[1], EngineConfig { name: EngineName::Tract, isolation: Isolation::Process });
-        assert!(both.needs_onnx_runtime() && !several(json!({})).needs_onnx_runtime());
-    }
-
-    #[test]
-    fn threads_follow_the_cpu_limit() {
-        for (spec, threads) in [
-            (json!({}), None),
-            (json!({"serving": {"threads": 3}}), Some(3)),
-            (json!({"resources": {"limits": {"cpu": "1500m"}}}), Some(2)),
-            (json!({"resources": {"limits": {"cpu": 2}}, "serving": {"threads": 8}}), Some(2)),
-            (json!({"resources": {"limits": {"cpu": "100m"}}, "serving": {"threads": 1}}), Some(1)),
-        ] {
-            let mut spec = spec;
-            spec["model"] = json!({"uri": "file:m.onnx"});
-            assert_eq!(resolved(spec.clone()).config.serving.threads, threads, "{spec}");
-        }
-    }
-
-    #[test]
-    fn the_name_of_a_revision_never_changes_by_accident() {
-        let base = json!({"model": {"uri": "file:mnist.onnx"}});
-        assert_eq!(resolved(base.clone()).revision, "72b2fc6772");
-        let full = json!({
-            "model": {"uri": "http://models/m.onnx", "sha256": "0".repeat(64), "version": 3, "classes": ["a", "b"], "secretRef": {"name": "s"}},
-            "serving": {"drainDelay": "2s", "batching": {"maxSize": 8}}, "resources": {"limits": {"cpu": "2"}}, "serverImage": "own:2",
-            "pod": {"labels": {"team": "vision"}, "nodeSelector": {"disk": "ssd"}}, "cache": {"emptyDir": {"sizeLimit": "1Gi"}},
-        });
-        let mut named_full = object(full);
-        named_full.metadata.name = Some("full".to_owned());
-        assert_eq!(resolve(&named_full).unwrap().revision, "549fb11cd7");
-        let with = |path: &str, value: Value| {
-            let mut spec = base.clone();
-            *spec.pointer_mut(path).unwrap() = value;
-            spec
-        };
-        let mut more = base.clone();
-        more["replicas"] = json!(5);
-        assert_eq!(resolved(more).revision, resolved(base.clone()).revision);
-        let respelled =
-            json!({"model": {"uri": "file:mnist.onnx"}, "resources": {"requests": {"cpu": "0.1", "memory": "0.125Gi"}}});
-        assert_eq!(resolved(respelled).revision, "72b2fc6772");
-        for changed in [
-            with("/model", json!({"uri": "file:other.onnx"})),
-            with("/model", json!({"uri": "file:mnist.onnx", "version": 2})),
-            with("", json!({"model": {"uri": "file:mnist.onnx"}, "serving": {"drainDelay": "6s"}})),
-            with("", json!({"model": {"uri": "file:mnist.onnx"}, "resources": {"requests": {"memory": "1Gi"}}})),
-        ] {
-            assert_ne!(resolved(changed.clone()).revision, resolved(base.clone()).revision, "{changed}");
-        }
-    }
-
-    #[test]
-    fn a_store_gets_the_keys_that_it_reads_and_a_revision_is_of_the_secret_alone() {
-        let of = |secret: &str| resolved(json!({"model": {"uri": "s3://b/m", "secretRef": {"name": secret}}}));
-        let one = of("keys");
-        let found: Vec<_> = one.secrets.iter().map(|one| (one.variable.as_str(), one.key, one.optional)).collect();
-        assert_eq!(found[0], ("MODELYARD_STORE_0_AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID", false));
-        assert!(found.contains(&("MODELYARD_STORE_0_AWS_REGION", "AWS_REGION", true)), "{found:?}");
-        let config = &one.config.models[0];
-        assert_eq!((config.credentials_env.as_deref(), &config.authorization_env), (Some("MODELYARD_STORE_0_"), &None));
-        assert_eq!(one.revision, "d0c1c8280b");
-        assert_ne!(one.revision, of("others").revision);
-    }
-
-    #[test]
-    fn what_rules_did_not_stop_is_named() {
-        let two = json!({"model": {"uri": "file:a"}, "models": [{"name": "b", "uri": "file:b"}]});
-        for (spec, field) in [
-            (json!({}), "spec"),
-            (two, "spec"),
-            (json!({"model": {"uri": "ftp://b/m"}}), "spec.model.uri"),
-            (json!({"models": [{"name": "a", "uri": "file:a"}, {"name": "a", "uri": "file:b"}]}), "spec.models[1].name"),
-            (json!({"model": {"uri": "file:a"}, "replicas": -1}), "spec.replicas"),
-            (
-                json!({"model": {"uri": "file:a", "preprocess": [{"op": "Drop", "columns": ["a"], "k": 1}]}}),
-                "spec.model.preprocess[0].k",
-            ),
-            (
-                json!({"models": [{"name": "a", "uri": "file:a", "postprocess": [{"op": "Cast", "columns": ["a"]}]}]}),
-                "spec.models[0].postprocess[0].datatype",
-            ),
-            (json!({"model": {"uri": "file:a"}, "serving": {"maxRequestBytes": "much"}}), "spec.serving.maxRequestBytes"),
-            (json!({"model": {"uri": "file:a"}, "resources": {"limits": {"cpu": "x"}}}), "spec.resources.limits.cpu"),
-            (json!({"model": {"uri": "file:a"}, "resources": {"limits": {"cpu": "50m"}}}), "spec.resources.requests.cpu"),
-        ] {
-            assert_eq!(resolve(&object(spec.clone())).unwrap_err().field, field, "{spec}");
-        }
-    }
-}
+mod tests;

@@ -204,8 +204,16 @@ impl ServerConfig {
             if self.models[..index].iter().any(|earlier| earlier.name == model.name) {
                 return wrong(field("name"), format!("'{}' is the name of an earlier model; names are unique", model.name));
             }
-            if let Err(message) = Scheme::of(&model.uri) {
-                return wrong(field("uri"), message);
+            match Scheme::of(&model.uri) {
+                Ok(Scheme::Pvc) => {
+                    let found = &model.uri;
+                    let words = format!(
+                        "expected file:PATH where the claim is mounted, which the operator does on a cluster, found '{found}'"
+                    );
+                    return wrong(field("uri"), words);
+                }
+                Ok(_) => {}
+                Err(message) => return wrong(field("uri"), message),
             }
             if model.version < 1 {
                 return wrong(field("version"), format!("expected at least 1, found {}", model.version));

@@ -13,6 +13,7 @@ use crate::api::{
     Artefact, Availability, Batching, Cache, CacheClaim, CacheEmptyDir, Compute, Engine, Model, ModelDeploymentSpec, NamedModel,
     PodOptions, Queue, Resources, Rollout, SecretReference, ServiceOptions, Serving,
 };
+use crate::claim::{Claim, MOUNTED};
 use crate::render::{CONTAINER, REVISION_LABEL, VERSION_ANNOTATION};
 use crate::resolve::{revision, threads_allowed};
 use crate::server_config::{ModelConfig, ServerConfig, ServingConfig};
@@ -195,6 +196,11 @@ fn artefact(config: &ModelConfig, container: &Container) -> Artefact {
         container.env.iter().flatten().find(|variable| is_its(&variable.name)).and_then(|variable| {
             Some(SecretReference { name: variable.value_from.as_ref()?.secret_key_ref.as_ref()?.name.clone() })
         });
+    let mounted = |claim: &Claim| {
+        let place = format!("{MOUNTED}/{}", claim.name);
+        container.volume_mounts.iter().flatten().any(|mount| mount.mount_path == place)
+    };
+    let uri = Claim::of_file(&uri).filter(mounted).map_or(uri, |claim| claim.uri());
     let written = |steps: &[Step]| steps.iter().map(WrittenStep::from).collect();
     let (preprocess, postprocess) = (written(&preprocess), written(&postprocess));
     Artefact { uri, sha256, version, classes, preprocess, postprocess, secret_ref }

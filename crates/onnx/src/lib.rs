@@ -11,5 +11,5 @@ pub mod tensor;
 mod write;
 
 pub use check::Unsound;
-pub use read::{ReadError, read};
+pub use read::{ReadError, external_files, read};
 pub use write::{WriteError, write};

@@ -1,6 +1,7 @@
 //! From a file to a model that is known to be sound.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 use prost::Message;
@@ -41,15 +42,34 @@ pub enum ReadError {
     Unsound(#[from] Unsound),
 }
 
+fn decode(path: &Path) -> Result<ModelProto, ReadError> {
+    let content = std::fs::read(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+    let decoded = ModelProto::decode(Bytes::from(content));
+    let model = decoded.map_err(|source| ReadError::Decode { path: path.to_owned(), source })?;
+    check(&model)?;
+    Ok(model)
+}
+
+/// The files that the model in a file keeps tensors in, relative to its folder. None of them is read.
+///
+/// # Errors
+/// See [`ReadError`].
+pub fn external_files(path: &Path) -> Result<BTreeSet<PathBuf>, ReadError> {
+    let mut files = BTreeSet::new();
+    if let Some(graph) = &decode(path)?.graph {
+        external::files(graph, &mut files)?;
+    }
+    // `./a` and `a` are one file.
+    let plain = |file: &PathBuf| file.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+    Ok(files.iter().map(plain).collect())
+}
+
 /// Reads the model in a file; what it keeps in other files beside it comes into it.
 ///
 /// # Errors
 /// See [`ReadError`].
 pub fn read(path: &Path) -> Result<ModelProto, ReadError> {
-    let content = std::fs::read(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
-    let decoded = ModelProto::decode(Bytes::from(content));
-    let mut model = decoded.map_err(|source| ReadError::Decode { path: path.to_owned(), source })?;
-    check(&model)?;
+    let mut model = decode(path)?;
     if let Some(graph) = &mut model.graph {
         external::load(graph, path.parent().unwrap_or(Path::new("")))?;
     }

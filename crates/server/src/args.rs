@@ -9,6 +9,7 @@ use modelyard_core::api::{EngineName, Isolation};
 use modelyard_core::location::Scheme;
 use modelyard_core::server_config::{EngineConfig, InvalidConfig, ModelConfig, ServerConfig, ServingConfig};
 
+use crate::exchange::{Exchange, PullArguments, PushArguments};
 use crate::load::LOAD_TIMEOUT;
 use crate::trial::TryArguments;
 
@@ -29,6 +30,12 @@ enum Command {
     /// Load a model and run it once, within bounds: the server starts itself so before it takes a model in
     #[command(hide = true)]
     Try(TryArguments),
+    /// Push a model to a registry: `modelyard push` starts the server so
+    #[command(hide = true)]
+    Push(PushArguments),
+    /// Bring a model into a folder: `modelyard pull` starts the server so
+    #[command(hide = true)]
+    Pull(PullArguments),
 }
 
 /// `modelyard-server inspect`.
@@ -154,6 +161,8 @@ pub enum Task {
     Inspect(InspectArguments),
     /// Try a model in place of the server that asks.
     Try(TryArguments),
+    /// Push or pull a model for the command that asks.
+    Exchange(Exchange),
 }
 
 /// Everything that serving needs to know, checked.
@@ -226,6 +235,8 @@ impl Arguments {
         match self.command {
             Some(Command::Inspect(inspect)) => Ok(Task::Inspect(inspect)),
             Some(Command::Try(model)) => Ok(Task::Try(model)),
+            Some(Command::Push(model)) => Ok(Task::Exchange(Exchange::Push(model))),
+            Some(Command::Pull(model)) => Ok(Task::Exchange(Exchange::Pull(model))),
             None => Ok(Task::Serve(Box::new(self.serve.settings()?))),
         }
     }
@@ -324,7 +335,7 @@ mod tests {
         let all = std::iter::once("modelyard-server").chain(arguments.iter().copied());
         match Arguments::try_parse_from(all).map_err(|error| error.to_string())?.task().map_err(|error| error.to_string())? {
             Task::Serve(settings) => Ok(*settings),
-            Task::Inspect(_) | Task::Try(_) => Err("another task".to_owned()),
+            Task::Inspect(_) | Task::Try(_) | Task::Exchange(_) => Err("another task".to_owned()),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::engine::sample::{self, Proof};
 use crate::engine::{Facts, LoadError, Problem};
 use crate::signature::{Signature, TensorSpec};
 use crate::store;
@@ -16,7 +17,7 @@ use crate::store;
 pub struct Report {
     /// The file, as it was named.
     pub file: String,
-    /// Whether the engine loaded it.
+    /// Whether the engine loaded it, and it answers its sample where it has one.
     pub loadable: bool,
     /// Seconds that loading took, plan for one row included.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,6 +28,9 @@ pub struct Report {
     /// What the file holds; absent where it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
+    /// What its sample proved; absent where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Proof>,
     /// What keeps it from running, all of it.
     pub problems: Vec<Problem>,
 }
@@ -74,6 +78,7 @@ pub fn inspect(path: &Path) -> Report {
         load_seconds: None,
         signature: None,
         facts: None,
+        sample: None,
         problems: Vec::new(),
     };
     let path = &match store::model_file(path) {
@@ -102,10 +107,28 @@ pub fn inspect(path: &Path) -> Report {
             report.loadable = true;
             report.signature = Some(Shown::of(engine.signature()));
             report.facts = Some(engine.facts().clone());
+            match sample::prove(&*engine, path.parent().unwrap_or(Path::new(""))) {
+                Ok(proof) => report.sample = proof,
+                Err(error) => {
+                    report.fail(Problem { node: String::new(), operator: "sample".to_owned(), reason: with_causes(&error) })
+                }
+            }
         }
         Err(error) => report.problems.push(whole(&error)),
     }
     report
+}
+
+impl Report {
+    fn fail(&mut self, problem: Problem) {
+        self.loadable = false;
+        self.problems.push(problem);
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
 }
 
 /// An error of the file as a whole.
@@ -142,6 +165,9 @@ pub fn print(report: &Report) -> String {
     match report.load_seconds {
         Some(seconds) => line("runs", &format!("yes: loaded in {:.1} ms", seconds * 1000.0)),
         None => line("runs", "no"),
+    }
+    if let Some(proof) = report.sample {
+        line("sample", &format!("answered as expected, in {:.3} ms", proof.nanos as f64 / 1e6));
     }
     for problem in &report.problems {
         match problem.node.as_str() {

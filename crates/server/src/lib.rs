@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod engine;
+pub mod exchange;
 pub mod fault;
 pub mod infer;
 pub mod inspect;

@@ -6,7 +6,7 @@ use clap::Parser;
 use modelyard_server::args::{Arguments, InspectArguments, Output, Settings, Task};
 use modelyard_server::engine::onnxruntime;
 use modelyard_server::serve::{EXIT_BUG, EXIT_CONFIG, EXIT_MODEL};
-use modelyard_server::{serve, telemetry, trial};
+use modelyard_server::{exchange, serve, telemetry, trial};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Ok(Task::Serve(settings)) => serve(*settings),
         Ok(Task::Inspect(arguments)) => inspect(&arguments),
         Ok(Task::Try(arguments)) => trial::run(&arguments),
+        Ok(Task::Exchange(task)) => exchange::run(task),
         Err(error) => fail(EXIT_CONFIG, &error.to_string()),
     }
 }

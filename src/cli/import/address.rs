@@ -1,81 +1,101 @@
-//! Where a model is, in the words of another system, and where a server of ours finds it: a file at an http(s) address.
+//! Where a model is, in the words of another system, and in ours: the same stores, some of them spelled otherwise.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use modelyard_core::claim::Claim;
 
 use super::foreign::{Foreign, Refusal};
 
-/// All but what a URL never reserves: a store would read `+` as a blank, and `?` and `#` end the path.
-const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// What artefacts are called. An address that ends otherwise is most likely a folder's.
+/// What artefacts are called. An address of a web server that ends otherwise is most likely a folder's.
 const FILES: [&str; 5] = [".onnx", ".tar", ".tar.gz", ".tgz", ".zip"];
+
+/// Where Azure's accounts are.
+const AZURE: &str = ".blob.core.windows.net";
 
 /// The uri of a `storageUri`, with a note at `path` on what is different about it.
 pub(super) fn address(object: &mut Foreign, path: &str, uri: &str) -> Result<String, Refusal> {
     let (scheme, rest) = uri.split_once("://").unwrap_or(("", uri));
     let rest = rest.trim_end_matches('/');
+    let refused = |words: String| Refusal::new(path, words);
     let found = match scheme {
-        "http" | "https" => format!("{scheme}://{rest}"),
-        "gs" | "s3" => bucket(scheme, rest).ok_or_else(|| Refusal::new(path, no_object(scheme, uri)))?,
+        "http" | "https" => blob(scheme, rest).unwrap_or_else(|| format!("{scheme}://{rest}")),
+        "gs" | "s3" => bucket(scheme, rest).ok_or_else(|| refused(format!("expected {scheme}://BUCKET/KEY, found '{uri}'")))?,
+        "hf" => hub(rest).ok_or_else(|| refused(format!("expected hf://OWNER/REPO[:REVISION], found '{uri}'")))?,
+        "pvc" => claim(rest).map_err(refused)?,
         "file" => format!("file:{rest}"),
         "" if rest.starts_with('/') => format!("file:{rest}"),
-        _ => return Err(Refusal::new(path, unservable(scheme, uri))),
+        _ => return Err(refused(unservable(scheme, uri))),
     };
-    let mut words = Vec::new();
-    match scheme {
-        "gs" | "s3" => words.push(format!(
-            "{uri} is read at {found}: it has to be public there, or model.secretRef names a Secret whose HTTP_AUTHORIZATION opens it"
-        )),
-        "file" | "" => words.push("the path starts in the server's container: it needs an image that has the model".to_owned()),
-        _ => {}
-    }
-    let plain = found.split(['?', '#']).next().unwrap_or_default();
-    if !found.starts_with("file:") && !FILES.iter().any(|end| plain.to_ascii_lowercase().ends_with(end)) {
-        words.push("this looks like a folder, which http cannot list: name the .onnx file in it, or an archive of it".to_owned());
-    }
-    if !words.is_empty() {
-        object.changed(path, words.join("; "));
+    if let Some(words) = remark(&found, uri) {
+        object.changed(path, words);
     }
     Ok(found)
 }
 
-/// The address of an object in a bucket; none without a bucket or a key. The key's characters are its own, not a URL's.
-fn bucket(scheme: &str, rest: &str) -> Option<String> {
-    let (bucket, key) = rest.split_once('/').filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())?;
-    let encoded = |text: &str| utf8_percent_encode(text, &RESERVED).to_string();
-    let key = key.split('/').map(encoded).collect::<Vec<_>>().join("/");
-    // At Amazon's the bucket is a host, where it can be: names with a dot fit no certificate.
-    let is_host = bucket.bytes().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == b'-');
-    Some(match scheme {
-        "s3" if is_host => format!("https://{bucket}.s3.amazonaws.com/{key}"),
-        "s3" => format!("https://s3.amazonaws.com/{}/{key}", encoded(bucket)),
-        _ => format!("https://storage.googleapis.com/{}/{key}", encoded(bucket)),
-    })
+/// What is different about it here.
+fn remark(found: &str, uri: &str) -> Option<String> {
+    let (scheme, _) = found.split_once(':').unwrap_or_default();
+    let keys = match scheme {
+        "s3" => "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, of another store than Amazon's, AWS_ENDPOINT_URL",
+        "gs" => "GOOGLE_APPLICATION_CREDENTIALS",
+        "az" => "AZURE_STORAGE_ACCOUNT_KEY",
+        "hf" => "HF_TOKEN",
+        "file" => return Some("the path starts in the server's container: it needs an image that has the model".to_owned()),
+        "http" | "https" => {
+            let plain = found.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+            let words = "this looks like a folder, which http cannot list: name the .onnx file in it, or an archive of it";
+            return (!FILES.iter().any(|end| plain.ends_with(end))).then(|| words.to_owned());
+        }
+        _ => return None,
+    };
+    let spelled = if found == uri.trim_end_matches('/') { String::new() } else { format!("{uri} is {found} here; ") };
+    Some(format!(
+        "{spelled}where it is not open to all, model.secretRef names a Secret with {keys}, or the pods' ServiceAccount has the right"
+    ))
 }
 
-fn no_object(scheme: &str, uri: &str) -> String {
-    format!("expected {scheme}://BUCKET/KEY, found '{uri}'")
+/// An object in a bucket; none without a bucket or a key.
+fn bucket(scheme: &str, rest: &str) -> Option<String> {
+    rest.split_once('/').filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())?;
+    Some(format!("{scheme}://{rest}"))
+}
+
+/// A blob of Azure, which others name by its https address. With a signature in it the address stays what it is.
+fn blob(scheme: &str, rest: &str) -> Option<String> {
+    let (host, path) = rest.split_once('/').filter(|_| scheme == "https" && !rest.contains('?'))?;
+    let (account, (container, blob)) = (host.strip_suffix(AZURE)?, path.split_once('/')?);
+    Some(format!("az://{container}@{account}/{blob}"))
+}
+
+/// A repository of the Hub; others write the revision after a colon.
+fn hub(rest: &str) -> Option<String> {
+    let (repository, revision) = rest.split_once(':').unwrap_or((rest, ""));
+    let (owner, name) = repository.split_once('/').filter(|(owner, name)| !owner.is_empty() && !name.is_empty())?;
+    let at = if revision.is_empty() { "" } else { "@" };
+    Some(format!("hf://{owner}/{name}{at}{}", revision.replace('/', "%2F")))
+}
+
+/// A path on a claim; others allow all of it.
+fn claim(rest: &str) -> Result<String, String> {
+    let uri = format!("pvc://{rest}");
+    if !rest.contains('/') {
+        return Err(format!("expected pvc://CLAIM/PATH, found '{uri}': name the folder or the file of the model on it"));
+    }
+    Claim::of(&uri).transpose()?;
+    Ok(uri)
 }
 
 fn unservable(scheme: &str, uri: &str) -> String {
     let instead = match scheme {
-        "hf" => {
-            let rest = uri.trim_start_matches("hf://");
-            let (repository, revision) = rest.split_once(':').unwrap_or((rest, "main"));
-            return format!(
-                "{uri} is a repository of many files: write the address of one, such as \
-                 https://huggingface.co/{repository}/resolve/{revision}/onnx/model.onnx"
-            );
+        "oci" | "oci+native" | "oci+fetch" | "docker" => {
+            "the file system of an image is not read: push the model as an artifact (modelyard push), and name that"
         }
-        "pvc" => "a claim's content is not mounted: serve it by any web server in the cluster",
-        "oci" | "oci+native" | "oci+fetch" | "docker" => "images are no source of models yet: put the file on a web server",
-        _ => "models come from http(s): put the file on a web server, or in a bucket that is read by https",
+        _ => "models come from http(s), s3, gs, az, hf, oci or a claim: copy it to one of these",
     };
     format!("{uri} has no counterpart: {instead}")
 }
 
 #[cfg(test)]
 mod tests {
+    use modelyard_core::location::Scheme;
     use serde_json::Value;
 
     use super::*;
@@ -86,26 +106,36 @@ mod tests {
             ("https://m/a.onnx", Ok("https://m/a.onnx"), false),
             ("https://m/a.tar.gz?x=1", Ok("https://m/a.tar.gz?x=1"), false),
             ("https://m/models/", Ok("https://m/models"), true),
-            ("gs://b/k/m.onnx", Ok("https://storage.googleapis.com/b/k/m.onnx"), true),
-            ("s3://b/k/m.onnx", Ok("https://b.s3.amazonaws.com/k/m.onnx"), true),
-            ("s3://b.c/k/m.onnx", Ok("https://s3.amazonaws.com/b.c/k/m.onnx"), true),
-            ("s3://B/k/a+b.onnx", Ok("https://s3.amazonaws.com/B/k/a%2Bb.onnx"), true),
-            ("gs://b/a b/#x?y.onnx", Ok("https://storage.googleapis.com/b/a%20b/%23x%3Fy.onnx"), true),
-            ("gs://b/50%/\u{e9}~.onnx", Ok("https://storage.googleapis.com/b/50%25/%C3%A9~.onnx"), true),
+            ("gs://b/k/m.onnx", Ok("gs://b/k/m.onnx"), true),
+            ("s3://b/k/", Ok("s3://b/k"), true),
+            ("https://acc.blob.core.windows.net/models/k/m.onnx", Ok("az://models@acc/k/m.onnx"), true),
+            (
+                "https://acc.blob.core.windows.net/models/m.onnx?sig=1",
+                Ok("https://acc.blob.core.windows.net/models/m.onnx?sig=1"),
+                false,
+            ),
             ("s3://", Err("p: expected s3://BUCKET/KEY, found 's3://'"), false),
             ("s3://b", Err("expected s3://BUCKET/KEY"), false),
             ("s3://b/", Err("found 's3://b/'"), false),
             ("gs:///k/m.onnx", Err("expected gs://BUCKET/KEY"), false),
             ("file:///mnt/m.onnx", Ok("file:/mnt/m.onnx"), true),
             ("/mnt/m.onnx", Ok("file:/mnt/m.onnx"), true),
-            ("hf://org/repo:v1", Err("https://huggingface.co/org/repo/resolve/v1/onnx/model.onnx"), false),
-            ("pvc://claim/m.onnx", Err("web server"), false),
-            ("oci://r/m:1", Err("web server"), false),
-            ("model-registry://a/b", Err("http(s)"), false),
+            ("hf://org/repo:v1", Ok("hf://org/repo@v1"), true),
+            ("hf://org/repo:refs/pr/1", Ok("hf://org/repo@refs%2Fpr%2F1"), true),
+            ("hf://org/repo", Ok("hf://org/repo"), true),
+            ("hf://repo", Err("expected hf://OWNER/REPO"), false),
+            ("pvc://claim/m.onnx", Ok("pvc://claim/m.onnx"), false),
+            ("pvc://claim", Err("name the folder or the file"), false),
+            ("pvc://claim/../m", Err("stays in the claim"), false),
+            ("oci://r/m:1", Err("modelyard push"), false),
+            ("model-registry://a/b", Err("http(s), s3, gs, az"), false),
         ] {
             let mut object = Foreign::new(Value::Null);
             match (address(&mut object, "p", uri), found) {
-                (Ok(is), Ok(wanted)) => assert_eq!(is, wanted),
+                (Ok(is), Ok(wanted)) => {
+                    assert_eq!(is, wanted);
+                    assert!(Scheme::of(&is).is_ok(), "{is}");
+                }
                 (Err(refusal), Err(words)) => assert!(refusal.to_string().contains(words), "{refusal}"),
                 (is, wanted) => panic!("{uri}: {is:?}, not {wanted:?}"),
             }

@@ -111,7 +111,9 @@ fn words(path: &str) -> Option<&'static str> {
         "metadata.ownerReferences" => "its owner would not know it",
         "metadata.finalizers" => "nothing has to be cleared up outside the cluster",
         "spec.maxReplicas" => "write a HorizontalPodAutoscaler with the ModelDeployment as its target",
-        "spec.secretName" => "an rclone configuration is not read: model.secretRef names a Secret with HTTP_AUTHORIZATION",
+        "spec.secretName" => {
+            "an rclone configuration is not read: model.secretRef names a Secret with the store's own keys (docs/stores.md)"
+        }
         "spec.artifactVersion" => "it chooses a folder under storageUri: name the file in it",
         "spec.server" => "each ModelDeployment has servers of its own",
         "spec.modelType" => "the format is told by the file",

@@ -230,7 +230,7 @@ fn what_cannot_be_converted_says_why() {
             "storageUris: expected a list with one address, found the string",
         ),
         (json!({"onnx": {}}), "spec.predictor.onnx.storageUri: expected the model's address, found none"),
-        (json!({"onnx": {"storageUri": "pvc://c/m.onnx"}}), "spec.predictor.onnx.storageUri: pvc://c/m.onnx has no counterpart"),
+        (json!({"onnx": {"storageUri": "oci://r/m:1"}}), "spec.predictor.onnx.storageUri: oci://r/m:1 has no counterpart"),
         (
             json!({"onnx": {}, "storageUris": [{"uri": "https://m/a.onnx"}, {"uri": "https://m/b.onnx"}]}),
             "found 2: a model is one artefact",

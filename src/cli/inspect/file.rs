@@ -14,47 +14,55 @@ use super::{Arguments, Output};
 /// The report of `modelyard-server inspect FILE -o json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Report {
-    file: String,
-    loadable: bool,
+pub(crate) struct Report {
+    pub(crate) file: String,
+    pub(crate) loadable: bool,
     load_seconds: Option<f64>,
-    signature: Option<Signature>,
-    facts: Option<Facts>,
+    pub(crate) signature: Option<Signature>,
+    pub(crate) facts: Option<Facts>,
+    pub(crate) sample: Option<Sample>,
     #[serde(default)]
-    problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// A sample that was answered as expected.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Sample {
+    /// Outputs that were compared.
+    pub(crate) outputs: u64,
 }
 
 #[derive(Debug, Deserialize)]
-struct Signature {
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
+pub(crate) struct Signature {
+    pub(crate) inputs: Vec<Port>,
+    pub(crate) outputs: Vec<Port>,
     #[serde(default)]
     batched: bool,
 }
 
 /// One declared tensor.
 #[derive(Debug, Deserialize)]
-pub(super) struct Port {
-    pub(super) name: String,
-    pub(super) datatype: String,
-    pub(super) shape: Vec<i64>,
+pub(crate) struct Port {
+    pub(crate) name: String,
+    pub(crate) datatype: String,
+    pub(crate) shape: Vec<i64>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[derive(Default)]
-struct Facts {
-    platform: String,
+pub(crate) struct Facts {
+    pub(crate) platform: String,
     engine: String,
-    opsets: Vec<String>,
+    pub(crate) opsets: Vec<String>,
     operators: BTreeMap<String, u64>,
-    parameters: u64,
+    pub(crate) parameters: u64,
     bytes: u64,
-    producer: String,
+    pub(crate) producer: String,
 }
 
 #[derive(Debug, Deserialize)]
-struct Problem {
+pub(crate) struct Problem {
     #[serde(default)]
     node: String,
     #[serde(default)]
@@ -62,13 +70,32 @@ struct Problem {
     reason: String,
 }
 
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.node.as_str() {
+            "" => write!(f, "{}: {}", self.operator, self.reason),
+            node => write!(f, "{} '{node}': {}", self.operator, self.reason),
+        }
+    }
+}
+
 /// Runs the server's binary on the file and shows what it says.
 pub(super) fn show(path: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if !path.exists() {
         bail!("no file {}; to ask a server about a model, say --url", path.display());
     }
-    let binary = match &arguments.server_bin {
-        Some(binary) => binary.clone(),
+    let (report, said) = examine(path, arguments.server_bin.as_deref())?;
+    match arguments.output {
+        Output::Json => std::io::stdout().write_all(&said)?,
+        Output::Table => std::io::stdout().write_all(render(&report).as_bytes())?,
+    }
+    Ok(if report.loadable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the server's binary says of a file or a folder, and its very words.
+pub(crate) fn examine(path: &Path, binary: Option<&Path>) -> anyhow::Result<(Report, Vec<u8>)> {
+    let binary = match binary {
+        Some(binary) => binary.to_owned(),
         None => find_server()?,
     };
     let output = Command::new(&binary)
@@ -79,16 +106,11 @@ pub(super) fn show(path: &Path, arguments: &Arguments) -> anyhow::Result<ExitCod
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run {}", binary.display()))?;
-    let report: Report = match serde_json::from_slice(&output.stdout) {
-        Ok(report) => report,
+    match serde_json::from_slice(&output.stdout) {
+        Ok(report) => Ok((report, output.stdout)),
         Err(_) if output.stdout.is_empty() => bail!("{} inspect ended with {} and said nothing", binary.display(), output.status),
         Err(error) => bail!("{} inspect: its report is not understood: {error}", binary.display()),
-    };
-    match arguments.output {
-        Output::Json => std::io::stdout().write_all(&output.stdout)?,
-        Output::Table => std::io::stdout().write_all(render(&report).as_bytes())?,
     }
-    Ok(if report.loadable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The binary beside our own, else on PATH.
@@ -131,10 +153,11 @@ fn render(report: &Report) -> String {
         (true, None) => line(&mut out, "runs", "yes"),
         (false, _) => line(&mut out, "runs", "NO"),
     }
+    if report.sample.is_some() {
+        line(&mut out, "sample", "answered as expected");
+    }
     for problem in &report.problems {
-        let at =
-            if problem.node.is_empty() { problem.operator.clone() } else { format!("{} '{}'", problem.operator, problem.node) };
-        let _ = writeln!(out, "  - {at}: {}", problem.reason);
+        let _ = writeln!(out, "  - {problem}");
     }
     out
 }
@@ -171,7 +194,7 @@ fn wrapped(out: &mut String, name: &str, words: &[String]) {
 }
 
 /// Bytes in the unit that people read.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     let mut value = bytes as f64;
     let mut unit = "bytes";

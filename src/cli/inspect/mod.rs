@@ -14,7 +14,7 @@ use crate::client::{ClientError, Target};
 mod file;
 mod remote;
 
-pub(super) use file::find_server;
+pub(super) use file::{Port, Report, examine, find_server, size};
 
 /// Show what a model takes, gives and is made of, and what of it will not run
 ///

@@ -1,6 +1,7 @@
 //! A cache on a claim: one replica fetches, the others find, and a store that is gone is missed by nobody.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::DeleteParams;
@@ -9,10 +10,31 @@ use serde_json::json;
 
 use crate::cluster;
 use crate::deployed::model;
-use crate::namespace::within;
+use crate::namespace::{Namespace, within};
 use crate::record;
 use crate::store;
 use crate::watch::{labelled, named};
+
+/// A claim named `models` whose volume is a folder of this machine, open to all.
+pub(super) async fn claim(namespace: &Namespace, folder: &Path) {
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let (modes, amount) = (json!(["ReadWriteMany"]), json!({ "storage": "1Gi" }));
+    let owner = json!([{ "apiVersion": "v1", "kind": "Namespace", "name": namespace.name, "uid": namespace.uid }]);
+    let volume = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": { "name": namespace.name, "ownerReferences": owner },
+        "spec": {
+            "accessModes": modes, "capacity": amount, "storageClassName": "", "persistentVolumeReclaimPolicy": "Retain",
+            "claimRef": { "name": "models", "namespace": namespace.name },
+            "hostPath": { "path": folder, "type": "Directory" },
+        },
+    });
+    cluster::run("kubectl", &["apply", "--server-side", "-f", "-"], &volume.to_string());
+    let claim = json!({ "spec": {
+        "accessModes": modes, "storageClassName": "", "volumeName": namespace.name, "resources": { "requests": amount },
+    } });
+    namespace.put::<PersistentVolumeClaim>("models", claim).await;
+}
 
 #[tokio::test]
 async fn what_one_replica_has_fetched_the_next_one_finds() {
@@ -21,23 +43,7 @@ async fn what_one_replica_has_fetched_the_next_one_finds() {
     }
     within("cache", async |namespace| {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-        let (modes, amount) = (json!(["ReadWriteMany"]), json!({ "storage": "1Gi" }));
-        let owner = json!([{ "apiVersion": "v1", "kind": "Namespace", "name": namespace.name, "uid": namespace.uid }]);
-        let volume = json!({
-            "apiVersion": "v1", "kind": "PersistentVolume",
-            "metadata": { "name": namespace.name, "ownerReferences": owner },
-            "spec": {
-                "accessModes": modes, "capacity": amount, "storageClassName": "", "persistentVolumeReclaimPolicy": "Retain",
-                "claimRef": { "name": "models", "namespace": namespace.name },
-                "hostPath": { "path": folder.path(), "type": "Directory" },
-            },
-        });
-        cluster::run("kubectl", &["apply", "--server-side", "-f", "-"], &volume.to_string());
-        let claim = json!({ "spec": {
-            "accessModes": modes, "storageClassName": "", "volumeName": namespace.name, "resources": { "requests": amount },
-        } });
-        namespace.put::<PersistentVolumeClaim>("models", claim).await;
+        claim(namespace, folder.path()).await;
         cluster::run("kubectl", &["apply", "--server-side", "-f", "-"], &store::manifest(&namespace.name).to_string());
         namespace.kubectl(&["wait", "--for=condition=Ready", "pod/store", "--timeout=60s"]);
 

@@ -39,15 +39,18 @@ pub struct NamedModel {
 #[serde(rename_all = "camelCase")]
 pub struct Artefact {
     /// Where the model is: `file:PATH`, `http://HOST/PATH`, `https://HOST/PATH`, `s3://BUCKET/KEY`, `gs://BUCKET/KEY`,
-    /// `az://CONTAINER[@ACCOUNT]/BLOB`, `hf://OWNER/REPO[@REVISION][/PATH]` or `oci://HOST/REPOSITORY[:TAG|@DIGEST]`. An artefact is a .onnx file, a
+    /// `az://CONTAINER[@ACCOUNT]/BLOB`, `hf://OWNER/REPO[@REVISION][/PATH]`, `oci://HOST/REPOSITORY[:TAG|@DIGEST]` or `pvc://CLAIM/PATH`, a
+    /// PersistentVolumeClaim of the same namespace, which is mounted read-only. An artefact is a .onnx file, a
     /// folder with one (external data beside it), or a .tar, .tar.gz or .zip of that. In an object store a folder is every object whose
     /// key begins with KEY and a slash. A relative `file:` path starts, in local mode, at the folder of the YAML file. On a cluster a
     /// `file:` path is one in the server's container, where no model is unless its image has one: use another.
     #[schemars(length(min = 1, max = 4096))]
     #[x_kube(validation = Rule::new("self.matches('^(file:.+|https?://[^/?#]+.*|s3://[A-Za-z0-9._-]+/.+|gs://[A-Za-z0-9._-]+/.+\
-        |az://[A-Za-z0-9$-]+(@[A-Za-z0-9-]+)?/.+|hf://[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[^/]+)?(/.*)?|oci://[^/?#@]+/.+)$')")
+        |az://[A-Za-z0-9$-]+(@[A-Za-z0-9-]+)?/.+|hf://[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[^/]+)?(/.*)?|oci://[^/?#@]+/.+|pvc://[a-z0-9]([a-z0-9.-]*[a-z0-9])?/.+)$')")
         .message("must be file:PATH, http://HOST/PATH, https://HOST/PATH, s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER[@ACCOUNT]/BLOB, \
-                  hf://OWNER/REPO[@REVISION][/PATH] or oci://HOST/REPOSITORY[:TAG|@DIGEST]"))]
+                  hf://OWNER/REPO[@REVISION][/PATH], oci://HOST/REPOSITORY[:TAG|@DIGEST] or pvc://CLAIM/PATH"))]
+    #[x_kube(validation = Rule::new("!self.matches('^pvc://[^/]+/(.*/)?[.][.](/.*)?$')")
+        .message("must stay in the claim: write a path without '..'"))]
     pub uri: String,
     /// The SHA-256 of the artefact's bytes, as 64 hexadecimal digits. It is checked while the bytes arrive; a model with another
     /// sum never becomes ready.

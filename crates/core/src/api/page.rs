@@ -124,11 +124,11 @@ impl Reason {
                 ],
             },
             Self::ClaimNotFound => Page {
-                when: "The scheduler cannot place a pod, for the claim of `cache.persistentVolumeClaim` is missing.",
+                when: "The scheduler cannot place a pod, for the claim of `cache.persistentVolumeClaim`, or of a `pvc:` uri, is missing.",
                 causes: &["The claim is in another namespace, not created yet, or its name is mistyped."],
                 remedies: &[
                     "Create it (examples/kubernetes/claim.yaml), with access mode ReadWriteMany where there are several replicas.",
-                    "Or correct `cache.persistentVolumeClaim.claimName`.",
+                    "Or correct `cache.persistentVolumeClaim.claimName`, or the claim in `model.uri`.",
                 ],
             },
             Self::ModelNotFound => Page {

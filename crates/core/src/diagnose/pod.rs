@@ -125,11 +125,11 @@ fn unscheduled(pod: &Pod, unplaced: &PodCondition, now: Timestamp) -> PodState {
         return PodState::UnderWay(Reason::Scheduling, format!("pod {} is held back by a scheduling gate", name(pod)));
     }
     if said.contains("persistentvolumeclaim") && said.contains("not found") {
-        let message = format!("pod {}: {said}; create the claim that cache.persistentVolumeClaim names", name(pod));
+        let message = format!("pod {}: {said}; create the claim that cache.persistentVolumeClaim or a pvc: uri names", name(pod));
         return PodState::Failed(of_pod(pod, Reason::ClaimNotFound, message, since));
     }
     let what = if said.contains("unbound immediate PersistentVolumeClaims") {
-        "give the claim that cache.persistentVolumeClaim names a volume, or a StorageClass that makes one"
+        "give the claim that cache.persistentVolumeClaim or a pvc: uri names a volume, or a StorageClass that makes one"
     } else {
         "lower resources.requests, or add a node"
     };

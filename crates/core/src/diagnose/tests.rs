@@ -75,7 +75,7 @@ fn every_state_of_a_pod_has_its_reason() {
             "fits on no node: 0/1 nodes are available: 1 Insufficient memory.; lower resources",
         ),
         (pod(claimless), Reason::ClaimNotFound, "create the claim"),
-        (pod(unbound), Reason::Unschedulable, "give the claim that cache.persistentVolumeClaim names a volume"),
+        (pod(unbound), Reason::Unschedulable, "give the claim that cache.persistentVolumeClaim or a pvc: uri names a volume"),
         (pod(evicted), Reason::Evicted, "was sent away (Evicted): The node was low"),
         (
             pod(json!({"phase": "Succeeded"})),

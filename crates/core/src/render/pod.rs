@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Owner, selector};
 use crate::api::Compute;
+use crate::claim::MOUNTED;
 use crate::resolve::{Resolved, SecretVariable};
 
 /// The port of every protocol.
@@ -61,7 +62,7 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> PodSpec {
             ..PodSecurityContext::default()
         }),
         containers: vec![container(resolved, owner)],
-        volumes: Some(vec![cache(resolved)]),
+        volumes: Some(std::iter::once(cache(resolved)).chain(claims(resolved)).collect()),
         topology_spread_constraints: Some(match resolved.pod.topology_spread_constraints.as_slice() {
             [] => [("kubernetes.io/hostname", SHARE_OF_A_MACHINE), ("topology.kubernetes.io/zone", 1)]
                 .map(|(key, skew)| spread(resolved, key, skew))
@@ -89,6 +90,32 @@ fn cache(resolved: &Resolved) -> Volume {
             .map(|claim| PersistentVolumeClaimVolumeSource { claim_name: claim.claim_name.clone(), read_only: None }),
         ..Volume::default()
     }
+}
+
+/// The claim of the cache, which may have models too: a pod has a claim as one volume.
+fn cache_claim(resolved: &Resolved) -> Option<&String> {
+    resolved.cache.persistent_volume_claim.as_ref().map(|claim| &claim.claim_name)
+}
+
+/// The volumes of claims that models lie on. Read-only, so that the kubelet changes nobody's files, and replicas may share what they can.
+fn claims(resolved: &Resolved) -> impl Iterator<Item = Volume> {
+    let of_models = resolved.claims.iter().enumerate().filter(|(_, claim)| Some(*claim) != cache_claim(resolved));
+    of_models.map(|(at, claim)| Volume {
+        name: format!("claim-{at}"),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource { claim_name: claim.clone(), read_only: Some(true) }),
+        ..Volume::default()
+    })
+}
+
+fn mounts(resolved: &Resolved) -> Vec<VolumeMount> {
+    let cache = VolumeMount { name: "cache".to_owned(), mount_path: CACHE.to_owned(), ..VolumeMount::default() };
+    let claims = resolved.claims.iter().enumerate().map(|(at, claim)| VolumeMount {
+        name: if Some(claim) == cache_claim(resolved) { "cache".to_owned() } else { format!("claim-{at}") },
+        mount_path: format!("{MOUNTED}/{claim}"),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    });
+    std::iter::once(cache).chain(claims).collect()
 }
 
 fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
@@ -129,11 +156,7 @@ fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
             capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
             ..SecurityContext::default()
         }),
-        volume_mounts: Some(vec![VolumeMount {
-            name: "cache".to_owned(),
-            mount_path: CACHE.to_owned(),
-            ..VolumeMount::default()
-        }]),
+        volume_mounts: Some(mounts(resolved)),
         ..Container::default()
     }
 }

@@ -71,6 +71,15 @@ fn every_option_reaches_its_object() {
 }
 
 #[test]
+fn claims_of_models_are_mounted_read_only() {
+    let models = json!([{"name": "a", "uri": "pvc://zoo/a.onnx"}, {"name": "b", "uri": "pvc://ark/b"}]);
+    let spec = json!({"models": models, "cache": {"persistentVolumeClaim": {"claimName": "ark"}}});
+    let pod = rendered(&resolved(spec), &Observed::default()).deployment.spec.and_then(|spec| spec.template.spec).unwrap();
+    insta::assert_yaml_snapshot!("volumes-of-claims", pod.volumes);
+    insta::assert_yaml_snapshot!("mounts-of-claims", pod.containers[0].volume_mounts);
+}
+
+#[test]
 fn one_replica_has_no_budget() {
     let one = resolved(json!({"model": {"uri": "http://models/m.onnx"}}));
     assert_eq!(rendered(&one, &Observed::default()).disruption_budget, None);

@@ -9,7 +9,7 @@ mod real;
 mod written;
 
 pub use check::Wrong;
-pub use written::WrittenStep;
+pub use written::{Misfit, WrittenStep};
 
 /// One step over the columns of a request, or of an answer. Each row goes its own way: a step never sees two.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -19,11 +19,12 @@ use crate::schema::nearest;
 pub struct WrittenStep(Map<String, Value>);
 
 /// What is wrong with a written step.
-pub(crate) struct Misfit {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
     /// The field; empty where it is the step as a whole.
-    pub(crate) field: String,
+    pub field: String,
     /// What was found, and what was expected.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 /// What one operation takes.
@@ -70,7 +71,10 @@ impl Form {
 
 impl WrittenStep {
     /// The step, if it is one.
-    pub(crate) fn step(&self) -> Result<Step, Misfit> {
+    ///
+    /// # Errors
+    /// Names the first field that is wrong.
+    pub fn step(&self) -> Result<Step, Misfit> {
         let misfit = |field: &str, message: String| Err(Misfit { field: field.to_owned(), message });
         let Some(op) = self.0.get("op").and_then(Value::as_str) else {
             return misfit("op", "expected the name of an operation, found none".to_owned());

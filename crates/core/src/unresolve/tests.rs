@@ -28,7 +28,7 @@ fn artefact() -> impl Strategy<Value = Value> {
     let sum = proptest::option::of("[0-9a-fA-F]{64}");
     let classes = proptest::collection::vec("[a-z]{0,3}", 0..3);
     let number = proptest::option::of(proptest::num::f64::NORMAL);
-    let address = ("(https|s3)", "[a-z]{1,5}");
+    let address = ("(https|s3|pvc)", "[a-z]{1,5}");
     (address, 1..9_i64, sum, classes, any::<bool>(), number).prop_map(
         |((scheme, host), version, sum, classes, secret, number)| {
             let mut value = json!({"uri": format!("{scheme}://{host}/m.onnx"), "version": version, "classes": classes});

@@ -43,7 +43,7 @@ pub const EXIT_MEMORY: u8 = 71;
 const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// The exit code by which a supervisor tells why no model became ready.
-fn exit_code(reason: &str) -> u8 {
+pub(crate) fn exit_code(reason: &str) -> u8 {
     match reason {
         "InvalidSpec" => EXIT_CONFIG,
         "ModelInvalid" | "ModelUnsupported" | "ChecksumMismatch" => EXIT_MODEL,

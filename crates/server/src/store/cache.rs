@@ -77,6 +77,13 @@ impl Cache {
         self.root.join("sha256").join(digest)
     }
 
+    /// Of a file that is kept here the folder that all files of its artefact lie in.
+    pub(super) fn content_of(&self, file: &Path) -> Option<PathBuf> {
+        let kept = self.root.join("sha256");
+        let digest = file.strip_prefix(&kept).ok()?.components().next()?;
+        Some(kept.join(digest).join("content"))
+    }
+
     /// What `key`'s URL gave last, if that is known. An entry that cannot be read counts as unknown.
     pub(super) fn known(&self, key: &str) -> Option<Known> {
         serde_json::from_slice(&fs::read(self.url_path(key)).ok()?).ok()

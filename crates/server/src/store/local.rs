@@ -67,7 +67,7 @@ fn look(path: &Path, uri: &str, expected: Option<&String>) -> Result<Found, Stor
 
 /// The path of `file:relative`, `file:/absolute`, `file:///absolute` and `file://localhost/absolute`. Percent-encoding is
 /// undone if no file has the name as it is written.
-fn path_of(uri: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn path_of(uri: &str) -> Result<PathBuf, StoreError> {
     let rest = uri.split_once(':').map_or("", |(_, rest)| rest);
     let written = match rest.strip_prefix("//") {
         None => rest,

@@ -15,6 +15,7 @@ mod content;
 mod digest;
 mod environment;
 mod evict;
+mod files;
 mod layout;
 mod limits;
 mod local;
@@ -26,6 +27,7 @@ mod remote;
 mod tests;
 
 pub use limits::Limits;
+pub use remote::{About, Pushed, PushedLayer};
 
 /// A model's artefact on this machine's disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +123,36 @@ pub async fn fetch(source: &Source, store: &Store, progress: &Progress) -> Resul
         Scheme::Az => remote::fetch_az(&task).await,
         Scheme::Hf => remote::fetch_hf(&task).await,
         Scheme::Oci => remote::fetch_oci(&task).await,
+        Scheme::Pvc => {
+            Err(StoreError::Invalid(format!("{} is mounted by the operator on a cluster; expected file:PATH here", source.uri)))
+        }
     }
+}
+
+/// Pushes a folder with a model, a model's file or an archive to the registry that an `oci:` uri with a tag names, by Docker's own
+/// configuration of logins. `artifact` is what a fetch of it found.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn push(
+    (path, artifact): (&Path, &Artifact),
+    uri: &str,
+    about: &About,
+    (store, progress): (&Store, &Progress),
+) -> Result<Pushed, StoreError> {
+    match Scheme::of(uri) {
+        Ok(Scheme::Oci) => remote::push_oci((path, &artifact.model), uri, about, (store, progress)).await,
+        _ => Err(StoreError::Invalid(format!("expected oci://HOST/REPOSITORY:TAG to push to, found '{uri}'"))),
+    }
+}
+
+/// Copies the files of a fetched artefact into a new folder; their paths in it.
+///
+/// # Errors
+/// `Invalid` where the folder is there and not empty; `Disk`.
+pub async fn copy(artifact: &Artifact, uri: &str, store: &Store, into: &Path) -> Result<Vec<String>, StoreError> {
+    let (artifact, uri, store, into) = (artifact.clone(), uri.to_owned(), store.clone(), into.to_owned());
+    blocking(move || files::copy(&artifact, &uri, &store, &into)).await
 }
 
 /// A uri as messages show it: without its credentials and its query.

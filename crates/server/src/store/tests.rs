@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::digest::of_bytes;
 use super::*;
 
+mod push;
 mod ranges;
 mod s3;
 mod server;

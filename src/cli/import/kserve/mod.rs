@@ -20,7 +20,7 @@ pub(super) fn other(kind: &str) -> &'static str {
         "InferenceGraph" => "there are no graphs: a client calls one model after the other",
         "TrainedModel" => "several models in one server are spec.models of one ModelDeployment",
         "LocalModelCache" | "LocalModelNodeGroup" => "a cache that replicas share is spec.cache.persistentVolumeClaim",
-        "ClusterStorageContainer" => "a store is an http(s) address: there are no plug-ins",
+        "ClusterStorageContainer" => "the stores are those that docs/stores.md lists: there are no plug-ins",
         _ => "it has no counterpart",
     }
 }

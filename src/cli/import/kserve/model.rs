@@ -82,7 +82,7 @@ fn source(object: &mut Foreign, form: &str) -> Result<(String, String), Refusal>
         None if object.peek(&several).is_some() => Err(object.unfit(&several, "a list with one address")),
         Some(more) => Err(Refusal::new(several, format!("expected one address, found {}: a model is one artefact", more.len()))),
         None if object.peek(&format!("spec.predictor.{form}.storage")).is_some() => {
-            let words = "the bucket is in a Secret that is not read: write its https address as storageUri";
+            let words = "the bucket is in a Secret that is not read: write the object as storageUri, such as s3://BUCKET/KEY";
             Err(Refusal::new(format!("spec.predictor.{form}.storage"), words))
         }
         None => Err(object.unfit(&path, "the model's address")),

@@ -67,7 +67,15 @@ pub(super) async fn fetch(bucket: &impl Bucket, key: &str, task: &Task<'_>) -> R
         // An empty object stands for a folder in the consoles of these stores.
         let Some(path) = one.key.strip_prefix(&prefix).filter(|path| !path.is_empty() && !path.ends_with('/')) else { continue };
         let (address, pinned) = bucket.version(&one)?;
-        members.push(Member { path: path.to_owned(), address, bytes: one.bytes, tag: one.tag, pinned, sha256: None });
+        members.push(Member {
+            path: path.to_owned(),
+            address,
+            bytes: one.bytes,
+            tag: one.tag,
+            pinned,
+            sha256: None,
+            packed: None,
+        });
     }
     if members.is_empty() {
         return Err(StoreError::NotFound(format!(

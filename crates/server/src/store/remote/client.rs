@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::{HeaderValue, PROXY_AUTHORIZATION};
 use http::uri::{Scheme, Uri};
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -22,7 +22,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-type Requests = hyper_util::client::legacy::Client<HttpsConnector<Connector>, Full<Bytes>>;
+use super::body::Payload;
+
+type Requests = hyper_util::client::legacy::Client<HttpsConnector<Connector>, Payload>;
 
 /// Made at the first request: reading the platform's roots takes longer than a whole `file:` fetch.
 #[derive(Clone)]
@@ -46,7 +48,15 @@ impl Client {
     ///
     /// # Errors
     /// Why no answer came; [`Failed::Never`] where asking again would not help.
-    pub(super) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
+        self.carry(request.map(Either::Left)).await
+    }
+
+    /// The same for a request that carries more than fits into memory.
+    ///
+    /// # Errors
+    /// As of [`Self::send`].
+    pub(super) async fn carry(&self, mut request: Request<Payload>) -> Result<Response<Incoming>, Failed> {
         let made = self.made.get_or_init(|| make(self.connect, Matcher::from_env()));
         let (requests, proxies) = made.as_ref().map_err(|why| Failed::Never(why.clone()))?;
         if let Some(authorization) = proxies.authorization(request.uri()) {

@@ -1,7 +1,7 @@
 //! A folder in a store: its files are downloaded one after the other, each resumed by itself, and kept as one entry of the cache.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,9 +12,10 @@ use super::validator::Validator;
 use super::{Task, cached, known};
 use crate::store::archive;
 use crate::store::cache::{self, Kept};
+use crate::store::content::Kind;
 use crate::store::lock::{self, Waited};
 use crate::store::partial::Partial;
-use crate::store::{Artifact, Progress, Store, StoreError, blocking, digest};
+use crate::store::{Artifact, Limits, Progress, Store, StoreError, blocking, digest};
 
 /// One file of a folder.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub(super) struct Member {
     pub(super) pinned: bool,
     /// Its sum, where the store names it.
     pub(super) sha256: Option<String>,
+    /// Of an archive its kind: what it holds lies in the folder in its place.
+    pub(super) packed: Option<Kind>,
 }
 
 /// What a store says that a folder holds.
@@ -45,6 +48,7 @@ struct Arrived {
     path: PathBuf,
     sha256: String,
     partial: Arc<Mutex<Partial>>,
+    packed: Option<Kind>,
 }
 
 impl Folder {
@@ -128,7 +132,7 @@ impl Folder {
         let download = Download { store, progress, address, expected, known: None, partial: Arc::clone(&partial), listed };
         match download.run().await? {
             Done::Complete { digest, bytes } if bytes == member.bytes => {
-                Ok(Arrived { path: archive::safe(member.path.as_bytes())?, sha256: digest, partial })
+                Ok(Arrived { path: archive::safe(member.path.as_bytes())?, sha256: digest, partial, packed: member.packed })
             }
             Done::Complete { bytes, .. } => {
                 partial.lock().remove();
@@ -169,21 +173,9 @@ async fn keep(store: &Store, arrived: Vec<Arrived>, bytes: u64) -> Result<Artifa
         let mut lines: Vec<_> = arrived.iter().map(|one| format!("{}\0{}\n", one.path.display(), one.sha256)).collect();
         lines.sort();
         let digest = digest::of_bytes(lines.concat().as_bytes());
-        let place = |into: &std::path::Path| {
-            let mut kept = Vec::with_capacity(arrived.len());
-            for one in &arrived {
-                let to = into.join(&one.path);
-                cache::make_parent(&to)?;
-                let partial = one.partial.lock();
-                std::fs::rename(partial.path(), &to)
-                    .map_err(|cause| StoreError::disk(format!("cannot move {}", partial.path().display()), cause))?;
-                kept.push(Kept { path: one.path.clone(), sha256: one.sha256.clone() });
-            }
-            Ok(kept)
-        };
         let artifact = match cache.find(&digest)? {
             Some(artifact) => Ok(artifact),
-            None => cache.insert(&digest, bytes, &limits, place),
+            None => cache.insert(&digest, bytes, &limits, |into| place(&arrived, into, &limits)),
         };
         for one in &arrived {
             one.partial.lock().remove();
@@ -191,4 +183,31 @@ async fn keep(store: &Store, arrived: Vec<Arrived>, bytes: u64) -> Result<Artifa
         artifact
     })
     .await
+}
+
+/// Puts the files into the folder `into`, and then what archives hold: an archive never replaces a file.
+fn place(arrived: &[Arrived], into: &Path, limits: &Limits) -> Result<Vec<Kept>, StoreError> {
+    let mut kept = Vec::with_capacity(arrived.len());
+    for one in arrived.iter().filter(|one| one.packed.is_none()) {
+        let to = into.join(&one.path);
+        cache::make_parent(&to)?;
+        let partial = one.partial.lock();
+        std::fs::rename(partial.path(), &to)
+            .map_err(|cause| StoreError::disk(format!("cannot move {}", partial.path().display()), cause))?;
+        kept.push(Kept { path: one.path.clone(), sha256: one.sha256.clone() });
+    }
+    let mut unpacked = 0_u64;
+    for one in arrived {
+        let Some(kind) = one.packed else { continue };
+        let files = archive::unpack(one.partial.lock().path(), kind, into, limits)?;
+        let sizes = files.iter().filter_map(|file| std::fs::metadata(into.join(&file.path)).ok());
+        unpacked = sizes.map(|about| about.len()).fold(unpacked, u64::saturating_add);
+        kept.extend(files);
+        // Each archive is bounded by itself; here all of them together.
+        if unpacked > limits.max_unpacked_bytes || kept.len() > limits.max_entries {
+            let (most, bytes) = (limits.max_entries, limits.max_unpacked_bytes);
+            return Err(StoreError::Invalid(format!("its archives hold more than the limits of {most} files and {bytes} bytes")));
+        }
+    }
+    Ok(kept)
 }

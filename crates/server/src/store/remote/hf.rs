@@ -128,7 +128,15 @@ impl Hub<'_> {
                 Some(large) => (large.size, large.sum()),
                 None => (entry.size, None),
             };
-            members.push(Member { path: path.to_owned(), address, bytes, tag: entry.oid.clone(), pinned: true, sha256 });
+            members.push(Member {
+                path: path.to_owned(),
+                address,
+                bytes,
+                tag: entry.oid.clone(),
+                pinned: true,
+                sha256,
+                packed: None,
+            });
         }
         if members.is_empty() {
             let (repo, path) = (&named.repo, &named.path);

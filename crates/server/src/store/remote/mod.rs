@@ -16,6 +16,7 @@ mod ask;
 mod az;
 mod backoff;
 mod bearer;
+mod body;
 mod bucket;
 mod call;
 mod client;
@@ -38,7 +39,8 @@ pub(super) use client::Client;
 use download::{Done, Download, Listed};
 pub(super) use gs::fetch as fetch_gs;
 pub(super) use hf::fetch as fetch_hf;
-pub(super) use oci::fetch as fetch_oci;
+pub use oci::{About, Pushed, PushedLayer};
+pub(super) use oci::{fetch as fetch_oci, push as push_oci};
 pub(super) use s3::fetch as fetch_s3;
 pub(super) use validator::Validator;
 

@@ -8,6 +8,7 @@ use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::named::Named;
 use crate::store::environment::Variables;
 use crate::store::remote::address::Address;
 use crate::store::remote::bearer::{self, Granted};
@@ -75,8 +76,9 @@ pub(super) enum Door {
 }
 
 impl Door {
-    /// Asks the registry, which says what it wants.
-    pub(super) async fn find(base: &str, repository: &str, login: Option<Login>, store: &Store) -> Result<Self, StoreError> {
+    /// Asks the registry, which says what it wants of whoever is to do `actions`, such as `pull` or `pull,push`.
+    pub(super) async fn find(named: &Named, actions: &str, login: Option<Login>, store: &Store) -> Result<Self, StoreError> {
+        let (base, repository) = (&*named.base(), &named.repository);
         let call = Call { challenged: true, ..Call::get(Address::parse(base).map_err(StoreError::Invalid)?) };
         let shown = call.address.shown();
         let answered = call.send(store).await?;
@@ -93,7 +95,7 @@ impl Door {
             if !may_send(base, &realm) {
                 return Err(StoreError::Unavailable(format!("{shown} sends for a token to {realm}, which is no https:")));
             }
-            let scope = encode(&format!("repository:{repository}:pull"));
+            let scope = encode(&format!("repository:{repository}:{actions}"));
             let service =
                 parameter(parameters, "service").map(|service| format!("&service={}", encode(&service))).unwrap_or_default();
             let joint = if realm.contains('?') { '&' } else { '?' };

@@ -1,0 +1,138 @@
+//! What a spec becomes, and what is refused.
+
+use serde_json::json;
+
+use super::*;
+use crate::api::Isolation;
+use crate::server_config::EngineConfig;
+
+fn object(spec: Value) -> ModelDeployment {
+    let mut value =
+        json!({"apiVersion": crate::api::API_VERSION, "kind": "ModelDeployment", "metadata": {"name": "mnist"}, "spec": spec});
+    crate::schema::schemas()[0].complete(&mut value);
+    serde_json::from_value(value).unwrap()
+}
+
+fn resolved(spec: Value) -> Resolved {
+    resolve(&object(spec)).unwrap()
+}
+
+#[test]
+fn the_shortest_spec_is_complete() {
+    let one = resolved(json!({"model": {"uri": "file:mnist.onnx"}}));
+    assert_eq!((one.name.as_str(), one.replicas, one.version), ("mnist", 1, Some(1)));
+    assert_eq!(one.config.models[0].name, "mnist");
+    assert_eq!(one.config.serving, ServingConfig::default());
+}
+
+#[test]
+fn a_models_own_engine_comes_before_the_objects() {
+    let several = |all: Value| {
+        let models = json!([{"name": "a", "uri": "file:a"}, {"name": "b", "uri": "file:b", "engine": {"name": "Tract"}}]);
+        resolved(json!({"models": models, "engine": all}))
+    };
+    let both = several(json!({"name": "OnnxRuntime", "isolation": "None"}));
+    let engines: Vec<EngineConfig> = both.config.models.iter().map(|model| model.engine).collect();
+    assert_eq!(engines[0], EngineConfig { name: EngineName::OnnxRuntime, isolation: Isolation::None });
+    assert_eq!(engines[1], EngineConfig { name: EngineName::Tract, isolation: Isolation::Process });
+    assert!(both.needs_onnx_runtime() && !several(json!({})).needs_onnx_runtime());
+}
+
+#[test]
+fn threads_follow_the_cpu_limit() {
+    for (spec, threads) in [
+        (json!({}), None),
+        (json!({"serving": {"threads": 3}}), Some(3)),
+        (json!({"resources": {"limits": {"cpu": "1500m"}}}), Some(2)),
+        (json!({"resources": {"limits": {"cpu": 2}}, "serving": {"threads": 8}}), Some(2)),
+        (json!({"resources": {"limits": {"cpu": "100m"}}, "serving": {"threads": 1}}), Some(1)),
+    ] {
+        let mut spec = spec;
+        spec["model"] = json!({"uri": "file:m.onnx"});
+        assert_eq!(resolved(spec.clone()).config.serving.threads, threads, "{spec}");
+    }
+}
+
+#[test]
+fn the_name_of_a_revision_never_changes_by_accident() {
+    let base = json!({"model": {"uri": "file:mnist.onnx"}});
+    assert_eq!(resolved(base.clone()).revision, "72b2fc6772");
+    let full = json!({
+        "model": {"uri": "http://models/m.onnx", "sha256": "0".repeat(64), "version": 3, "classes": ["a", "b"], "secretRef": {"name": "s"}},
+        "serving": {"drainDelay": "2s", "batching": {"maxSize": 8}}, "resources": {"limits": {"cpu": "2"}}, "serverImage": "own:2",
+        "pod": {"labels": {"team": "vision"}, "nodeSelector": {"disk": "ssd"}}, "cache": {"emptyDir": {"sizeLimit": "1Gi"}},
+    });
+    let mut named_full = object(full);
+    named_full.metadata.name = Some("full".to_owned());
+    assert_eq!(resolve(&named_full).unwrap().revision, "549fb11cd7");
+    let with = |path: &str, value: Value| {
+        let mut spec = base.clone();
+        *spec.pointer_mut(path).unwrap() = value;
+        spec
+    };
+    let mut more = base.clone();
+    more["replicas"] = json!(5);
+    assert_eq!(resolved(more).revision, resolved(base.clone()).revision);
+    let respelled = json!({"model": {"uri": "file:mnist.onnx"}, "resources": {"requests": {"cpu": "0.1", "memory": "0.125Gi"}}});
+    assert_eq!(resolved(respelled).revision, "72b2fc6772");
+    for changed in [
+        with("/model", json!({"uri": "file:other.onnx"})),
+        with("/model", json!({"uri": "file:mnist.onnx", "version": 2})),
+        with("", json!({"model": {"uri": "file:mnist.onnx"}, "serving": {"drainDelay": "6s"}})),
+        with("", json!({"model": {"uri": "file:mnist.onnx"}, "resources": {"requests": {"memory": "1Gi"}}})),
+    ] {
+        assert_ne!(resolved(changed.clone()).revision, resolved(base.clone()).revision, "{changed}");
+    }
+}
+
+#[test]
+fn a_store_gets_the_keys_that_it_reads_and_a_revision_is_of_the_secret_alone() {
+    let of = |secret: &str| resolved(json!({"model": {"uri": "s3://b/m", "secretRef": {"name": secret}}}));
+    let one = of("keys");
+    let found: Vec<_> = one.secrets.iter().map(|one| (one.variable.as_str(), one.key, one.optional)).collect();
+    assert_eq!(found[0], ("MODELYARD_STORE_0_AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID", false));
+    assert!(found.contains(&("MODELYARD_STORE_0_AWS_REGION", "AWS_REGION", true)), "{found:?}");
+    let config = &one.config.models[0];
+    assert_eq!((config.credentials_env.as_deref(), &config.authorization_env), (Some("MODELYARD_STORE_0_"), &None));
+    assert_eq!(one.revision, "d0c1c8280b");
+    assert_ne!(one.revision, of("others").revision);
+}
+
+#[test]
+fn a_claim_is_a_file_of_the_server_and_shapes_the_revision() {
+    let models = json!([{"name": "a", "uri": "pvc://zoo/a.onnx"}, {"name": "b", "uri": "pvc://ark/b"}, {"name": "c", "uri": "pvc://zoo/c"}]);
+    let several = resolved(json!({"models": models}));
+    assert_eq!(several.claims, ["ark", "zoo"]);
+    assert_eq!(several.config.models[1].uri, "file:/mnt/claims/ark/b");
+    let one = resolved(json!({"model": {"uri": "pvc://ark/b"}}));
+    let image = resolved(json!({"model": {"uri": "file:/mnt/claims/ark/b"}}));
+    assert_eq!(one.config, image.config);
+    assert_ne!(one.revision, image.revision, "one has a volume that the other has not");
+}
+
+#[test]
+fn what_rules_did_not_stop_is_named() {
+    let two = json!({"model": {"uri": "file:a"}, "models": [{"name": "b", "uri": "file:b"}]});
+    for (spec, field) in [
+        (json!({}), "spec"),
+        (two, "spec"),
+        (json!({"model": {"uri": "ftp://b/m"}}), "spec.model.uri"),
+        (json!({"model": {"uri": "pvc://claim"}}), "spec.model.uri"),
+        (json!({"models": [{"name": "a", "uri": "pvc://claim/../m"}]}), "spec.models[0].uri"),
+        (json!({"models": [{"name": "a", "uri": "file:a"}, {"name": "a", "uri": "file:b"}]}), "spec.models[1].name"),
+        (json!({"model": {"uri": "file:a"}, "replicas": -1}), "spec.replicas"),
+        (
+            json!({"model": {"uri": "file:a", "preprocess": [{"op": "Drop", "columns": ["a"], "k": 1}]}}),
+            "spec.model.preprocess[0].k",
+        ),
+        (
+            json!({"models": [{"name": "a", "uri": "file:a", "postprocess": [{"op": "Cast", "columns": ["a"]}]}]}),
+            "spec.models[0].postprocess[0].datatype",
+        ),
+        (json!({"model": {"uri": "file:a"}, "serving": {"maxRequestBytes": "much"}}), "spec.serving.maxRequestBytes"),
+        (json!({"model": {"uri": "file:a"}, "resources": {"limits": {"cpu": "x"}}}), "spec.resources.limits.cpu"),
+        (json!({"model": {"uri": "file:a"}, "resources": {"limits": {"cpu": "50m"}}}), "spec.resources.requests.cpu"),
+    ] {
+        assert_eq!(resolve(&object(spec.clone())).unwrap_err().field, field, "{spec}");
+    }
+}
