@@ -219,3 +219,29 @@ fn recurrent_nets_backwards_are_not_batched() {
     graph.initializer = vec![weights("w", &[1, 1, 1], &[1.0]), weights("r", &[1, 1, 1], &[0.5])];
     assert!(!opened(&model_of(graph)).unwrap().signature().batched);
 }
+
+/// What a mask keeps, along an axis or of all elements; a mask may be shorter than what it stands beside.
+#[test]
+fn a_mask_compresses() {
+    for (axis, mask, expected, shape) in [
+        (None, vec![0, 1, 0, 0, 1, 1], vec![1.0, 4.0, 5.0], vec![3]),
+        (Some(0), vec![0, 1], vec![3.0, 4.0, 5.0], vec![1, 3]),
+        (Some(-1), vec![1, 0, 1], vec![0.0, 2.0, 3.0, 5.0], vec![2, 2]),
+        (Some(1), vec![0, 1], vec![1.0, 4.0], vec![2, 1]),
+        (Some(1), vec![0; 3], vec![], vec![2, 0]),
+        (None, vec![1; 9], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0], vec![6]),
+    ] {
+        let compress = node("Compress", &["x", "m"], &["y"]);
+        let compress = axis.map_or(compress.clone(), |axis| with(compress, "axis", number(axis)));
+        let inputs = vec![port("x", FLOAT, &[2, 3]), port("m", 9, &[-1])];
+        let dims: &[i64] = if axis.is_some() { &[-2, -3] } else { &[-2] };
+        let engine = opened(&model_of(graph_of(vec![compress], inputs, vec![port("y", FLOAT, dims)]))).unwrap();
+        let x = Tensor::from_f32(vec![2, 3], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        let mask = Tensor::new(modelyard_wire::DataType::Bool, vec![mask.len()], mask.into()).unwrap();
+        let found = engine.run(&[x, mask], &stop()).unwrap();
+        assert_eq!((found[0].shape(), found[0].to_f64().unwrap()), (&*shape, expected), "axis {axis:?}");
+    }
+    let beyond = with(node("Compress", &["x", "m"], &["y"]), "axis", number(2));
+    let inputs = vec![port("x", FLOAT, &[2, 3]), port("m", 9, &[-1])];
+    refused(&model_of(graph_of(vec![beyond], inputs, vec![port("y", FLOAT, &[-2])])), &["attribute axis is 2"]);
+}
