@@ -213,6 +213,7 @@ fn config_of(at: usize, field: &str, (name, artefact, engine): (&str, &Artefact,
         credentials_env: artefact.secret_ref.as_ref().filter(|_| !keys(artefact).is_empty()).map(|_| credentials_env(at)),
         name: name.to_owned(),
         uri: artefact.uri.clone(),
+        format: artefact.format,
         sha256: artefact.sha256.as_ref().map(|sum| sum.to_ascii_lowercase()),
         version: artefact.version,
         classes: artefact.classes.clone(),
@@ -360,7 +361,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::Isolation;
+    use crate::api::{Isolation, SelfCheck};
     use crate::server_config::EngineConfig;
 
     fn object(spec: Value) -> ModelDeployment {
@@ -387,10 +388,13 @@ mod tests {
             let models = json!([{"name": "a", "uri": "file:a"}, {"name": "b", "uri": "file:b", "engine": {"name": "Tract"}}]);
             resolved(json!({"models": models, "engine": all}))
         };
-        let both = several(json!({"name": "OnnxRuntime", "isolation": "None"}));
+        let both = several(json!({"name": "OnnxRuntime", "isolation": "None", "selfCheck": "Disabled"}));
         let engines: Vec<EngineConfig> = both.config.models.iter().map(|model| model.engine).collect();
-        assert_eq!(engines[0], EngineConfig { name: EngineName::OnnxRuntime, isolation: Isolation::None });
-        assert_eq!(engines[1], EngineConfig { name: EngineName::Tract, isolation: Isolation::Process });
+        assert_eq!(
+            engines[0],
+            EngineConfig { name: EngineName::OnnxRuntime, isolation: Isolation::None, self_check: SelfCheck::Disabled }
+        );
+        assert_eq!(engines[1], EngineConfig { name: EngineName::Tract, ..EngineConfig::default() });
         assert!(both.needs_onnx_runtime() && !several(json!({})).needs_onnx_runtime());
     }
 
@@ -435,6 +439,8 @@ mod tests {
         for changed in [
             with("/model", json!({"uri": "file:other.onnx"})),
             with("/model", json!({"uri": "file:mnist.onnx", "version": 2})),
+            with("/model", json!({"uri": "file:mnist.onnx", "format": "Onnx"})),
+            with("", json!({"model": {"uri": "file:mnist.onnx"}, "engine": {"selfCheck": "Disabled"}})),
             with("", json!({"model": {"uri": "file:mnist.onnx"}, "serving": {"drainDelay": "6s"}})),
             with("", json!({"model": {"uri": "file:mnist.onnx"}, "resources": {"requests": {"memory": "1Gi"}}})),
         ] {

@@ -180,6 +180,7 @@ fn artefact(config: &ModelConfig, container: &Container) -> Artefact {
         name: _,
         uri,
         sha256,
+        format,
         version,
         classes,
         preprocess,
@@ -197,7 +198,7 @@ fn artefact(config: &ModelConfig, container: &Container) -> Artefact {
         });
     let written = |steps: &[Step]| steps.iter().map(WrittenStep::from).collect();
     let (preprocess, postprocess) = (written(&preprocess), written(&postprocess));
-    Artefact { uri, sha256, version, classes, preprocess, postprocess, secret_ref }
+    Artefact { uri, sha256, format, version, classes, preprocess, postprocess, secret_ref }
 }
 
 fn pod_options(template: &PodTemplateSpec, pod: &PodSpec, container: &Container) -> PodOptions {
