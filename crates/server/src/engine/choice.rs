@@ -173,11 +173,15 @@ fn by_itself(path: &Path, file: File, (threads, since): (usize, Option<Instant>)
 fn instead(other: Result<OnnxRuntime, LoadError>, reason: String) -> Result<Loaded, LoadError> {
     match other {
         Ok(engine) => Ok(Loaded::other(engine, format!("the engines within the server do not run it: {reason}"))),
-        Err(LoadError::Unsupported(other)) => {
-            Err(LoadError::Unsupported(format!("{reason}; nor does the other engine: {other}")))
-        }
+        Err(LoadError::Unsupported(other)) => Err(LoadError::Unsupported(both(&reason, &other))),
+        Err(LoadError::Invalid(other)) => Err(LoadError::Invalid(both(&reason, &other))),
         Err(other) => Err(other),
     }
+}
+
+/// What both say of a model that neither runs.
+fn both(reason: &str, other: &str) -> String {
+    format!("{reason}; nor does the other engine: {other}")
 }
 
 /// The better one of tract and ONNX Runtime, once they agree.

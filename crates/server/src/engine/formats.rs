@@ -33,12 +33,13 @@ pub(super) fn booster(path: &Path, said: Option<Format>) -> Result<Option<Trees>
 
 /// The error of a file that could not be read in the format that was said: where its first bytes tell another one, it says so.
 pub(super) fn blame(error: LoadError, path: &Path, said: Option<Format>) -> LoadError {
-    let (LoadError::Invalid(reason), Some(said)) = (&error, said) else { return error };
+    let (LoadError::Invalid(reason) | LoadError::Unsupported(reason), Some(said)) = (&error, said) else { return error };
     let told = Native::of_file(path).ok().flatten().and_then(Native::format);
     let told = match told {
         Some(told) if told == said => return error,
         Some(told) => format!("its first bytes are {}'s", told.as_str()),
-        None if said == Format::Onnx => return error,
+        // It is no booster's that is known, and may be this one all the same.
+        None if said == Format::Onnx || matches!(error, LoadError::Unsupported(_)) => return error,
         None => "its first bytes are not".to_owned(),
     };
     let said = if said == Format::Onnx { "an .onnx file".to_owned() } else { format!("{}'s", said.as_str()) };

@@ -24,7 +24,7 @@ const RUNS: u64 = 3;
 const SHARE: u32 = 2;
 
 /// What comparing may take of the shortest load.
-const LEAST: Duration = Duration::from_millis(20);
+const LEAST: Duration = Duration::from_millis(10);
 
 /// What it may take at most; the plan and the operator that cross it aside.
 const MOST: Duration = Duration::from_secs(1);
