@@ -74,7 +74,8 @@ bench: ## Measure the server beside a bare one and beside others, in one run
 	bench/run
 
 .PHONY: bench-engines
-bench-engines: ## Measure our engines beside ONNX Runtime, on one thread, in one run
+bench-engines: ## Measure our engines beside ONNX Runtime, on one thread, in one run; writes the table of docs/models.md
+	bench/engines/run table --write docs/models.md
 	bench/engines/run
 
 .PHONY: bench-control

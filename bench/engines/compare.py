@@ -43,18 +43,33 @@ class Theirs:
         return (time.perf_counter() - begun) / runs
 
 
-class Ours:
-    """The example engine_time, which loads the model as the server would."""
+class Refused(Exception):
+    """The engine does not take the model."""
 
-    def __init__(self, binary, model, rows, count):
-        command = [binary, model, rows, str(count)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.engine = self.process.stdout.readline().strip()
+
+class Ours:
+    """The example engine_time, which loads the model as the server would; `load` is in seconds, `memory` in bytes."""
+
+    def __init__(self, binary, model, rows, count, engine="own"):
+        command = [binary, model, rows, str(count), engine]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        said = self.process.stdout.readline().split()
+        if not said:
+            raise Refused(self.process.communicate()[1].strip().splitlines()[0])
+        self.engine, self.load, self.memory = said[0], int(said[1]) / 1e9, int(said[2])
 
     def seconds(self, runs):
         self.process.stdin.write(f"{runs}\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline()) / runs / 1e9
+
+    def answer(self):
+        """The first output, flat."""
+        self.process.stdin.write("answer\n")
+        self.process.stdin.flush()
+        return np.array(self.process.stdout.readline().split(), dtype=np.float64)
 
     def close(self):
         self.process.stdin.close()
@@ -93,6 +108,14 @@ def spread(values):
     return f"{min(values):.1f} / {statistics.median(values):.1f} / {max(values):.1f}"
 
 
+def given(root, binary):
+    """A built example."""
+    sys.path.insert(0, str(root / "bench"))
+    import builds
+
+    return binary, f"{builds.machine()}; binary as given"
+
+
 def build(root):
     """The example, for this machine's level of x86-64."""
     sys.path.insert(0, str(root / "bench"))
@@ -113,7 +136,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=21, help="turns of each engine per case (default: 21)")
     parser.add_argument("--binary", help="a built engine_time, instead of building it")
     options = parser.parse_args()
-    binary, machine = (options.binary, "binary as given") if options.binary else build(options.root)
+    binary, machine = given(options.root, options.binary) if options.binary else build(options.root)
     folder = options.root / "target" / "bench" / "engines"
     folder.mkdir(parents=True, exist_ok=True)
     print(f"\n{machine}; ONNX Runtime {onnxruntime.__version__}; load average {os.getloadavg()[0]:.1f}")

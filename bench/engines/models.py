@@ -50,6 +50,8 @@ MODELS = {
     "forest 100 x 10": (forest, TREES),
     "booster 500 x 6": (booster, TREES),
     "layers 784-32-10": (lambda: layers(784, 32, 10), NETWORKS),
+    "layers 20-64-64-3": (lambda: layers(20, 64, 64, 3), NETWORKS),
+    "layers 100-256-256-100": (lambda: layers(100, 256, 256, 100), NETWORKS),
     "layers 784-512-256-10": (lambda: layers(784, 512, 256, 10), NETWORKS),
 }
 

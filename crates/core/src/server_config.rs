@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Engine, EngineName, Isolation, is_default};
+use crate::api::{Engine, EngineName, Format, Isolation, SelfCheck, is_default};
 use crate::location::Scheme;
 use crate::steps::Step;
 
@@ -31,6 +31,9 @@ pub struct ModelConfig {
     /// The SHA-256 of the artefact's bytes, 64 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// What the file is, where its first bytes are not to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
     /// The version in URLs and answers, at least 1.
     #[serde(default = "first_version")]
     pub version: i64,
@@ -62,17 +65,20 @@ pub struct EngineConfig {
     pub name: EngineName,
     /// What it goes through before it is taken in.
     pub isolation: Isolation,
+    /// Whether it must agree with itself before it is ready.
+    #[serde(skip_serializing_if = "is_default")]
+    pub self_check: SelfCheck,
 }
 
 impl From<Engine> for EngineConfig {
-    fn from(Engine { name, isolation }: Engine) -> Self {
-        Self { name, isolation }
+    fn from(Engine { name, isolation, self_check }: Engine) -> Self {
+        Self { name, isolation, self_check }
     }
 }
 
 impl From<EngineConfig> for Engine {
-    fn from(EngineConfig { name, isolation }: EngineConfig) -> Self {
-        Self { name, isolation }
+    fn from(EngineConfig { name, isolation, self_check }: EngineConfig) -> Self {
+        Self { name, isolation, self_check }
     }
 }
 
@@ -158,13 +164,14 @@ impl ModelConfig {
             name,
             uri,
             sha256: None,
+            format: None,
             version: first_version(),
             classes: Vec::new(),
             preprocess: Vec::new(),
             postprocess: Vec::new(),
             authorization_env: None,
             credentials_env: None,
-            engine: EngineConfig { name: EngineName::Auto, isolation: Isolation::Process },
+            engine: EngineConfig { name: EngineName::Auto, isolation: Isolation::Process, self_check: SelfCheck::Enabled },
         }
     }
 }
@@ -222,6 +229,15 @@ impl ServerConfig {
                 && (sum.len() != 64 || !sum.bytes().all(|one| one.is_ascii_hexdigit()))
             {
                 return wrong(field("sha256"), format!("expected 64 hexadecimal digits, found '{sum}'"));
+            }
+            if let Some(format) = model.format.filter(|format| *format != Format::Onnx)
+                && model.engine.name == EngineName::OnnxRuntime
+            {
+                let found = format.as_str();
+                return wrong(
+                    field("format"),
+                    format!("expected Onnx, which is all that engine OnnxRuntime reads, found {found}"),
+                );
             }
             for (list, steps) in [("preprocess", &model.preprocess), ("postprocess", &model.postprocess)] {
                 for (at, step) in steps.iter().enumerate() {
@@ -297,6 +313,10 @@ mod tests {
             (r#"{"models":[{"name":"a","uri":"ftp://x"}]}"#, "models[0].uri"),
             (r#"{"models":[{"name":"a","uri":"file:x","version":0}]}"#, "models[0].version"),
             (r#"{"models":[{"name":"a","uri":"file:x","sha256":"12"}]}"#, "models[0].sha256"),
+            (
+                r#"{"models":[{"name":"a","uri":"file:x","format":"CatBoost","engine":{"name":"OnnxRuntime"}}]}"#,
+                "models[0].format",
+            ),
             (
                 r#"{"models":[{"name":"a","uri":"file:x","preprocess":[{"op":"Clip","columns":["x"]}]}]}"#,
                 "models[0].preprocess[0].min",

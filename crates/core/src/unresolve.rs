@@ -181,6 +181,7 @@ fn artefact(config: &ModelConfig, container: &Container) -> Artefact {
         name: _,
         uri,
         sha256,
+        format,
         version,
         classes,
         preprocess,
@@ -203,7 +204,7 @@ fn artefact(config: &ModelConfig, container: &Container) -> Artefact {
     let uri = Claim::of_file(&uri).filter(mounted).map_or(uri, |claim| claim.uri());
     let written = |steps: &[Step]| steps.iter().map(WrittenStep::from).collect();
     let (preprocess, postprocess) = (written(&preprocess), written(&postprocess));
-    Artefact { uri, sha256, version, classes, preprocess, postprocess, secret_ref }
+    Artefact { uri, sha256, format, version, classes, preprocess, postprocess, secret_ref }
 }
 
 fn pod_options(template: &PodTemplateSpec, pod: &PodSpec, container: &Container) -> PodOptions {

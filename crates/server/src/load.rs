@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use modelyard_core::api::Isolation;
+use modelyard_core::api::{Isolation, SelfCheck};
 use modelyard_core::server_config::ModelConfig;
 use tokio::sync::oneshot;
 
-use crate::engine::choice::{self, Wanted};
+use crate::engine::choice::{self, Loaded, Wanted};
 use crate::engine::sample::{self, SampleError};
+use crate::engine::selfcheck::Outcome;
 use crate::engine::{self, Engine, LoadError};
 use crate::fault::{Code, Fault};
 use crate::infer::{Model, Scheduling};
@@ -17,7 +18,7 @@ use crate::protocol::Service;
 use crate::registry::{Entry, Failure, Phases, State};
 use crate::steps::{self, Around, StepError};
 use crate::store::{self, Progress, Source, Store, StoreError};
-use crate::trial::{Trial, TrialError};
+use crate::trial::{Trial, TrialError, Tried};
 
 /// mimalloc's own delay before freed memory goes back to the system (`purge_delay`, 1 s), and some for the last threads to let go.
 const PURGE_DELAY: Duration = Duration::from_millis(1500);
@@ -165,34 +166,49 @@ impl Loader {
         step(State::Loading);
         let path = artifact.model;
         let began = Instant::now();
-        if let Some(trial) = self.trial.as_ref().filter(|_| config.engine.isolation == Isolation::Process) {
-            self.try_first(trial, config, &path).await?;
+        let mut wanted = Wanted {
+            name: config.engine.name,
+            format: config.format,
+            threads: self.scheduling.threads,
+            self_check: config.engine.self_check == SelfCheck::Enabled,
+            choice: None,
+        };
+        if let Some(trial) = self.trial.as_ref().filter(|_| config.engine.isolation == Isolation::Process)
+            && let Some(Tried { choice, checked }) = self.try_first(trial, (config, &wanted), &path).await?
+        {
+            tell(&config.name, &checked);
+            wanted = Wanted { choice: Some(choice), self_check: false, ..wanted };
         }
         let left = self.patience.saturating_sub(began.elapsed());
-        let wanted = Wanted { name: config.engine.name, threads: self.scheduling.threads };
         let whole = |error| if let NotLoaded::Slow(_) = error { NotLoaded::Slow(self.patience) } else { error };
-        let engine =
-            blocking(left, move || Ok(choice::load(&path, wanted).map(|engine| (engine, path))?)).await.map_err(whole)?;
+        let load = move || -> Result<_, NotLoaded> { Ok((choice::load(&path, &wanted)?, path)) };
+        let (Loaded { engine, checked, .. }, path) = blocking(left, load).await.map_err(whole)?;
+        tell(&config.name, &checked);
         let loading = took();
         step(State::Warming);
         let (config, scheduling) = (entry.config.clone(), self.scheduling.clone());
         let left = self.patience.saturating_sub(began.elapsed());
-        let model = blocking(left, move || into_model(&config, engine, &scheduling)).await.map_err(whole)?;
+        let model = blocking(left, move || into_model(&config, (engine, path), &scheduling)).await.map_err(whole)?;
         Ok((model, artifact.digest, Phases { downloading, loading, warming: took() }))
     }
 
     /// Where no process can be started to try the model in (a sandbox that forbids it, no more processes), it is loaded as it is: it
     /// would have no chance otherwise.
-    async fn try_first(&self, trial: &Trial, config: &ModelConfig, path: &Path) -> Result<(), NotLoaded> {
+    async fn try_first(
+        &self,
+        trial: &Trial,
+        (config, wanted): (&ModelConfig, &Wanted),
+        path: &Path,
+    ) -> Result<Option<Tried>, NotLoaded> {
         let (began, name) = (Instant::now(), &config.name);
-        match trial.of((path, config.engine.name), self.patience).await {
-            Ok(()) => {
+        match trial.of((path, wanted), self.patience).await {
+            Ok(tried) => {
                 tracing::debug!(model = name, seconds = began.elapsed().as_secs_f64(), "the model runs in a process of its own");
-                Ok(())
+                Ok(tried)
             }
             Err(TrialError::NoProcess(error)) => {
                 tracing::warn!(model = name, %error, "no process can be started to try the model in first: loading it without");
-                Ok(())
+                Ok(None)
             }
             Err(TrialError::Slow) => Err(NotLoaded::Slow(self.patience)),
             Err(TrialError::Refused(error)) => Err(error.into()),
@@ -254,6 +270,20 @@ async fn return_memory() {
         tokio::time::sleep(PURGE_DELAY).await;
         if let Err(error) = std::thread::Builder::new().name("purge".to_owned()).spawn(|| drop(Box::new([0_u8; 64]))) {
             tracing::debug!(%error, "freed memory goes back to the system later");
+        }
+    }
+}
+
+/// What came of a model's self-check, in the log.
+fn tell(model: &str, checked: &[Outcome]) {
+    for outcome in checked {
+        match outcome {
+            Outcome::Alike { what, runs, micros } => {
+                tracing::debug!(model, runs, microseconds = micros, "self-check: {what} answer alike");
+            }
+            Outcome::NoVerdict(reason) => tracing::debug!(model, reason, "self-check: no verdict"),
+            Outcome::Skipped(reason) => tracing::info!(model, reason, "self-check: left out"),
+            Outcome::Doubtful(what) => tracing::warn!(model, "self-check: {what}"),
         }
     }
 }

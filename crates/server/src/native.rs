@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use modelyard_core::api::Format;
+
 /// A format that a library of boosted trees writes itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Native {
@@ -27,6 +29,16 @@ impl Native {
         let mut head = Vec::new();
         File::open(path)?.take(HEAD).read_to_end(&mut head)?;
         Ok(Self::of(&head))
+    }
+
+    /// What it is in the API's words; `None` for what is no model as it is.
+    pub(crate) const fn format(self) -> Option<Format> {
+        match self {
+            Self::XgboostJson | Self::XgboostUbj => Some(Format::XgBoost),
+            Self::Lightgbm => Some(Format::LightGbm),
+            Self::Catboost => Some(Format::CatBoost),
+            Self::Gzip => None,
+        }
     }
 
     /// Whether a file of this kind is a model as it is.

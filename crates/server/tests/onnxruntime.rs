@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use modelyard_core::api::EngineName;
-use modelyard_server::engine::choice::{Wanted, load};
+use modelyard_server::engine::choice::{Choice, Wanted, load};
+use modelyard_server::engine::selfcheck::Outcome;
 use modelyard_server::engine::{Engine, LoadError, RunError, Stop, onnxruntime};
 use modelyard_wire::{DataType, Tensor};
 
@@ -30,7 +31,7 @@ fn is_here() -> bool {
 }
 
 fn engine(name: &str, wanted: EngineName, threads: usize) -> Result<Box<dyn Engine>, LoadError> {
-    load(&path(name), Wanted { name: wanted, threads })
+    Ok(load(&path(name), &Wanted { name: wanted, threads, ..Wanted::default() })?.engine)
 }
 
 fn later() -> Stop {
@@ -182,6 +183,26 @@ fn a_measurement_is_told() {
     assert!(chosen.facts().engine_reason.starts_with("measured: a row takes tract"), "{}", chosen.facts().engine_reason);
     let dense = engine("examples/mnist/model/model.onnx", EngineName::Auto, 1).unwrap();
     assert_eq!(dense.facts().engine, "Dense");
+}
+
+/// Under Auto both plans of tract and both engines are compared, and what one process has chosen the next takes over.
+#[test]
+fn a_choice_is_handed_on_and_not_made_again() {
+    if !is_here() {
+        return;
+    }
+    let cnn = path("examples/mnist-cnn/model/model.onnx");
+    let first = load(&cnn, &Wanted::default()).unwrap();
+    let alike = |outcome: &Outcome| matches!(outcome, Outcome::Alike { runs: 1.., .. });
+    assert!(first.checked.len() == 2 && first.checked.iter().all(alike), "{:?}", first.checked);
+    for (engine, name) in [(EngineName::OnnxRuntime, "OnnxRuntime"), (EngineName::Tract, "Tract")] {
+        let choice = Choice { engine, reason: "measured: elsewhere".to_owned() };
+        let wanted = Wanted { choice: Some(choice.clone()), self_check: false, ..Wanted::default() };
+        let second = load(&cnn, &wanted).unwrap();
+        assert_eq!((second.choice, second.checked), (choice, Vec::new()));
+        let facts = second.engine.facts();
+        assert_eq!((facts.engine, &*facts.engine_reason), (name, "measured: elsewhere"));
+    }
 }
 
 #[test]

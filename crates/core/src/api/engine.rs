@@ -19,6 +19,12 @@ pub struct Engine {
     /// harms nobody. `None`: it is loaded at once, which saves that process; for stores whose files you vouch for.
     #[serde(default)]
     pub isolation: Isolation,
+    /// Whether a model must agree with itself before it is ready. `Enabled`: on made-up inputs it is computed twice, by the plan that
+    /// answers requests and by one that nothing was optimised in, and by ONNX Runtime where `Auto` has that one too; a model whose answers
+    /// differ is ModelUnsupported, with how much and where. It takes a share of the time that loading takes, a second at most, and is left
+    /// out for large models. `Disabled`: nothing is compared.
+    #[serde(default)]
+    pub self_check: SelfCheck,
 }
 
 /// Which engine computes a model.
@@ -41,6 +47,16 @@ pub enum Isolation {
     Process,
     /// It is loaded at once.
     None,
+}
+
+/// Whether a model must agree with itself before it is ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SelfCheck {
+    /// It is computed in more than one way on made-up inputs first.
+    #[default]
+    Enabled,
+    /// Nothing is compared.
+    Disabled,
 }
 
 /// Whether a value says nothing: it stays out of what names a revision.

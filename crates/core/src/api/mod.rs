@@ -8,6 +8,7 @@ mod advice;
 mod crd;
 mod deployment;
 mod engine;
+mod format;
 mod labels;
 mod model;
 mod network;
@@ -23,7 +24,8 @@ mod units;
 pub use crd::crds;
 pub use deployment::{ModelDeployment, ModelDeploymentSpec};
 pub(crate) use engine::is_default;
-pub use engine::{Engine, EngineName, Isolation};
+pub use engine::{Engine, EngineName, Isolation, SelfCheck};
+pub use format::Format;
 pub use model::{Artefact, Model, NamedModel, SecretReference};
 pub use network::{
     Availability, Cache, CacheClaim, CacheEmptyDir, NetworkPolicyOptions, ServiceOptions, ServiceType, TrafficDistribution,

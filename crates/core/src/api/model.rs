@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
+use super::{Engine, Format};
 use crate::steps::WrittenStep;
 
 /// One model to serve.
@@ -57,6 +57,10 @@ pub struct Artefact {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), regex(pattern = r"^[0-9a-fA-F]{64}$"))]
     pub sha256: Option<String>,
+    /// What the file is, in place of what its first bytes tell: `Onnx`, `XGBoost`, `LightGBM` or `CatBoost`. A file that cannot be read
+    /// as that is ModelInvalid. In a folder the model is found as without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
     /// The version in URLs and in answers, 1 or more.
     #[serde(default = "first_version")]
     #[schemars(range(min = 1))]

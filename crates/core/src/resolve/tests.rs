@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::api::Isolation;
+use crate::api::{Isolation, SelfCheck};
 use crate::server_config::EngineConfig;
 
 fn object(spec: Value) -> ModelDeployment {
@@ -31,10 +31,13 @@ fn a_models_own_engine_comes_before_the_objects() {
         let models = json!([{"name": "a", "uri": "file:a"}, {"name": "b", "uri": "file:b", "engine": {"name": "Tract"}}]);
         resolved(json!({"models": models, "engine": all}))
     };
-    let both = several(json!({"name": "OnnxRuntime", "isolation": "None"}));
+    let both = several(json!({"name": "OnnxRuntime", "isolation": "None", "selfCheck": "Disabled"}));
     let engines: Vec<EngineConfig> = both.config.models.iter().map(|model| model.engine).collect();
-    assert_eq!(engines[0], EngineConfig { name: EngineName::OnnxRuntime, isolation: Isolation::None });
-    assert_eq!(engines[1], EngineConfig { name: EngineName::Tract, isolation: Isolation::Process });
+    assert_eq!(
+        engines[0],
+        EngineConfig { name: EngineName::OnnxRuntime, isolation: Isolation::None, self_check: SelfCheck::Disabled }
+    );
+    assert_eq!(engines[1], EngineConfig { name: EngineName::Tract, ..EngineConfig::default() });
     assert!(both.needs_onnx_runtime() && !several(json!({})).needs_onnx_runtime());
 }
 
@@ -78,6 +81,8 @@ fn the_name_of_a_revision_never_changes_by_accident() {
     for changed in [
         with("/model", json!({"uri": "file:other.onnx"})),
         with("/model", json!({"uri": "file:mnist.onnx", "version": 2})),
+        with("/model", json!({"uri": "file:mnist.onnx", "format": "Onnx"})),
+        with("", json!({"model": {"uri": "file:mnist.onnx"}, "engine": {"selfCheck": "Disabled"}})),
         with("", json!({"model": {"uri": "file:mnist.onnx"}, "serving": {"drainDelay": "6s"}})),
         with("", json!({"model": {"uri": "file:mnist.onnx"}, "resources": {"requests": {"memory": "1Gi"}}})),
     ] {

@@ -37,6 +37,7 @@ fn artefact() -> impl Strategy<Value = Value> {
             });
             sum.into_iter().for_each(|sum| value["sha256"] = json!(sum));
             if secret {
+                value["format"] = json!("Onnx");
                 value["secretRef"] = json!({"name": host});
             }
             value
@@ -95,7 +96,7 @@ fn specs() -> impl Strategy<Value = Value> {
     let models = proptest::collection::vec(artefact(), 1..4);
     let engines = (any::<bool>(), any::<[bool; 4]>());
     (models, any::<bool>(), serving(), surroundings(), engines).prop_map(|(models, single, serving, mut spec, (all, each))| {
-        let engine = json!({"name": "OnnxRuntime", "isolation": "None"});
+        let engine = json!({"name": "OnnxRuntime", "isolation": "None", "selfCheck": "Disabled"});
         spec["serving"] = serving;
         if all {
             spec["engine"] = engine.clone();

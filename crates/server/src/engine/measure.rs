@@ -3,12 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use half::f16;
-use modelyard_wire::{DataType, Tensor, element_count};
+use modelyard_wire::Tensor;
 
+use super::madeup::{Fill, example, shapes};
 use super::{Engine, RunError, Stop};
-use crate::signature::TensorSpec;
 
 /// The whole measurement takes no longer than this, but for the plan or operator that crosses it.
 const BUDGET: Duration = Duration::from_millis(200);
@@ -18,9 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Runs per batch size, where they fit into the budget. The least counts: everything else is noise of the machine.
 const RUNS: usize = 20;
-
-/// The largest input that is made up.
-const MOST_ELEMENTS: usize = 1 << 24;
 
 /// How long one run takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,21 +45,16 @@ pub(super) fn one_row(engine: &dyn Engine, budget: Duration) -> Option<Duration>
 /// Runs the model once, with one row and then with two: whatever comes of it.
 pub fn first_run(engine: &dyn Engine) {
     for rows in [1, 2] {
-        let specs = &engine.signature().inputs;
-        let shapes: Vec<Vec<usize>> = specs.iter().map(|spec| shape_of(spec, rows, engine.signature().batched)).collect();
-        if shapes.iter().all(|shape| element_count(shape).is_some_and(|count| count <= MOST_ELEMENTS)) {
-            drop(engine.run(&example(specs, &shapes, Fill::Zero), &Stop::at(Instant::now() + PATIENCE)));
+        if let Some(shapes) = shapes(engine.signature(), rows) {
+            let inputs = example(&engine.signature().inputs, &shapes, Fill::Zero);
+            drop(engine.run(&inputs, &Stop::at(Instant::now() + PATIENCE)));
         }
     }
 }
 
 /// The shortest of several runs; the first, which may build a plan, only counts alone.
 fn fastest(engine: &dyn Engine, rows: usize, end: Instant) -> Option<Duration> {
-    let specs = &engine.signature().inputs;
-    let shapes: Vec<Vec<usize>> = specs.iter().map(|spec| shape_of(spec, rows, engine.signature().batched)).collect();
-    if shapes.iter().any(|shape| element_count(shape).is_none_or(|count| count > MOST_ELEMENTS)) {
-        return None;
-    }
+    let (specs, shapes) = (&engine.signature().inputs, shapes(engine.signature(), rows)?);
     // Zeros are refused by divisions, ones by tables of one row.
     [Fill::Zero, Fill::One].into_iter().find_map(|fill| repeat(engine, &example(specs, &shapes, fill), end))
 }
@@ -85,53 +75,4 @@ fn repeat(engine: &dyn Engine, inputs: &[Tensor], end: Instant) -> Option<Durati
         runs += 1;
     }
     least
-}
-
-fn shape_of(spec: &TensorSpec, rows: usize, batched: bool) -> Vec<usize> {
-    let size = |(at, dim): (usize, &i64)| match usize::try_from(*dim) {
-        Ok(size) => size,
-        Err(_) if at == 0 && batched => rows,
-        Err(_) => 1,
-    };
-    spec.shape.iter().enumerate().map(size).collect()
-}
-
-/// What made-up inputs hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fill {
-    /// Zeros.
-    Zero,
-    /// Ones.
-    One,
-    /// Numbers in 0..1 that differ from element to element; ones where a datatype has no such numbers.
-    Varied,
-}
-
-/// Made-up inputs of the given shapes.
-pub(crate) fn example(specs: &[TensorSpec], shapes: &[Vec<usize>], fill: Fill) -> Vec<Tensor> {
-    specs.iter().zip(shapes).filter_map(|(spec, shape)| filled(spec.datatype, shape, fill)).collect()
-}
-
-fn filled(datatype: DataType, shape: &[usize], fill: Fill) -> Option<Tensor> {
-    let count = element_count(shape)?;
-    let Some(size) = datatype.size() else {
-        return Tensor::strings(shape.to_vec(), vec![Bytes::new(); count]).ok();
-    };
-    let mut raw = BytesMut::with_capacity(count * size);
-    for at in 0..count {
-        // Multiples of an odd number modulo a prime: different, and the same on every machine.
-        let value = match fill {
-            Fill::Zero => 0.0,
-            Fill::One => 1.0,
-            Fill::Varied => (at * 7919 % 1009) as f32 / 1009.0,
-        };
-        match datatype {
-            DataType::Fp16 => raw.extend_from_slice(&f16::from_f32(value).to_le_bytes()),
-            DataType::Bf16 => raw.extend_from_slice(&half::bf16::from_f32(value).to_le_bytes()),
-            DataType::Fp32 => raw.extend_from_slice(&value.to_le_bytes()),
-            DataType::Fp64 => raw.extend_from_slice(&f64::from(value).to_le_bytes()),
-            _ => raw.extend_from_slice(&u64::from(fill != Fill::Zero).to_le_bytes()[..size]),
-        }
-    }
-    Tensor::new(datatype, shape.to_vec(), raw.freeze()).ok()
 }

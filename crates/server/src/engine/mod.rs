@@ -8,20 +8,22 @@ use std::time::Instant;
 
 use modelyard_wire::Tensor;
 
-use crate::native::Native;
 use crate::signature::Signature;
 
 mod catboost;
 pub mod choice;
 mod dense;
 mod ensemble;
+mod formats;
 mod halves;
 mod lightgbm;
+mod madeup;
 pub mod measure;
 mod onnx;
 pub mod onnxruntime;
 mod quiet;
 pub mod sample;
+pub mod selfcheck;
 pub mod tract;
 mod transform;
 mod trees;
@@ -199,18 +201,7 @@ impl RunError {
 /// # Errors
 /// See [`LoadError`].
 pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
-    choice::load(path, choice::Wanted::default())
-}
-
-/// The engines within the server: chains of fully connected layers and tree ensembles run in our own, everything else in tract.
-fn within(file: onnx::file::File) -> Result<Box<dyn Engine>, LoadError> {
-    if let Some(dense) = dense::Dense::of(&file)? {
-        return Ok(Box::new(dense));
-    }
-    if let Some(trees) = ensemble::Trees::of(&file)? {
-        return Ok(Box::new(trees));
-    }
-    Ok(Box::new(tract::Tract::of(file)?))
+    Ok(choice::load(path, &choice::Wanted::default())?.engine)
 }
 
 /// Reads and checks a file without running it: see [`tract::examine`]. A file of another format is whole or is not.
@@ -218,26 +209,9 @@ fn within(file: onnx::file::File) -> Result<Box<dyn Engine>, LoadError> {
 /// # Errors
 /// See [`LoadError`].
 pub fn examine(path: &Path) -> Result<tract::Examined, LoadError> {
-    if let Some(trees) = native(path)? {
+    if let Some(trees) = formats::booster(path, None)? {
         let (facts, signature) = (trees.facts().clone(), Some(trees.signature().clone()));
         return Ok(tract::Examined { facts, signature, problems: Vec::new() });
     }
     tract::examine(path)
-}
-
-/// The model of a file in a booster's own format; `None` for any other.
-fn native(path: &Path) -> Result<Option<ensemble::Trees>, LoadError> {
-    match Native::of_file(path) {
-        Ok(Some(Native::XgboostJson | Native::XgboostUbj)) => xgboost::load(path).map(Some),
-        Ok(Some(Native::Lightgbm)) => lightgbm::load(path).map(Some),
-        Ok(Some(Native::Catboost)) => catboost::load(path).map(Some),
-        Ok(Some(Native::Gzip)) => {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            Err(LoadError::Invalid(format!("{name} is compressed with gzip; expected the model file itself, decompressed")))
-        }
-        Ok(None) => Ok(None),
-        // A folder: the file's own reading says so in better words.
-        Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => Ok(None),
-        Err(source) => Err(LoadError::Read { path: path.display().to_string(), source }),
-    }
 }

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use modelyard_core::api::EngineName;
+use modelyard_core::api::{EngineName, Format};
 
-use super::{Verdict, bounds, cage};
-use crate::engine::choice::{self, Wanted};
+use super::{Tried, Verdict, bounds, cage};
+use crate::engine::choice::{self, Loaded, Wanted};
 use crate::engine::{self, LoadError, first_run};
 
 /// `modelyard-server try`: what the server starts itself with, nobody else.
@@ -18,6 +18,15 @@ pub struct TryArguments {
     /// What is to compute it.
     #[arg(long, value_parser = engine_of)]
     engine: EngineName,
+    /// What the file is, where its first bytes are not to tell.
+    #[arg(long, value_parser = format_of)]
+    format: Option<Format>,
+    /// Threads that will run it.
+    #[arg(long)]
+    threads: usize,
+    /// Whether answers are compared.
+    #[arg(long)]
+    self_check: bool,
     /// Processor time that it may take.
     #[arg(long)]
     seconds: u64,
@@ -40,6 +49,10 @@ fn engine_of(text: &str) -> Result<EngineName, String> {
     all.into_iter().find(|engine| flag(*engine) == text).ok_or_else(|| format!("no engine is called '{text}'"))
 }
 
+fn format_of(text: &str) -> Result<Format, String> {
+    Format::ALL.into_iter().find(|format| format.as_str() == text).ok_or_else(|| format!("no format is called '{text}'"))
+}
+
 /// Tries the model, and writes the verdict to standard output.
 ///
 /// A bound that the system refuses is no reason to refuse the model: the others hold.
@@ -47,8 +60,15 @@ pub fn run(arguments: &TryArguments) -> ExitCode {
     for refused in [bounds::set(arguments.seconds, arguments.bytes), cage::close()].into_iter().filter_map(Result::err) {
         eprintln!("{refused}");
     }
-    let verdict = match attempt(&arguments.file, arguments.engine) {
-        Ok(()) => Verdict::Runs,
+    let wanted = Wanted {
+        name: arguments.engine,
+        format: arguments.format,
+        threads: arguments.threads,
+        self_check: arguments.self_check,
+        choice: None,
+    };
+    let verdict = match attempt(&arguments.file, &wanted) {
+        Ok(tried) => Verdict::Runs(tried),
         Err(LoadError::Unsupported(reason)) => Verdict::Unsupported(reason),
         Err(LoadError::Invalid(reason)) => Verdict::Invalid(reason),
         Err(LoadError::Read { .. }) => Verdict::Unread,
@@ -60,11 +80,11 @@ pub fn run(arguments: &TryArguments) -> ExitCode {
 
 /// Loads the model, and runs it on its sample and on made-up data. What it answers is for the server to judge; here it only
 /// counts that there is an answer.
-fn attempt(path: &Path, name: EngineName) -> Result<(), LoadError> {
-    let engine = choice::load(path, Wanted { name, threads: 1 })?;
+fn attempt(path: &Path, wanted: &Wanted) -> Result<Tried, LoadError> {
+    let Loaded { engine, choice, checked } = choice::load(path, wanted)?;
     if let Some(folder) = path.parent() {
         drop(engine::prove(&*engine, folder));
     }
     first_run(&*engine);
-    Ok(())
+    Ok(Tried { choice, checked })
 }

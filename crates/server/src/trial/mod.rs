@@ -11,14 +11,15 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use modelyard_core::api::EngineName;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
 use crate::engine::LoadError;
+use crate::engine::choice::{Choice, Wanted};
 use crate::engine::onnxruntime::{NO_TELEMETRY, VARIABLE};
+use crate::engine::selfcheck::Outcome;
 
 mod bounds;
 mod cage;
@@ -43,13 +44,22 @@ const INHERITED: [&str; 2] = ["PATH", VARIABLE];
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Verdict {
     /// It was loaded, and run where made-up data can be run.
-    Runs,
+    Runs(Tried),
     /// See [`LoadError::Unsupported`].
     Unsupported(String),
     /// See [`LoadError::Invalid`].
     Invalid(String),
     /// The file cannot be read: whoever reads it next says why.
     Unread,
+}
+
+/// What a child found out, which the server need not find out again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Which engine the model has, and why.
+    pub choice: Choice,
+    /// What came of the self-check.
+    pub checked: Vec<Outcome>,
 }
 
 /// How a child ended that should have said something.
@@ -112,15 +122,15 @@ impl Trial {
     }
 
     /// Tries the model at `path`. It may take a quarter of `patience` in processor time, since it is loaded a second time if all is
-    /// well, and a machine that is busy takes longer.
+    /// well, and a machine that is busy takes longer. `None` where the file could not be read: whoever reads it next says why.
     ///
     /// # Errors
     /// See [`TrialError`].
-    pub async fn of(&self, (path, engine): (&Path, EngineName), patience: Duration) -> Result<(), TrialError> {
+    pub async fn of(&self, (path, wanted): (&Path, &Wanted), patience: Duration) -> Result<Option<Tried>, TrialError> {
         let _place = self.places.acquire().await;
         let seconds = (patience.as_secs() / 4).max(1);
         let bytes = memory::left();
-        let mut child = self.start((path, engine), (seconds, bytes)).map_err(TrialError::NoProcess)?;
+        let mut child = self.start((path, wanted), (seconds, bytes)).map_err(TrialError::NoProcess)?;
         let ending = tokio::time::timeout(patience, words_of(&mut child));
         let Ok(ending) = ending.await else {
             // Dropping would end it as well, and leave its last breath to be collected later.
@@ -131,9 +141,11 @@ impl Trial {
         judge(&said, &complained, (status, seconds, bytes))
     }
 
-    fn start(&self, (path, engine): (&Path, EngineName), (seconds, bytes): (u64, u64)) -> io::Result<Child> {
+    fn start(&self, (path, wanted): (&Path, &Wanted), (seconds, bytes): (u64, u64)) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
-        command.arg("try").arg(path).args(["--engine", child::flag(engine)]);
+        command.arg("try").arg(path).args(["--engine", child::flag(wanted.name), "--threads", &wanted.threads.to_string()]);
+        command.args(wanted.format.iter().flat_map(|format| ["--format", format.as_str()]));
+        command.args(wanted.self_check.then_some("--self-check"));
         command.args(["--seconds", &seconds.to_string(), "--bytes", &bytes.to_string()]);
         command.env_clear().envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.env(NO_TELEMETRY.0, NO_TELEMETRY.1);
@@ -159,7 +171,7 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
 }
 
 /// What came of it, from its last words and its end.
-fn judge(said: &[u8], complained: &[u8], (status, seconds, bytes): (ExitStatus, u64, u64)) -> Result<(), TrialError> {
+fn judge(said: &[u8], complained: &[u8], (status, seconds, bytes): (ExitStatus, u64, u64)) -> Result<Option<Tried>, TrialError> {
     let complaint = String::from_utf8_lossy(complained);
     let complaint = complaint.trim();
     let from = complaint.char_indices().rev().nth(SHOWN - 1).map_or(0, |(at, _)| at);
@@ -177,7 +189,8 @@ fn judge(said: &[u8], complained: &[u8], (status, seconds, bytes): (ExitStatus, 
         return Err(TrialError::Killed { signal: format!("{} (signal {number})", name_of(number)), hint });
     }
     match serde_json::from_slice(said) {
-        Ok(Verdict::Runs | Verdict::Unread) => Ok(()),
+        Ok(Verdict::Runs(tried)) => Ok(Some(tried)),
+        Ok(Verdict::Unread) => Ok(None),
         Ok(Verdict::Unsupported(reason) | Verdict::Invalid(reason)) if is_starved(&reason) => {
             Err(TrialError::Memory { mebibytes: bytes >> 20, how: format!("says: {reason}") })
         }
@@ -209,21 +222,26 @@ fn name_of(number: i32) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use modelyard_core::api::EngineName;
+
     use super::*;
 
     /// How a child ended that said and wrote this; a wait status holds the signal in its low bits, the code above them.
-    fn ending(said: &str, complained: &str, status: i32) -> Result<(), String> {
+    fn ending(said: &str, complained: &str, status: i32) -> Result<Option<Tried>, String> {
         let outcome = judge(said.as_bytes(), complained.as_bytes(), (ExitStatus::from_raw(status), 3, 512 << 20));
         outcome.map_err(|error| error.to_string())
     }
 
     #[test]
     fn each_end_is_told_in_words() {
-        assert_eq!(ending("\"Runs\"", "", 0), Ok(()));
-        assert_eq!(ending("\"Unread\"", "", 0), Ok(()));
+        let choice = Choice { engine: EngineName::OnnxRuntime, reason: "measured: 9 ms and 3 ms".to_owned() };
+        let tried = Tried { choice, checked: vec![Outcome::NoVerdict("no zeros".to_owned())] };
+        let said = serde_json::to_string(&Verdict::Runs(tried.clone())).unwrap();
+        assert_eq!(ending(&said, "", 0), Ok(Some(tried)));
+        assert_eq!(ending("\"Unread\"", "", 0), Ok(None));
         for (said, complained, status, parts) in [
             ("", "", 11, ["SIGSEGV (signal 11)", "server is unharmed"]),
-            ("\"Runs\"", "", 9, ["SIGKILL (signal 9)", "more memory than the 512 MiB"]),
+            ("\"Unread\"", "", 9, ["SIGKILL (signal 9)", "more memory than the 512 MiB"]),
             ("", "memory allocation of 9 bytes failed", 6, ["more memory than the 512 MiB", "allocation of 9 bytes failed"]),
             ("", "terminate called after throwing an instance of 'std::bad_alloc'", 6, ["SIGABRT", "resources.limits.memory"]),
             ("", "assertion failed", 6, ["SIGABRT (signal 6): assertion failed", "make the file anew"]),

@@ -9,6 +9,8 @@ mod xgboost;
 
 use std::time::{Duration, Instant};
 
+use modelyard_core::api::Format;
+use modelyard_server::engine::choice::{self, Wanted};
 use modelyard_server::engine::{Engine, Stop, load};
 use modelyard_server::inspect::inspect;
 use modelyard_wire::Tensor;
@@ -41,4 +43,35 @@ fn near(found: &[f64], expected: &[f64]) {
         found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
         "{found:?} {expected:?}"
     );
+}
+
+/// What is said of a file comes before what its first bytes tell, and where that cannot be, both are named.
+#[test]
+fn a_format_may_be_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let write = |text: &str| std::fs::write(&path, text).unwrap();
+    let opened = |said| {
+        let wanted = Wanted { format: said, ..Wanted::default() };
+        choice::load(&path, &wanted).map(|loaded| loaded.engine.facts().engine).map_err(|error| error.to_string())
+    };
+    let forest = xgboost::smallest().to_string();
+    write(&forest);
+    assert_eq!(opened(None), Ok("Trees"));
+    assert_eq!(opened(Some(Format::XgBoost)), Ok("Trees"));
+    for (said, parts) in [
+        (Format::LightGbm, ["format says that it is LightGBM's, and its first bytes are XGBoost's", "leave format out"]),
+        (Format::CatBoost, ["format says that it is CatBoost's, and its first bytes are XGBoost's", "not a model of CatBoost's"]),
+        (Format::Onnx, ["format says that it is an .onnx file, and its first bytes are XGBoost's", "is not an ONNX file"]),
+    ] {
+        let refused = opened(Some(said)).unwrap_err();
+        assert!(parts.iter().all(|part| refused.contains(part)) && refused.starts_with("invalid model: "), "{refused}");
+    }
+    // Other keys first: nothing that is known begins so.
+    write(&forest.replacen('{', "{\"made\": \"by hand\", ", 1));
+    assert!(opened(None).unwrap_err().contains("is not an ONNX file"));
+    assert_eq!(opened(Some(Format::XgBoost)), Ok("Trees"));
+    write("nothing of the kind");
+    let refused = opened(Some(Format::XgBoost)).unwrap_err();
+    assert!(refused.contains("its first bytes are not") && refused.contains("not a model of XGBoost's"), "{refused}");
 }

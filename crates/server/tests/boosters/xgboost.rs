@@ -70,6 +70,11 @@ fn model(objective: &str, base: &str, classes: usize, trees: &[Value]) -> Value 
     })
 }
 
+/// A file of one tree.
+pub(super) fn smallest() -> Value {
+    model("reg:squarederror", "5E-1", 0, &[stump(0, 1.0, true, [1.0, 2.0])])
+}
+
 const ROWS: [f32; 8] = [0.0, 5.0, 1.0, 5.0, f32::NAN, 5.0, 0.0, f32::NAN];
 
 /// All outputs, as numbers; the same of both formats.

@@ -211,6 +211,22 @@ fn lengths_of_sequences_are_checked() {
     assert!(matches!(&said, RunError::InvalidData(text) if text.contains("sequence_lens holds 4; expected 0 to 3")), "{said:?}");
 }
 
+/// The specification is silent on rows without a step; ONNX Runtime's answer is zeros.
+#[test]
+fn a_row_without_a_step_ends_in_zeros() {
+    let net = with(node("RNN", &["x", "w", "r", "", "n", "h0"], &["", "h"]), "hidden_size", number(1));
+    let inputs = vec![port("x", FLOAT, &[3, 2, 1]), port("n", 6, &[2]), port("h0", FLOAT, &[1, 2, 1])];
+    let mut graph = graph_of(vec![net], inputs, vec![port("h", FLOAT, &[1, 2, 1])]);
+    graph.initializer = vec![weights("w", &[1, 1, 1], &[1.0]), weights("r", &[1, 1, 1], &[0.5])];
+    let engine = opened(&model_of(graph)).unwrap();
+    let raw: Vec<u8> = [0_i32, 1].iter().flat_map(|length| length.to_le_bytes()).collect();
+    let lengths = Tensor::new(modelyard_wire::DataType::Int32, vec![2], raw.into()).unwrap();
+    let (x, first) = (Tensor::from_f32(vec![3, 2, 1], &[0.0; 6]).unwrap(), Tensor::from_f32(vec![1, 2, 1], &[0.5; 2]).unwrap());
+    let last = engine.run(&[x, lengths, first], &stop()).unwrap()[0].to_f64().unwrap();
+    assert_eq!(last[0], 0.0);
+    assert!((last[1] - 0.25_f64.tanh()).abs() < 1e-6, "{last:?}");
+}
+
 /// Rows of a net whose first dimension is time are never batched, whichever operator computes them.
 #[test]
 fn recurrent_nets_backwards_are_not_batched() {
@@ -218,4 +234,30 @@ fn recurrent_nets_backwards_are_not_batched() {
     let mut graph = graph_of(vec![net], vec![port("x", FLOAT, &[-1, 1, 1])], vec![port("y", FLOAT, &[-1, 1, 1, 1])]);
     graph.initializer = vec![weights("w", &[1, 1, 1], &[1.0]), weights("r", &[1, 1, 1], &[0.5])];
     assert!(!opened(&model_of(graph)).unwrap().signature().batched);
+}
+
+/// What a mask keeps, along an axis or of all elements; a mask may be shorter than what it stands beside.
+#[test]
+fn a_mask_compresses() {
+    for (axis, mask, expected, shape) in [
+        (None, vec![0, 1, 0, 0, 1, 1], vec![1.0, 4.0, 5.0], vec![3]),
+        (Some(0), vec![0, 1], vec![3.0, 4.0, 5.0], vec![1, 3]),
+        (Some(-1), vec![1, 0, 1], vec![0.0, 2.0, 3.0, 5.0], vec![2, 2]),
+        (Some(1), vec![0, 1], vec![1.0, 4.0], vec![2, 1]),
+        (Some(1), vec![0; 3], vec![], vec![2, 0]),
+        (None, vec![1; 9], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0], vec![6]),
+    ] {
+        let compress = node("Compress", &["x", "m"], &["y"]);
+        let compress = axis.map_or(compress.clone(), |axis| with(compress, "axis", number(axis)));
+        let inputs = vec![port("x", FLOAT, &[2, 3]), port("m", 9, &[-1])];
+        let dims: &[i64] = if axis.is_some() { &[-2, -3] } else { &[-2] };
+        let engine = opened(&model_of(graph_of(vec![compress], inputs, vec![port("y", FLOAT, dims)]))).unwrap();
+        let x = Tensor::from_f32(vec![2, 3], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        let mask = Tensor::new(modelyard_wire::DataType::Bool, vec![mask.len()], mask.into()).unwrap();
+        let found = engine.run(&[x, mask], &stop()).unwrap();
+        assert_eq!((found[0].shape(), found[0].to_f64().unwrap()), (&*shape, expected), "axis {axis:?}");
+    }
+    let beyond = with(node("Compress", &["x", "m"], &["y"]), "axis", number(2));
+    let inputs = vec![port("x", FLOAT, &[2, 3]), port("m", 9, &[-1])];
+    refused(&model_of(graph_of(vec![beyond], inputs, vec![port("y", FLOAT, &[-2])])), &["attribute axis is 2"]);
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tract_onnx::pb;
 
 use crate::http::{get, post};
-use crate::server::{Server, eventually, mnist, mnist_body};
+use crate::server::{Server, eventually, mnist, mnist_body, path};
 
 fn node(operator: &str, inputs: &[&str], output: &str) -> pb::NodeProto {
     pb::NodeProto {
@@ -177,5 +177,21 @@ fn a_trusted_model_needs_no_process() {
             command.args(["--log-level", "debug"]);
         });
         assert_eq!(server.log().contains("runs in a process of its own"), tried, "{}", server.log());
+    }
+}
+
+#[test]
+fn a_model_is_compared_once_wherever_it_is_loaded_first() {
+    let model = |engine: Value| json!({ "name": "cnn", "uri": format!("file:{}", path("examples/mnist-cnn/model").display()), "engine": engine });
+    for (engine, compared) in [
+        (json!({}), 1),
+        (json!({ "isolation": "None" }), 1),
+        (json!({ "selfCheck": "Disabled" }), 0),
+        (json!({ "selfCheck": "Disabled", "isolation": "None" }), 0),
+    ] {
+        let server = Server::start_with(&[model(engine.clone())], &json!({}), |command| {
+            command.args(["--log-level", "debug"]);
+        });
+        assert_eq!(server.log().matches("self-check: ").count(), compared, "{engine}: {}", server.log());
     }
 }

@@ -7,7 +7,7 @@ use modelyard_wire::Tensor;
 
 use super::OnnxRuntime;
 use crate::engine::halves::{half, nearly};
-use crate::engine::measure::{Fill, example};
+use crate::engine::madeup::{Fill, example};
 use crate::engine::onnx::declared::Declared;
 use crate::engine::{Engine, Stop};
 use crate::signature::{Signature, TensorSpec};

@@ -2,8 +2,10 @@
 //!
 //! The way of a file: [`lint`] refuses what tract would answer wrongly or die of, tract parses it, [`probe`] settles the signature by planning the smallest shapes. The way of a request: [`plans`] gives the plan for its
 //! shapes (tract is several times faster, and sometimes only right, when shapes are concrete), [`plan`] runs it.
+//! Before that [`twice`] compares the plan's answers with those of one that nothing was optimised in.
 
 use std::path::Path;
+use std::time::Instant;
 
 use modelyard_wire::Tensor;
 use tract_onnx::prelude::InferenceModel;
@@ -13,6 +15,7 @@ use super::onnx::facts;
 use super::onnx::file::File;
 use super::onnx::hints;
 use super::quiet::catch;
+use super::selfcheck::Outcome;
 use super::{Engine, Facts, LoadError, Problem, RunError, Stop};
 use crate::signature::Signature;
 
@@ -23,6 +26,7 @@ mod plans;
 mod probe;
 mod rules;
 mod tensors;
+mod twice;
 
 use plans::Plans;
 
@@ -59,11 +63,12 @@ impl Tract {
     /// # Errors
     /// See [`LoadError`].
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        Self::of(File::read(path)?)
+        Ok(Self::of(File::read(path)?, None)?.0)
     }
 
-    /// The model of a file.
-    pub(super) fn of(file: File) -> Result<Self, LoadError> {
+    /// The model of a file, and what came of comparing its plan with the unoptimised one. `since` when it has been loading; `None`
+    /// where nothing is to be compared.
+    pub(super) fn of(file: File, since: Option<Instant>) -> Result<(Self, Option<Outcome>), LoadError> {
         let problems = lint::lint(&file)?;
         if !problems.is_empty() {
             return Err(LoadError::unsupported(&problems));
@@ -73,8 +78,16 @@ impl Tract {
         // The file's copy of the weights; tract has its own.
         drop(file);
         let plans = Plans::new(parsed, facts.bytes);
-        let signature = probe::settle(&declared, &plans, &hints)?;
-        Ok(Self { signature, facts, plans })
+        let probed = probe::settle(&declared, &plans, &hints)?;
+        let source = plans.source().filter(|_| since.is_some());
+        if declared.is_fixed() {
+            plans.seal();
+        }
+        let checked = match source.zip(since) {
+            Some((source, since)) => Some(twice::check(&source, &probed, (&facts, since))?),
+            None => None,
+        };
+        Ok((Self { signature: probed.signature, facts, plans }, checked))
     }
 
     /// How many plans are held, for tests of the bound.

@@ -43,15 +43,21 @@ pub(super) struct Typed {
 impl Plan {
     /// Builds the plan for inputs of these shapes. The error is tract's, in words.
     pub(super) fn build(source: &InferenceModel, shapes: &[Vec<usize>]) -> Result<Self, String> {
-        caught(|| {
-            let optimised = typed(source, shapes)?.into_decluttered()?.into_optimized()?;
-            let plan = TypedSimplePlan::new(optimised)?;
-            let state = plan.spawn()?;
-            let stateless = state.op_states.iter().all(Option::is_none);
-            let growing = plan.model().nodes().iter().filter(|node| GROWING.contains(&&*node.op().name()));
-            let growing = growing.map(|node| node.id).collect();
-            Ok(Self { plan, spare: stateless.then(|| Mutex::new(vec![state])), growing })
-        })
+        caught(|| Self::of(typed(source, shapes)?.into_decluttered()?.into_optimized()?))
+    }
+
+    /// The same with nothing optimised: the operators as the file has them, one by one.
+    pub(super) fn unoptimised(source: &InferenceModel, shapes: &[Vec<usize>]) -> Result<Self, String> {
+        caught(|| Self::of(typed(source, shapes)?))
+    }
+
+    fn of(model: TypedModel) -> TractResult<Self> {
+        let plan = TypedSimplePlan::new(model)?;
+        let state = plan.spawn()?;
+        let stateless = state.op_states.iter().all(Option::is_none);
+        let growing = plan.model().nodes().iter().filter(|node| GROWING.contains(&&*node.op().name()));
+        let growing = growing.map(|node| node.id).collect();
+        Ok(Self { plan, spare: stateless.then(|| Mutex::new(vec![state])), growing })
     }
 
     /// What the outputs will be.

@@ -13,7 +13,7 @@ use tract_onnx::prelude::InferenceModel;
 use super::plan::{Plan, Typed, analyse};
 use super::plans::Plans;
 use crate::engine::halves::{half, nearly};
-use crate::engine::measure::{Fill, example};
+use crate::engine::madeup::{Fill, example};
 use crate::engine::onnx::declared::{Declared, Dim, Port};
 use crate::engine::{LoadError, Stop};
 use crate::signature::{Signature, TensorSpec};
@@ -29,12 +29,9 @@ const CHEAP: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// [`LoadError::Unsupported`] with tract's reason where no shape can be planned.
-pub(super) fn settle(declared: &Declared, plans: &Plans, hints: &[usize]) -> Result<Signature, LoadError> {
+pub(super) fn settle(declared: &Declared, plans: &Plans, hints: &[usize]) -> Result<Probed, LoadError> {
     let Some(source) = plans.source() else { return Err(LoadError::Invalid("the model is gone".to_owned())) };
     let (plan, other) = first_plan(declared, (plans, &source), hints)?;
-    if declared.is_fixed() {
-        plans.seal();
-    }
     let one = plan.outputs().map_err(LoadError::Unsupported)?;
     let two = declared.batch().and_then(|_| analyse(&source, &declared.shapes(2, other)).ok());
     let inputs = declared.inputs.iter().map(Port::spec).collect::<Option<Vec<_>>>();
@@ -46,7 +43,16 @@ pub(super) fn settle(declared: &Declared, plans: &Plans, hints: &[usize]) -> Res
     let follows =
         two.is_some_and(|two| one.iter().chain(&two).zip(rows_of(one.len())).all(|(typed, rows)| typed.leads_with(rows)));
     signature.batched = follows && !mixes_rows(&Trial { declared, signature: &signature, source: &source, plan: &plan, other });
-    Ok(signature)
+    Ok(Probed { signature, shapes: declared.shapes(1, other), plan })
+}
+
+/// What was settled.
+pub(super) struct Probed {
+    pub(super) signature: Signature,
+    /// The inputs' shapes for one row, with the least size of other free dimensions that the model takes.
+    pub(super) shapes: Vec<Vec<usize>>,
+    /// The plan for these.
+    pub(super) plan: Arc<Plan>,
 }
 
 /// One row for each of the first `count`, then two.

@@ -11,7 +11,7 @@ use crate::engine::onnx::values::Values;
 #[derive(Debug)]
 pub(super) enum Keys {
     Texts(HashMap<String, usize>),
-    Ints(HashMap<i64, usize>),
+    Ints(Whole),
     /// By bits: every NaN is one key, and so are both zeros.
     Floats(HashMap<u64, usize>),
 }
@@ -28,9 +28,9 @@ impl Keys {
     pub(super) fn of(keys: Values, repeated: Repeated) -> Self {
         match keys {
             Values::Texts(all) => Self::Texts(places(all, repeated)),
-            Values::Ints(all) => Self::Ints(places(all, repeated)),
-            Values::Int32s(all) => Self::Ints(places(all.into_iter().map(i64::from), repeated)),
-            Values::Int16s(all) => Self::Ints(places(all.into_iter().map(i64::from), repeated)),
+            Values::Ints(all) => Self::Ints(Whole::of(all, repeated)),
+            Values::Int32s(all) => Self::Ints(Whole::of(all.into_iter().map(i64::from), repeated)),
+            Values::Int16s(all) => Self::Ints(Whole::of(all.into_iter().map(i64::from), repeated)),
             Values::Floats(all) => Self::Floats(places(all.into_iter().map(|key| bits(f64::from(key))), repeated)),
             Values::Doubles(all) => Self::Floats(places(all.into_iter().map(bits), repeated)),
         }
@@ -44,10 +44,10 @@ impl Keys {
             Self::Ints(places) if input.datum_type().is_float() => {
                 let wide = input.cast_to::<f64>()?;
                 // NaN would be 0 as an integer.
-                let place = |key: &f64| if key.is_nan() { None } else { places.get(&(*key as i64)).copied() };
+                let place = |key: &f64| if key.is_nan() { None } else { places.get(*key as i64) };
                 slice::<f64>(&wide)?.iter().map(place).collect()
             }
-            Self::Ints(places) => slice::<i64>(&*input.cast_to::<i64>()?)?.iter().map(|key| places.get(key).copied()).collect(),
+            Self::Ints(places) => slice::<i64>(&*input.cast_to::<i64>()?)?.iter().map(|key| places.get(*key)).collect(),
             Self::Floats(places) => {
                 slice::<f64>(&*input.cast_to::<f64>()?)?.iter().map(|key| places.get(&bits(*key)).copied()).collect()
             }
@@ -58,7 +58,7 @@ impl Keys {
     pub(super) fn places(&self, values: &Values) -> Vec<usize> {
         match (self, values) {
             (Self::Texts(places), Values::Texts(all)) => all.iter().filter_map(|key| places.get(key).copied()).collect(),
-            (Self::Ints(places), Values::Ints(all)) => all.iter().filter_map(|key| places.get(key).copied()).collect(),
+            (Self::Ints(places), Values::Ints(all)) => all.iter().filter_map(|key| places.get(*key)).collect(),
             _ => Vec::new(),
         }
     }
@@ -72,6 +72,51 @@ impl Keys {
         let expected = if matches!(self, Self::Texts(_)) { "strings" } else { "numbers" };
         ensure!(fits, "the input is {kind:?}; expected {expected}, as the keys are");
         Ok(())
+    }
+}
+
+/// Whole numbers: a table where they lie close together, as those of categories do, or a map.
+#[derive(Debug)]
+pub(super) enum Whole {
+    /// The place of `least + k` at `k`, [`NOWHERE`] for what is no key.
+    Table {
+        least: i64,
+        places: Vec<u32>,
+    },
+    Map(HashMap<i64, usize>),
+}
+
+/// No place.
+const NOWHERE: u32 = u32::MAX;
+
+/// Elements of a table for each key, and for none: it is never much larger than the map would be.
+const SPARSE: (usize, usize) = (8, 64);
+
+impl Whole {
+    fn of(keys: impl IntoIterator<Item = i64>, repeated: Repeated) -> Self {
+        let map = places(keys, repeated);
+        let (least, most) = (map.keys().min().copied().unwrap_or(0), map.keys().max().copied().unwrap_or(0));
+        let size = most.checked_sub(least).and_then(|span| usize::try_from(span).ok()?.checked_add(1));
+        let Some(size) = size.filter(|size| *size <= map.len().saturating_mul(SPARSE.0).saturating_add(SPARSE.1)) else {
+            return Self::Map(map);
+        };
+        let mut table = vec![NOWHERE; size];
+        for (key, place) in &map {
+            // As many as fit into a file, so none is cut off.
+            let at = usize::try_from(key - least).unwrap_or(0);
+            table[at] = u32::try_from(*place).unwrap_or(NOWHERE);
+        }
+        Self::Table { least, places: table }
+    }
+
+    fn get(&self, key: i64) -> Option<usize> {
+        match self {
+            Self::Table { least, places } => {
+                let at = usize::try_from(key.checked_sub(*least)?).ok()?;
+                places.get(at).filter(|place| **place != NOWHERE).map(|place| *place as usize)
+            }
+            Self::Map(map) => map.get(&key).copied(),
+        }
     }
 }
 
@@ -141,4 +186,29 @@ impl Found {
 fn picked<T: Datum>(all: &[T], places: &[Option<usize>], shape: &[usize]) -> TractResult<Tensor> {
     let default = all.len() - 1;
     tensor(shape, places.iter().map(|place| all[place.unwrap_or(default)].clone()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_and_a_map_find_the_same() {
+        let close = [5, 7, 5, -2];
+        let apart = [5, i64::MAX, i64::MIN, -2];
+        for (keys, repeated, found) in [
+            (&close, Repeated::First, [(5, Some(0)), (7, Some(1)), (-2, Some(3)), (6, None), (8, None), (i64::MIN, None)]),
+            (&close, Repeated::Last, [(5, Some(2)), (7, Some(1)), (-2, Some(3)), (0, None), (-3, None), (i64::MAX, None)]),
+            (
+                &apart,
+                Repeated::First,
+                [(5, Some(0)), (i64::MAX, Some(1)), (i64::MIN, Some(2)), (-2, Some(3)), (0, None), (6, None)],
+            ),
+        ] {
+            let whole = Whole::of(keys.iter().copied(), repeated);
+            assert_eq!(matches!(whole, Whole::Map(_)), keys == &apart);
+            assert_eq!(found.map(|(key, _)| (key, whole.get(key))), found);
+        }
+        assert_eq!(Whole::of([], Repeated::First).get(0), None);
+    }
 }

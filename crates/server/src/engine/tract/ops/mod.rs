@@ -16,6 +16,7 @@ mod binarizer;
 mod bit_shift;
 mod branches;
 mod cast;
+mod compress;
 mod features;
 mod imputer;
 mod kernel;
@@ -80,6 +81,7 @@ static OWN: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry { build: cast::build, ..entry::<cast::CastText>("ai.onnx") },
         Entry { build: attention::build, ..entry::<attention::Attention>("ai.onnx") },
         entry::<bit_shift::BitShift>("ai.onnx"),
+        entry::<compress::Compress>("ai.onnx"),
         entry::<space_to_depth::SpaceToDepth>("ai.onnx"),
         recurrent::entry("LSTM"),
         recurrent::entry("GRU"),

@@ -168,7 +168,8 @@ impl Kernel for Recurrent {
         let mut outputs = [vec![0.0; count(0)?], vec![0.0; count(1)?], vec![0.0; count(1)?]];
         for (direction, (backwards, activations)) in self.directions.iter().enumerate() {
             let cell = Cell::of(self, activations, (weights, direction, self.directions.len()), sizes)?;
-            for (row, length) in lengths.iter().enumerate() {
+            // A row without a step has zeros for its last state, not the first one: ONNX Runtime's reading.
+            for (row, length) in lengths.iter().enumerate().filter(|(_, length)| **length > 0) {
                 let place = |at: usize, step: usize| {
                     let from = self.offset(at, [step, row, direction], [time, rows]) * hidden;
                     from..from + hidden

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use modelyard_core::api::{EngineName, Isolation};
-use modelyard_core::location::Scheme;
-use modelyard_core::server_config::{EngineConfig, InvalidConfig, ModelConfig, ServerConfig, ServingConfig};
+use modelyard_core::server_config::{InvalidConfig, ServerConfig};
 
 use crate::exchange::{Exchange, PullArguments, PushArguments};
 use crate::load::LOAD_TIMEOUT;
 use crate::trial::TryArguments;
+
+mod by_hand;
+
+use by_hand::ByHand;
 
 /// Serves models over HTTP and gRPC on one port: Open Inference Protocol v2, TensorFlow Serving, KServe v1.
 #[derive(Debug, Parser)]
@@ -62,17 +64,8 @@ struct ServeArguments {
     /// The whole configuration as JSON, or @FILE that holds it
     #[arg(long, value_name = "JSON|@FILE", env = "MODELYARD_CONFIG", help_heading = "What to serve", conflicts_with = "model")]
     config: Option<String>,
-    /// A model to serve: a name, and where it is (file:, http(s):, s3:, gs:, az:, hf:, oci:; a bare path is file:); repeatable
-    #[arg(long, value_name = "NAME=URI", env = "MODELYARD_MODEL", value_delimiter = ' ', help_heading = "What to serve")]
-    model: Vec<String>,
-    /// What computes those models: those within the server (tract), ONNX Runtime, or what runs a model and runs it fastest (a configuration
-    /// says it for each)
-    #[arg(long, value_enum, default_value_t = ByHand::Auto, env = "MODELYARD_ENGINE", help_heading = "What to serve", conflicts_with = "config")]
-    engine: ByHand,
-    /// What those models go through before they are taken in: loaded and run in a process of their own first, or not (a
-    /// configuration says it for each)
-    #[arg(long, value_enum, default_value_t = Try::Process, env = "MODELYARD_ISOLATION", help_heading = "What to serve", conflicts_with = "config")]
-    isolation: Try,
+    #[command(flatten)]
+    by_hand: ByHand,
     /// Let clients load and unload models
     #[arg(long, env = "MODELYARD_ALLOW_CONTROL", help_heading = "What to serve")]
     allow_control: bool,
@@ -120,27 +113,6 @@ struct ServeArguments {
     /// error, warn, info, debug or trace; or by target, such as info,access=debug
     #[arg(long, default_value = "info", env = "MODELYARD_LOG_LEVEL", help_heading = "Process")]
     log_level: String,
-}
-
-/// What computes a model named by hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ByHand {
-    /// What runs it, and runs it fastest.
-    Auto,
-    /// Those within the server.
-    Tract,
-    /// ONNX Runtime.
-    #[value(name = "onnxruntime")]
-    OnnxRuntime,
-}
-
-/// What a model named by hand goes through before it is taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Try {
-    /// Loaded and run once in a process of its own.
-    Process,
-    /// Loaded at once.
-    None,
 }
 
 /// How log lines look.
@@ -243,24 +215,10 @@ impl Arguments {
 }
 
 impl ServeArguments {
-    fn engine(&self) -> EngineConfig {
-        let isolation = match self.isolation {
-            Try::Process => Isolation::Process,
-            Try::None => Isolation::None,
-        };
-        let name = match self.engine {
-            ByHand::Auto => EngineName::Auto,
-            ByHand::Tract => EngineName::Tract,
-            ByHand::OnnxRuntime => EngineName::OnnxRuntime,
-        };
-        EngineConfig { name, isolation }
-    }
-
     fn settings(self) -> Result<Settings, InvalidArguments> {
         let mut config = match &self.config {
             Some(json) => ServerConfig::from_json(&read_config(json)?)?,
-            None if self.model.is_empty() => return Err(InvalidArguments::Nothing),
-            None => by_hand(&self.model, self.engine())?,
+            None => self.by_hand.config()?,
         };
         config.serving.threads = self.threads.or(config.serving.threads);
         Ok(Settings {
@@ -299,31 +257,6 @@ fn read_config(text: &str) -> Result<String, InvalidArguments> {
     match text.strip_prefix('@') {
         Some(path) => std::fs::read_to_string(path).map_err(|source| InvalidArguments::Read { path: path.to_owned(), source }),
         None => Ok(text.to_owned()),
-    }
-}
-
-fn by_hand(models: &[String], engine: EngineConfig) -> Result<ServerConfig, InvalidArguments> {
-    let mut configs = Vec::with_capacity(models.len());
-    for one in models {
-        let Some((name, uri)) = one.split_once('=').filter(|(name, uri)| !name.is_empty() && !uri.is_empty()) else {
-            return Err(InvalidArguments::Model(one.clone()));
-        };
-        let has_scheme = Scheme::of(uri).is_ok() || uri.contains("://");
-        let uri = if has_scheme { uri.to_owned() } else { format!("file:{uri}") };
-        let name = name.to_owned();
-        configs.push(ModelConfig { engine, ..ModelConfig::of(name, uri) });
-    }
-    let config = ServerConfig { models: configs, serving: ServingConfig::default() };
-    config.check().map_err(|invalid| named(&config, invalid))?;
-    Ok(config)
-}
-
-/// A fault of `models[1]` in the words of the flag that the user wrote.
-fn named(config: &ServerConfig, invalid: InvalidConfig) -> InvalidArguments {
-    let index = invalid.field.strip_prefix("models[").and_then(|rest| rest.split_once(']')?.0.parse::<usize>().ok());
-    match index.and_then(|index| config.models.get(index)) {
-        Some(model) => InvalidArguments::ModelConfig { name: model.name.clone(), message: invalid.message },
-        None => invalid.into(),
     }
 }
 
