@@ -52,7 +52,7 @@ pub enum Output {
 
 #[derive(Debug, clap::Args)]
 struct ServeArguments {
-    /// The whole configuration as JSON, or @FILE that holds it
+    /// The whole configuration as JSON, or @FILE that holds it; the models of a file may change while they are served
     #[arg(long, value_name = "JSON|@FILE", env = "MODELYARD_CONFIG", help_heading = "What to serve", conflicts_with = "model")]
     config: Option<String>,
     /// A model to serve: a name, and where it is (file:, http(s):, s3:, gs:, az:, hf:, oci:; a bare path is file:); repeatable
@@ -161,6 +161,8 @@ pub enum Task {
 pub struct Settings {
     /// The models and limits.
     pub config: ServerConfig,
+    /// The file that they come from, which is followed.
+    pub config_file: Option<ConfigFile>,
     /// Whether clients may load and unload models.
     pub allow_control: bool,
     /// Where fetched models are kept.
@@ -185,6 +187,17 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Which log lines there are.
     pub log_level: String,
+}
+
+/// The file that a configuration comes from.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What stood in it.
+    pub text: String,
+    /// `serving` as it stood there: what the command line says is not in it.
+    pub serving: ServingConfig,
 }
 
 /// A command line or configuration that cannot be served.
@@ -246,14 +259,21 @@ impl ServeArguments {
     }
 
     fn settings(self) -> Result<Settings, InvalidArguments> {
-        let mut config = match &self.config {
-            Some(json) => ServerConfig::from_json(&read_config(json)?)?,
+        let (mut config, config_file) = match &self.config {
+            Some(json) => {
+                let text = read_config(json)?;
+                let config = ServerConfig::from_json(&text)?;
+                let serving = config.serving.clone();
+                let file = json.strip_prefix('@').map(|path| ConfigFile { path: path.into(), text, serving });
+                (config, file)
+            }
             None if self.model.is_empty() => return Err(InvalidArguments::Nothing),
-            None => by_hand(&self.model, self.engine())?,
+            None => (by_hand(&self.model, self.engine())?, None),
         };
         config.serving.threads = self.threads.or(config.serving.threads);
         Ok(Settings {
             config,
+            config_file,
             allow_control: self.allow_control,
             cache_dir: self.cache_dir,
             cache_limit: self.cache_limit,

@@ -4,9 +4,12 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 
-/// Bounds this process: processor time, private memory, no core file, no file written. It ends with its parent, and is the first
+use crate::load::NICENESS;
+
+/// Bounds this process: its share of the processor while its parent serves, processor time, private memory, no core file, no file written. It ends with its parent, and is the first
 /// that the kernel ends where memory runs out.
 pub(super) fn set(seconds: u64, bytes: u64) -> io::Result<()> {
+    rustix::process::nice(NICENESS)?;
     // Past the soft bound SIGXCPU, which tells why; past the hard one SIGKILL.
     lower(Resource::Cpu, seconds, seconds + 1)?;
     lower(Resource::Data, bytes, bytes)?;

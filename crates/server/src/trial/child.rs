@@ -8,7 +8,8 @@ use modelyard_core::api::EngineName;
 
 use super::{Verdict, bounds, cage};
 use crate::engine::choice::{self, Wanted};
-use crate::engine::{self, LoadError, first_run};
+use crate::engine::{self, Engine, LoadError, first_run};
+use crate::load::memory;
 
 /// `modelyard-server try`: what the server starts itself with, nobody else.
 #[derive(Debug, clap::Args)]
@@ -47,8 +48,8 @@ pub fn run(arguments: &TryArguments) -> ExitCode {
     for refused in [bounds::set(arguments.seconds, arguments.bytes), cage::close()].into_iter().filter_map(Result::err) {
         eprintln!("{refused}");
     }
-    let verdict = match attempt(&arguments.file, arguments.engine) {
-        Ok(()) => Verdict::Runs,
+    let verdict = match attempt(&arguments.file, arguments.engine, arguments.bytes) {
+        Ok(memory) => Verdict::Runs { memory },
         Err(LoadError::Unsupported(reason)) => Verdict::Unsupported(reason),
         Err(LoadError::Invalid(reason)) => Verdict::Invalid(reason),
         Err(LoadError::Read { .. }) => Verdict::Unread,
@@ -58,13 +59,32 @@ pub fn run(arguments: &TryArguments) -> ExitCode {
     ExitCode::from(u8::from(written.is_err()))
 }
 
-/// Loads the model, and runs it on its sample and on made-up data. What it answers is for the server to judge; here it only
-/// counts that there is an answer.
-fn attempt(path: &Path, name: EngineName) -> Result<(), LoadError> {
+/// A model that seems to take less is measured by a second copy of it.
+const SMALL: u64 = 8 << 20;
+
+/// Loads the model, runs it on its sample and on made-up data, and says how many bytes of memory that took. What it answers is for
+/// the server to judge; here it only counts that there is an answer.
+///
+/// The first model of a process pays for what all share (tables, threads, the allocator's first pages), which is more than a small
+/// model takes. So of one the second copy is measured, with the first still there.
+fn attempt(path: &Path, name: EngineName, bytes: u64) -> Result<Option<u64>, LoadError> {
+    let (first, memory) = one_copy(path, name)?;
+    // Where there might be no room for two, the first says enough.
+    let second = memory.filter(|memory| *memory < SMALL.min(bytes / 8)).map(|_| one_copy(path, name));
+    drop(first);
+    let memory = second.and_then(Result::ok).and_then(|(_, memory)| memory).or(memory);
+    // What the first copy left may have been used again: the file's own bytes are in memory once at least.
+    let bytes = std::fs::metadata(path).map_or(0, |about| about.len());
+    Ok(memory.map(|memory| memory.max(bytes)))
+}
+
+fn one_copy(path: &Path, name: EngineName) -> Result<(Box<dyn Engine>, Option<u64>), LoadError> {
+    let before = memory::private();
     let engine = choice::load(path, Wanted { name, threads: 1 })?;
     if let Some(folder) = path.parent() {
         drop(engine::prove(&*engine, folder));
     }
     first_run(&*engine);
-    Ok(())
+    let memory = memory::since(before);
+    Ok((engine, memory))
 }

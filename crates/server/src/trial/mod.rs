@@ -43,7 +43,10 @@ const INHERITED: [&str; 2] = ["PATH", VARIABLE];
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Verdict {
     /// It was loaded, and run where made-up data can be run.
-    Runs,
+    Runs {
+        /// Bytes of memory that it took, where the system says it.
+        memory: Option<u64>,
+    },
     /// See [`LoadError::Unsupported`].
     Unsupported(String),
     /// See [`LoadError::Invalid`].
@@ -111,12 +114,12 @@ impl Trial {
         Self { program: "/proc/self/exe".into(), places: Arc::new(Semaphore::new(threads.max(1))) }
     }
 
-    /// Tries the model at `path`. It may take a quarter of `patience` in processor time, since it is loaded a second time if all is
+    /// Tries the model at `path`, and says how many bytes of memory it took. It may take a quarter of `patience` in processor time, since it is loaded a second time if all is
     /// well, and a machine that is busy takes longer.
     ///
     /// # Errors
     /// See [`TrialError`].
-    pub async fn of(&self, (path, engine): (&Path, EngineName), patience: Duration) -> Result<(), TrialError> {
+    pub async fn of(&self, (path, engine): (&Path, EngineName), patience: Duration) -> Result<Option<u64>, TrialError> {
         let _place = self.places.acquire().await;
         let seconds = (patience.as_secs() / 4).max(1);
         let bytes = memory::left();
@@ -139,6 +142,8 @@ impl Trial {
         command.env(NO_TELEMETRY.0, NO_TELEMETRY.1);
         // The allocator would take a gigabyte of address space at once, which the bound counts as if it were used.
         command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+        // What is freed is to be gone when the memory that is left is measured.
+        command.env("MIMALLOC_PURGE_DELAY", "0");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
     }
 }
@@ -159,7 +164,7 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
 }
 
 /// What came of it, from its last words and its end.
-fn judge(said: &[u8], complained: &[u8], (status, seconds, bytes): (ExitStatus, u64, u64)) -> Result<(), TrialError> {
+fn judge(said: &[u8], complained: &[u8], (status, seconds, bytes): (ExitStatus, u64, u64)) -> Result<Option<u64>, TrialError> {
     let complaint = String::from_utf8_lossy(complained);
     let complaint = complaint.trim();
     let from = complaint.char_indices().rev().nth(SHOWN - 1).map_or(0, |(at, _)| at);
@@ -177,7 +182,8 @@ fn judge(said: &[u8], complained: &[u8], (status, seconds, bytes): (ExitStatus, 
         return Err(TrialError::Killed { signal: format!("{} (signal {number})", name_of(number)), hint });
     }
     match serde_json::from_slice(said) {
-        Ok(Verdict::Runs | Verdict::Unread) => Ok(()),
+        Ok(Verdict::Runs { memory }) => Ok(memory),
+        Ok(Verdict::Unread) => Ok(None),
         Ok(Verdict::Unsupported(reason) | Verdict::Invalid(reason)) if is_starved(&reason) => {
             Err(TrialError::Memory { mebibytes: bytes >> 20, how: format!("says: {reason}") })
         }
@@ -212,18 +218,18 @@ mod tests {
     use super::*;
 
     /// How a child ended that said and wrote this; a wait status holds the signal in its low bits, the code above them.
-    fn ending(said: &str, complained: &str, status: i32) -> Result<(), String> {
+    fn ending(said: &str, complained: &str, status: i32) -> Result<Option<u64>, String> {
         let outcome = judge(said.as_bytes(), complained.as_bytes(), (ExitStatus::from_raw(status), 3, 512 << 20));
         outcome.map_err(|error| error.to_string())
     }
 
     #[test]
     fn each_end_is_told_in_words() {
-        assert_eq!(ending("\"Runs\"", "", 0), Ok(()));
-        assert_eq!(ending("\"Unread\"", "", 0), Ok(()));
+        assert_eq!(ending(r#"{"Runs":{"memory":7}}"#, "", 0), Ok(Some(7)));
+        assert_eq!(ending("\"Unread\"", "", 0), Ok(None));
         for (said, complained, status, parts) in [
             ("", "", 11, ["SIGSEGV (signal 11)", "server is unharmed"]),
-            ("\"Runs\"", "", 9, ["SIGKILL (signal 9)", "more memory than the 512 MiB"]),
+            (r#"{"Runs":{"memory":null}}"#, "", 9, ["SIGKILL (signal 9)", "more memory than the 512 MiB"]),
             ("", "memory allocation of 9 bytes failed", 6, ["more memory than the 512 MiB", "allocation of 9 bytes failed"]),
             ("", "terminate called after throwing an instance of 'std::bad_alloc'", 6, ["SIGABRT", "resources.limits.memory"]),
             ("", "assertion failed", 6, ["SIGABRT (signal 6): assertion failed", "make the file anew"]),
