@@ -75,6 +75,11 @@ bench: ## Measure the server beside a bare one and beside others, in one run
 bench-engines: ## Measure our engines beside ONNX Runtime, on one thread, in one run
 	bench/engines/run
 
+.PHONY: bench-density
+bench-density: ## Measure 500 models in one server: start, memory, fairness, and what a load costs a neighbour
+	@tools/prepare wrk
+	bench/density
+
 .PHONY: bench-control
 bench-control: cluster-tools ## Measure the operator with 100 and 1 000 ModelDeployments on a cluster without kubelets
 	$(CARGO) build --release $(WORKSPACE) --bins
