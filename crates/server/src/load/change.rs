@@ -119,20 +119,20 @@ fn succeed(service: &Arc<Service>, (before, after): (Arc<Entry>, Arc<Entry>), ou
     }
 }
 
-/// Lets a model go that the registry no longer has: those requests that have it finish.
+/// Lets a model go that the registry no longer has. It stays as it is for those requests that have found it, and ends with the last.
 fn retire(service: &Arc<Service>, entry: Arc<Entry>) {
     let service = Arc::clone(service);
     tokio::spawn(async move {
+        let name = entry.config.name.clone();
         // A load that goes on ends first.
-        let _one_at_a_time = entry.control.lock().await;
+        drop(entry.control.lock().await);
         let gone = if let State::Ready(model) = &*entry.state() { Some(model.gone()) } else { None };
-        entry.enter(State::Unloading);
+        drop(entry);
         if let Some(gone) = gone
             && tokio::time::timeout(service.request_timeout, gone).await.is_err()
         {
-            tracing::warn!(model = entry.config.name, "requests in flight hold the removed model past the request timeout");
+            tracing::warn!(model = name, "requests in flight hold the removed model past the request timeout");
         }
-        entry.enter(State::Unloaded);
         service.loader.return_memory();
     });
 }
