@@ -78,6 +78,11 @@ bench-engines: ## Measure our engines beside ONNX Runtime, on one thread, in one
 	bench/engines/run table --write docs/models.md
 	bench/engines/run
 
+.PHONY: bench-density
+bench-density: ## Measure 500 models in one server: start, memory, fairness, and what a load costs a neighbour
+	@tools/prepare wrk
+	bench/density
+
 .PHONY: bench-control
 bench-control: cluster-tools ## Measure the operator with 100 and 1 000 ModelDeployments on a cluster without kubelets
 	$(CARGO) build --release $(WORKSPACE) --bins

@@ -223,6 +223,27 @@ async fn each_is_served_and_answers_its_sample() {
     assert!(served >= 5, "{served}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn several_models_answer_where_there_is_memory_for_some() {
+    let file = repository("examples/several/several.yaml");
+    let mut session = Session::launch(tempfile::tempdir().unwrap(), &file, &[]);
+    session.until_ready("several");
+    for _ in 0..2 {
+        for (name, folder) in [("dense", "mnist"), ("convolutions", "mnist-cnn"), ("lstm", "lstm")] {
+            let sample = std::fs::read(repository("examples").join(folder).join("model/sample.json")).unwrap();
+            let sample: Value = serde_json::from_slice(&sample).unwrap();
+            let url = format!("{}/v2/models/{name}/infer", session.url);
+            let (status, answer) = ask(Method::POST, &url, &sample["request"]).await.unwrap();
+            assert_eq!(status, 200, "{name}: {answer}");
+        }
+    }
+    let told = session.until("one on standby", |event| {
+        let models = event["deployments"][0]["replicas"][0]["models"].as_array().cloned().unwrap_or_default();
+        models.iter().any(|model| model["state"] == "Standby")
+    });
+    assert!(told["deployments"][0]["replicas"][0]["models"][0]["memoryBytes"].as_u64().is_some(), "{told:#}");
+}
+
 /// The items of two lists of one length.
 fn pairs<'a>(found: &'a Value, expected: &'a Value) -> impl Iterator<Item = (&'a Value, &'a Value)> {
     let (found, expected) = (found.as_array().unwrap(), expected.as_array().unwrap());

@@ -45,6 +45,8 @@ pub(super) struct Slot {
     pub(super) restarts: u32,
     /// It takes no new requests, and is about to be told to stop.
     pub(super) leaving: bool,
+    /// What its server is to serve.
+    pub(super) config: watch::Sender<ServerConfig>,
     pub(super) stop: watch::Sender<Stop>,
 }
 
@@ -127,6 +129,7 @@ impl Deployment {
                 config: self.resolved.config.clone(),
             });
         }
+        self.hand_on();
         let plan = plan(&self.resolved, &observe::observed(self), now);
         let mut stopping = Vec::new();
         for planned in &plan.revisions {
@@ -149,6 +152,18 @@ impl Deployment {
             }
         }
         (plan, stopping)
+    }
+
+    /// Tells the processes of the revision what they are to serve now, where that is not what it was: other models.
+    fn hand_on(&mut self) {
+        let Some(revision) = self.revisions.iter_mut().find(|revision| revision.name == self.resolved.revision) else { return };
+        if revision.config == self.resolved.config {
+            return;
+        }
+        revision.config = self.resolved.config.clone();
+        for slot in self.slots.iter().filter(|slot| slot.revision == revision.name) {
+            slot.config.send_replace(revision.config.clone());
+        }
     }
 
     /// Forgets revisions that run nothing and are not wanted.

@@ -43,27 +43,57 @@ pub(super) struct Readiness {
     /// Each model.
     #[serde(default)]
     pub(super) models: Vec<ModelState>,
+    /// Which configuration it follows.
+    pub(super) config: Option<Followed>,
+}
+
+/// Which configuration a server follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(super) struct Followed {
+    /// The SHA-256 of its text.
+    pub(super) sha256: String,
+    /// Why it refuses the one that there is now.
+    pub(super) refused: Option<String>,
 }
 
 /// One model's part of [`Readiness`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ModelState {
     pub(super) name: String,
     pub(super) state: String,
     pub(super) reason: Option<String>,
     pub(super) message: Option<String>,
+    /// Whether it came while the server was serving others.
+    #[serde(default)]
+    pub(super) late: bool,
+    /// Whether another one is on its way to take its place.
+    #[serde(default)]
+    pub(super) changing: bool,
+    /// Why what was to take its place does not.
+    pub(super) refused: Option<Refused>,
+    /// What it takes of memory while it is loaded.
+    pub(super) memory_bytes: Option<u64>,
+}
+
+/// Why a change of a model is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(super) struct Refused {
+    pub(super) reason: String,
+    pub(super) message: String,
 }
 
 impl ModelState {
+    /// Whether requests for it are answered: at once, or once it is loaded.
     pub(super) fn is_ready(&self) -> bool {
-        self.state == "Ready"
+        self.state == "Ready" || self.state == "Standby"
     }
 }
 
 impl Readiness {
-    /// Whether every model of the server answers.
+    /// Whether every model of the server answers, but for those that came later: what was there goes on without them.
     pub(super) fn is_ready(&self) -> bool {
-        self.state == "Ready" && self.models.iter().all(ModelState::is_ready)
+        self.state == "Ready" && self.models.iter().all(|model| model.late || model.is_ready())
     }
 }
 

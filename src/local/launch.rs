@@ -21,6 +21,16 @@ const NOT_INHERITED: [&str; 9] = [
     "MODELYARD_TERMINATION_LOG",
 ];
 
+/// The file in a replica's folder that its server follows.
+const CONFIG: &str = "config.json";
+
+/// Writes what the server is to serve, now and whenever that changes. It never sees half of it.
+pub(super) fn write(config: &ServerConfig, folder: &Path) -> std::io::Result<()> {
+    let beside = folder.join("config.partial");
+    std::fs::write(&beside, config.to_json())?;
+    std::fs::rename(beside, folder.join(CONFIG))
+}
+
 /// What all servers have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Launcher {
@@ -47,7 +57,8 @@ impl Launcher {
         }
         command
             .envs(credentials(config))
-            .env("MODELYARD_CONFIG", config.to_json())
+            .arg("--config")
+            .arg(format!("@{}", folder.join(CONFIG).display()))
             .args(["--host", "127.0.0.1", "--port", "0", "--admin-port", "0", "--die-with-parent", "--log-format", "text"])
             .args(["--log-level", &self.log_level])
             .arg("--ports-file")

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use modelyard_core::resolve::Resolved;
+use modelyard_core::server_config::ModelConfig;
 
 /// How deep a model's folder is looked through, as the server looks for the model in it.
 const DEPTH: usize = 4;
@@ -32,6 +33,15 @@ impl Models {
         if any {
             // As long as the names that the spec alone makes.
             resolved.revision = format!("{:010x}", hasher.finish() & 0xff_ffff_ffff);
+        }
+    }
+
+    /// Looks at models, and has each carry the stamp of its bytes.
+    pub(super) fn stamp_each(&mut self, models: &mut [ModelConfig]) {
+        for model in models {
+            let Some(path) = path_of(&model.uri) else { continue };
+            let stamp = self.0.entry(path.clone()).or_insert_with(|| stamp(&path));
+            model.stamp = Some(format!("{stamp:016x}"));
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) fn observed(deployment: &Deployment) -> Observed {
             ready: count(slots.iter().filter(|slot| slot.is_ready()).count()),
             served: revision.served,
             progress: slots.iter().find(|slot| !slot.is_ready()).map(|slot| progress(&slot.readiness)),
-            failure: worst(&slots),
+            failure: worst(&slots).or_else(|| slots.iter().find_map(|slot| change(slot))),
             ..RevisionObserved::new(revision.name.clone(), revision.created)
         }
     });
@@ -54,9 +54,35 @@ fn worst(slots: &[&Slot]) -> Option<Failure> {
     Some(worst)
 }
 
+/// What keeps a change of the models from being carried out in a replica that serves on: it is of the revision, not of the replica.
+fn change(slot: &Slot) -> Option<Failure> {
+    let followed = slot.readiness.config.as_ref()?;
+    let of = |reason: Option<&str>, message: String| {
+        let reason = reason.and_then(named).unwrap_or(Reason::ModelInvalid);
+        Failure { reason, message, pod: None, exit_code: None, at: Time(Timestamp::UNIX_EPOCH) }
+    };
+    if let Some(message) = &followed.refused {
+        return Some(of(Some(Reason::InvalidSpec.as_str()), message.clone()));
+    }
+    if let Some((model, refused)) = slot.readiness.models.iter().find_map(|model| Some((model, model.refused.as_ref()?))) {
+        let message = format!("model '{}': {}; the one before serves on", model.name, refused.message);
+        return Some(of(Some(&refused.reason), message));
+    }
+    if let Some(model) = slot.readiness.models.iter().find(|model| model.late && model.state == "Failed") {
+        let message = format!("model '{}': {}", model.name, model.message.as_deref().unwrap_or("it did not load"));
+        return Some(of(model.reason.as_deref(), message));
+    }
+    let under_way = |message: String| Some(of(Some(Reason::Loading.as_str()), message));
+    if followed.sha256 != slot.config.borrow().sha256() {
+        return under_way("the server is being told of its new models".to_owned());
+    }
+    let coming = slot.readiness.models.iter().find(|model| model.changing || (model.late && !model.is_ready()))?;
+    under_way(format!("model '{}' is being loaded", coming.name))
+}
+
 /// Why a replica that runs does not serve all its models, if one of them failed.
 pub(super) fn unready(slot: &Slot, now: Timestamp) -> Option<Failure> {
-    let model = slot.readiness.models.iter().find(|model| model.state == "Failed")?;
+    let model = slot.readiness.models.iter().find(|model| model.state == "Failed" && !model.late)?;
     let message = format!("model '{}': {}", model.name, model.message.as_deref().unwrap_or("it did not load"));
     Some(Failure {
         reason: model.reason.as_deref().and_then(named).unwrap_or(Reason::ModelInvalid),

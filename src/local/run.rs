@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::deployment::{Deployment, Revision, Slot, Starter};
-use super::events::{Event, News, Readiness};
+use super::events::{Event, ModelState, News, Readiness};
 use super::folder::Folder;
 use super::launch::Launcher;
 use super::models::Models;
@@ -247,10 +247,22 @@ fn object(deployment: &Deployment) -> Value {
                 "ready": slot.is_ready(),
                 "stopping": slot.is_stopping(),
                 "restarts": slot.restarts,
+                "models": models(slot),
             })
         })
         .collect();
     json!({ "name": deployment.resolved.name, "revision": deployment.resolved.revision, "status": deployment.status, "replicas": replicas })
+}
+
+/// A replica's models, each with what it is and why.
+fn models(slot: &Slot) -> Vec<Value> {
+    let of = |model: &ModelState| {
+        let told = model.refused.as_ref();
+        let reason = told.map(|refused| &refused.reason).or(model.reason.as_ref());
+        let message = told.map(|refused| &refused.message).or(model.message.as_ref());
+        json!({ "name": model.name, "state": model.state, "memoryBytes": model.memory_bytes, "reason": reason, "message": message })
+    };
+    slot.readiness.models.iter().map(of).collect()
 }
 
 /// One deployment's status on one line.
@@ -278,11 +290,12 @@ impl Starter for Processes {
     fn start(&mut self, revision: &Revision, name: String) -> Slot {
         self.next += 1;
         let (id, (stop, stopping)) = (self.next, watch::channel(Stop::No));
+        let (config, following) = watch::channel(revision.config.clone());
         let folder: PathBuf = self.folder.path().join(id.to_string());
         let life = Life {
             id,
             name: name.clone(),
-            config: revision.config.clone(),
+            config: following,
             launcher: self.launcher.clone(),
             folder,
             probe: self.probe.clone(),
@@ -303,6 +316,7 @@ impl Starter for Processes {
             in_a_row: 0,
             restarts: 0,
             leaving: false,
+            config,
             stop,
         }
     }

@@ -76,7 +76,14 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
             }
         }
         wanted.notes.extend(of_clusters(manifest, &deployment).into_iter().map(|what| format!("{place}: {what}")));
-        wanted.models.stamp(&mut resolved);
+        match resolved.shape.clone() {
+            // A server takes a change of its several models while it runs; a process is of the rest.
+            Some(shape) => {
+                wanted.models.stamp_each(&mut resolved.config.models);
+                resolved.revision = shape;
+            }
+            None => wanted.models.stamp(&mut resolved),
+        }
         wanted.deployments.push(resolved);
     }
     if wrong.is_empty() && wanted.deployments.is_empty() {
@@ -165,6 +172,25 @@ mod tests {
         let (none, one, again, other) = (revision(1, ""), revision(1, "one"), revision(2, ""), revision(2, "other"));
         assert_eq!(one, again);
         assert!(none != one && one != other && one.len() == 10, "{none} {one} {other}");
+    }
+
+    #[test]
+    fn of_several_models_a_change_is_a_models_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, model) = (dir.path().join("all.yaml"), dir.path().join("m.onnx"));
+        let of = |names: &[&str], more: &str| {
+            let models: Vec<String> = names.iter().map(|name| format!("{{name: {name}, uri: \"file:m.onnx\"}}")).collect();
+            std::fs::write(&file, document("a", &format!("  models: [{}]{more}", models.join(", ")))).unwrap();
+            read(std::slice::from_ref(&file)).unwrap().deployments.remove(0)
+        };
+        std::fs::write(&model, "one").unwrap();
+        let first = of(&["x", "y"], "");
+        let (more, fewer, other) = (of(&["x", "y", "z"], ""), of(&["y"], ""), of(&["x", "y"], "\n  serving: {threads: 3}"));
+        assert!(first.revision == more.revision && first.revision == fewer.revision && first.revision != other.revision);
+        std::fs::write(&model, "other").unwrap();
+        let written = of(&["x", "y"], "");
+        assert_eq!(first.revision, written.revision);
+        assert!(first.config.models[0].stamp.is_some() && first.config.models[0] != written.config.models[0]);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Files that change while they are served.
 
-use http::Method;
-use serde_json::Value;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
 
 use crate::client::{Load, ask};
-use crate::session::{Session, blocking, condition, deployment, mnist, model, one, runs};
+use crate::session::{Session, blocking, condition, deployment, mnist, model, one, repository, runs};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_takes_over_without_one_failed_request() {
@@ -62,6 +62,48 @@ async fn a_model_overwritten_in_place_takes_over() {
     session.edit(&yaml(2));
     let scaled = session.until("two replicas", |event| one(event, "m")["status"]["readyOfWanted"] == "2/2");
     assert_eq!(one(&scaled, "m")["revision"], second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_models_each_comes_and_goes_without_a_new_process() {
+    let several = |others: &str| {
+        let uri = repository("examples/mnist/model").display().to_string();
+        deployment("m", &format!("  models:\n  - {{name: mnist, uri: \"file:{uri}\"}}\n{others}"))
+    };
+    let one_more = |name: &str, file: &str, version: u32| {
+        let uri = if file.starts_with('/') { file.to_owned() } else { model(file) };
+        format!("  - {{name: {name}, uri: \"file:{uri}\", version: {version}}}\n")
+    };
+    let mut session = Session::start(&several(&one_more("add", "add", 1)));
+    session.until_ready("m");
+    let before = session.pids();
+    let mut load = Load::start(&session.url, 2);
+    load.more(20).await;
+    let url = session.url.clone();
+    let (session, ()) = blocking(session, move |session| {
+        let ready = |event: &Value| condition(event, "m", "Ready")["status"] == "True";
+        let shown = |event: &Value, name: &str| {
+            let models = one(event, "m")["replicas"][0]["models"].as_array().cloned().unwrap_or_default();
+            models.into_iter().find(|model| model["name"] == name)
+        };
+        session.edit(&several(&(one_more("add", "add", 1) + &one_more("gather", "gather", 1))));
+        session.until("the new one", |event| ready(event) && shown(event, "gather").is_some_and(|one| one["state"] == "Ready"));
+        // One that does not load is told, and harms nobody.
+        session.edit(&several(&(one_more("add", "not_onnx", 2) + &one_more("gather", "/nowhere.onnx", 1))));
+        let told = session.until("both refusals", |event| {
+            let reasons = ["add", "gather"].map(|name| shown(event, name).map(|one| one["reason"].clone()));
+            reasons == [Some(json!("ModelInvalid")), Some(json!("ModelNotFound"))]
+        });
+        assert_eq!(condition(&told, "m", "Serving")["status"], "True", "{told:#}");
+        assert_eq!(condition(&told, "m", "Ready")["status"], "False", "{told:#}");
+        session.edit(&several(""));
+        session.until("the first alone", |event| ready(event) && shown(event, "add").is_none());
+    })
+    .await;
+    load.more(20).await;
+    let seen = load.end().await;
+    assert_eq!((seen.failures, session.pids()), (Vec::<String>::new(), before));
+    assert_eq!(ask(Method::GET, &format!("{url}/v2/models/add"), &Value::Null).await.unwrap().0, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,9 @@ pub struct Resolved {
     pub generation: Option<i64>,
     /// The revision that this spec makes.
     pub revision: String,
+    /// What `revision` would be named after without the models, where there may be several: a server follows a change of those while
+    /// it runs, if whoever launched it hands it on.
+    pub shape: Option<String>,
     /// The model's version, where there is one model.
     pub version: Option<i64>,
     /// Replicas wanted.
@@ -130,6 +133,7 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
     let deadline = std::time::Duration::from(spec.rollout.progress_deadline).as_secs();
     Ok(Resolved {
         revision: revision(&config, spec),
+        shape: spec.model.is_none().then(|| revision(&ServerConfig { models: Vec::new(), ..config.clone() }, spec)),
         version: spec.model.as_ref().map(|model| model.artefact.version),
         name,
         namespace: object.metadata.namespace.clone(),
@@ -237,6 +241,7 @@ fn config_of(at: usize, field: &str, (name, artefact, engine): (&str, &Artefact,
         preprocess: steps(&format!("{field}.preprocess"), &artefact.preprocess)?,
         postprocess: steps(&format!("{field}.postprocess"), &artefact.postprocess)?,
         engine: engine.into(),
+        stamp: None,
     })
 }
 
@@ -279,7 +284,28 @@ fn serving(spec: &Serving, resources: &Resources) -> Result<ServingConfig, Inval
         batching,
         threads: written.map_or(allowed, |threads| Some(allowed.map_or(threads, |most| threads.min(most)))),
         drain_delay: duration("drainDelay", spec.drain_delay)?,
+        memory_budget: match &spec.memory_budget {
+            Some(budget) => Some(budget_of(budget, resources)?),
+            None => None,
+        },
     })
+}
+
+/// Bytes for the models, fewer than the server may have in all.
+fn budget_of(budget: &Quantity, resources: &Resources) -> Result<u64, Invalid> {
+    let wrong = |message: String| Invalid::new("spec.serving.memoryBudget", message);
+    let bytes = units::whole(&budget.0).map_err(|error| wrong(error.to_string()))?;
+    let limit = resources.limits.as_ref().and_then(|limits| limits.memory.as_ref());
+    let most = limit.map(|limit| units::whole(&limit.0)).transpose();
+    match most.map_err(|error| Invalid::new("spec.resources.limits.memory", error))? {
+        Some(most) if bytes >= most => Err(wrong(format!(
+            "expected less than resources.limits.memory, since the server and its requests need memory too; found {} of {}",
+            units::binary(bytes),
+            units::binary(most)
+        ))),
+        _ if bytes == 0 => Err(wrong("expected more than 0".to_owned())),
+        _ => Ok(bytes),
+    }
 }
 
 /// The CPU limit as a number of threads, rounded up; at least one.

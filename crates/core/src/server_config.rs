@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::api::{Engine, EngineName, Format, Isolation, SelfCheck, is_default};
 use crate::location::Scheme;
@@ -55,6 +56,9 @@ pub struct ModelConfig {
     /// What computes it, and how it is loaded.
     #[serde(default, skip_serializing_if = "is_default")]
     pub engine: EngineConfig,
+    /// Of the bytes behind the uri, where somebody follows them: with another one, a server that serves the model loads it anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<String>,
 }
 
 /// What computes a model, and how it is loaded.
@@ -102,6 +106,9 @@ pub struct ServingConfig {
     /// After SIGTERM: not ready, yet still serving, this long; then what is in flight finishes.
     #[serde(with = "go_duration")]
     pub drain_delay: Duration,
+    /// Bytes of memory that the loaded models may take together; absent: no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_budget: Option<u64>,
 }
 
 /// The queue before the threads.
@@ -132,6 +139,7 @@ impl Default for ServingConfig {
             batching: None,
             threads: None,
             drain_delay: Duration::from_secs(5),
+            memory_budget: None,
         }
     }
 }
@@ -172,6 +180,7 @@ impl ModelConfig {
             authorization_env: None,
             credentials_env: None,
             engine: EngineConfig { name: EngineName::Auto, isolation: Isolation::Process, self_check: SelfCheck::Enabled },
+            stamp: None,
         }
     }
 }
@@ -192,6 +201,12 @@ impl ServerConfig {
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The SHA-256 of that JSON, in hexadecimal: a server that follows a file names what it follows so.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        Sha256::digest(self.to_json()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Checks what the types alone do not say.
@@ -260,6 +275,9 @@ impl ServerConfig {
         if serving.threads == Some(0) {
             return wrong("serving.threads".to_owned(), "expected at least 1, found 0".to_owned());
         }
+        if serving.memory_budget == Some(0) {
+            return wrong("serving.memoryBudget".to_owned(), "expected more than 0".to_owned());
+        }
         if let Some(batching) = &serving.batching
             && batching.max_size == 0
         {
@@ -324,6 +342,7 @@ mod tests {
             (r#"{"models":[{"name":"a","uri":"file:x","postprocess":[{"op":"Clip","columns":["x"],"k":1}]}]}"#, "config"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"requestTimeout":"0s"}}"#, "serving.requestTimeout"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"threads":0}}"#, "serving.threads"),
+            (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"memoryBudget":0}}"#, "serving.memoryBudget"),
             (r#"{"models":[{"name":"a","uri":"file:x","engine":{"name":"Torch"}}]}"#, "config"),
             (r#"{"models":[{"name":"a","uri":"file:x","engine":{"threads":1}}]}"#, "config"),
             (r#"{"models":[{"name":"a","uri":"file:x"}],"serving":{"tread":1}}"#, "config"),

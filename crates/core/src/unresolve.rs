@@ -189,6 +189,7 @@ fn artefact(config: &ModelConfig, container: &Container) -> Artefact {
         authorization_env,
         credentials_env,
         engine: _,
+        stamp: _,
     } = config.clone();
     let is_its = |name: &str| {
         authorization_env.as_deref() == Some(name) || credentials_env.as_deref().is_some_and(|prefix| name.starts_with(prefix))
@@ -254,6 +255,7 @@ fn serving(config: &ServingConfig, resources: &Resources) -> Serving {
             .map(|batching| Batching { max_size: count(batching.max_size), max_delay: batching.max_delay.into() }),
         threads: config.threads.filter(|threads| Some(*threads) != given).map(count),
         drain_delay: config.drain_delay.into(),
+        memory_budget: config.memory_budget.map(|bytes| Quantity(units::binary(bytes))),
     }
 }
 

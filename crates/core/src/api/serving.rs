@@ -41,6 +41,13 @@ pub struct Serving {
     #[serde(default = "drain_delay")]
     #[schemars(schema_with = "units::duration")]
     pub drain_delay: Duration,
+    /// Memory that the models of one server may take together, each as it was measured when it was loaded. Past it those unused for
+    /// longest are put on standby: they leave memory, and the next request for one waits while it is loaded again. Without it all
+    /// stay loaded. Below the memory limit, since the server and its requests need memory too. A quantity such as `2Gi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "units::optional_quantity")]
+    #[x_kube(validation = Rule::new("quantity(string(self)).isGreaterThan(quantity('0'))").message("must be more than 0"))]
+    pub memory_budget: Option<Quantity>,
 }
 
 /// The queue of one model.
@@ -75,6 +82,7 @@ impl Default for Serving {
             batching: None,
             threads: None,
             drain_delay: drain_delay(),
+            memory_budget: None,
         }
     }
 }

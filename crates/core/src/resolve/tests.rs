@@ -23,6 +23,8 @@ fn the_shortest_spec_is_complete() {
     assert_eq!((one.name.as_str(), one.replicas, one.version), ("mnist", 1, Some(1)));
     assert_eq!(one.config.models[0].name, "mnist");
     assert_eq!(one.config.serving, ServingConfig::default());
+    let bound = resolved(json!({"model": {"uri": "file:mnist.onnx"}, "serving": {"memoryBudget": "1.5Gi"}}));
+    assert_eq!(bound.config.serving.memory_budget, Some(3 << 29));
 }
 
 #[test]
@@ -135,6 +137,11 @@ fn what_rules_did_not_stop_is_named() {
             "spec.models[0].postprocess[0].datatype",
         ),
         (json!({"model": {"uri": "file:a"}, "serving": {"maxRequestBytes": "much"}}), "spec.serving.maxRequestBytes"),
+        (json!({"model": {"uri": "file:a"}, "serving": {"memoryBudget": "much"}}), "spec.serving.memoryBudget"),
+        (
+            json!({"model": {"uri": "file:a"}, "serving": {"memoryBudget": "1Gi"}, "resources": {"limits": {"memory": "1024Mi"}}}),
+            "spec.serving.memoryBudget",
+        ),
         (json!({"model": {"uri": "file:a"}, "resources": {"limits": {"cpu": "x"}}}), "spec.resources.limits.cpu"),
         (json!({"model": {"uri": "file:a"}, "resources": {"limits": {"cpu": "50m"}}}), "spec.resources.requests.cpu"),
     ] {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use modelyard_core::server_config::{InvalidConfig, ServerConfig};
+use modelyard_core::server_config::{InvalidConfig, ServerConfig, ServingConfig};
 
 use crate::exchange::{Exchange, PullArguments, PushArguments};
 use crate::load::LOAD_TIMEOUT;
@@ -61,7 +61,7 @@ pub enum Output {
 
 #[derive(Debug, clap::Args)]
 struct ServeArguments {
-    /// The whole configuration as JSON, or @FILE that holds it
+    /// The whole configuration as JSON, or @FILE that holds it; the models of a file may change while they are served
     #[arg(long, value_name = "JSON|@FILE", env = "MODELYARD_CONFIG", help_heading = "What to serve", conflicts_with = "model")]
     config: Option<String>,
     #[command(flatten)]
@@ -142,6 +142,8 @@ pub enum Task {
 pub struct Settings {
     /// The models and limits.
     pub config: ServerConfig,
+    /// The file that they come from, which is followed.
+    pub config_file: Option<ConfigFile>,
     /// Whether clients may load and unload models.
     pub allow_control: bool,
     /// Where fetched models are kept.
@@ -166,6 +168,17 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Which log lines there are.
     pub log_level: String,
+}
+
+/// The file that a configuration comes from.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What stood in it.
+    pub text: String,
+    /// `serving` as it stood there: what the command line says is not in it.
+    pub serving: ServingConfig,
 }
 
 /// A command line or configuration that cannot be served.
@@ -216,13 +229,20 @@ impl Arguments {
 
 impl ServeArguments {
     fn settings(self) -> Result<Settings, InvalidArguments> {
-        let mut config = match &self.config {
-            Some(json) => ServerConfig::from_json(&read_config(json)?)?,
-            None => self.by_hand.config()?,
+        let (mut config, config_file) = match &self.config {
+            Some(json) => {
+                let text = read_config(json)?;
+                let config = ServerConfig::from_json(&text)?;
+                let serving = config.serving.clone();
+                let file = json.strip_prefix('@').map(|path| ConfigFile { path: path.into(), text, serving });
+                (config, file)
+            }
+            None => (self.by_hand.config()?, None),
         };
         config.serving.threads = self.threads.or(config.serving.threads);
         Ok(Settings {
             config,
+            config_file,
             allow_control: self.allow_control,
             cache_dir: self.cache_dir,
             cache_limit: self.cache_limit,

@@ -6,6 +6,7 @@
 //! thread runs where the request was decoded.
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use modelyard_core::server_config::{BatchingConfig, ModelConfig};
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 pub use crate::engine::Measured;
 use crate::engine::{Engine, Facts, RunError, Stop};
 use crate::fault::{Code, Fault};
+use crate::load::Share;
 use crate::metrics::ModelMetrics;
 use crate::signature::Signature;
 
@@ -46,7 +48,11 @@ pub struct Model {
     /// Counters of what it did.
     pub metrics: Arc<ModelMetrics>,
     request_timeout: Duration,
+    /// When it came.
+    since: Instant,
     lane: Lane,
+    /// What it takes of the memory for models, and how many bytes that are: given back with it, after its engine.
+    share: OnceLock<(Share, u64)>,
     /// Dropped with the model: those that watch it learn that the last request has let go.
     alive: watch::Sender<()>,
 }
@@ -116,6 +122,19 @@ impl Model {
         scheduling: &Scheduling,
         measured: Measured,
     ) -> Result<Arc<Self>, String> {
+        Self::counting(config, engine, scheduling, (measured, Arc::default()))
+    }
+
+    /// The same, with the counters of one that was loaded before.
+    ///
+    /// # Errors
+    /// Those of [`Model::new`].
+    pub(crate) fn counting(
+        config: &ModelConfig,
+        engine: Box<dyn Engine>,
+        scheduling: &Scheduling,
+        (measured, metrics): (Measured, Arc<ModelMetrics>),
+    ) -> Result<Arc<Self>, String> {
         let signature = engine.signature().clone();
         let facts = engine.facts().clone();
         let steps = engine.within().map(|inner| Steps {
@@ -124,7 +143,6 @@ impl Model {
             inner: inner.clone(),
         });
         let policy = Policy::decide(&signature, &facts, scheduling, measured)?;
-        let metrics = Arc::new(ModelMetrics::default());
         Ok(Arc::new(Self {
             name: config.name.clone(),
             version: config.version,
@@ -136,6 +154,8 @@ impl Model {
             lane: Lane::new(engine, &policy, scheduling),
             policy,
             metrics,
+            since: Instant::now(),
+            share: OnceLock::new(),
             alive: watch::Sender::new(()),
         }))
     }
@@ -183,6 +203,23 @@ impl Model {
     pub fn gone(&self) -> impl Future<Output = ()> + use<> {
         let mut alive = self.alive.subscribe();
         async move { while alive.changed().await.is_ok() {} }
+    }
+
+    /// It takes this share of the memory for models, `bytes` of it, for as long as anybody holds it.
+    pub(crate) fn takes(&self, share: Share, bytes: u64) {
+        if self.share.set((share, bytes)).is_err() {
+            tracing::debug!(model = self.name, "it has its share already");
+        }
+    }
+
+    /// Bytes of memory that it takes, as measured when it was loaded; `None` where nobody did.
+    pub fn memory(&self) -> Option<u64> {
+        self.share.get().map(|(_, bytes)| *bytes)
+    }
+
+    /// When it was used last, or came.
+    pub(crate) fn last_used(&self) -> Instant {
+        self.metrics.last_answered().map_or(self.since, |at| at.max(self.since))
     }
 
     /// Requests that wait for a thread.

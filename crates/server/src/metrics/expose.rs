@@ -1,6 +1,7 @@
 //! The text that Prometheus reads: its own format (0.0.4) and OpenMetrics 1.0. One pass over the models, one string.
 
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 
 use super::{Histogram, ProcessMetrics};
 use crate::protocol::{Protocol, Service};
@@ -35,32 +36,34 @@ pub fn expose(service: &Service, format: Format) -> String {
     let mut page = Page { text: String::with_capacity(16 << 10), format };
     let entries = service.registry.entries();
     let ready: Vec<_> = entries.iter().filter_map(|entry| entry.ready().ok().map(|model| (labels(entry), model))).collect();
+    // What a model on standby did does not go with its memory.
+    let did: Vec<_> = entries.iter().filter_map(|entry| Some((labels(entry), entry.metrics()?))).collect();
 
     page.family("modelyard_requests", "counter", "Requests answered, by model, version, protocol and code.");
-    for (labels, model) in &ready {
-        for (protocol, code, count) in model.metrics.requests() {
+    for (labels, metrics) in &did {
+        for (protocol, code, count) in metrics.requests() {
             let (protocol, code) = (protocol.as_str(), code.as_str());
             page.sample("modelyard_requests_total", &format!("{labels},protocol=\"{protocol}\",code=\"{code}\""), count as f64);
         }
     }
     page.family("modelyard_request_duration_seconds", "histogram", "From a request's head to its answer.");
-    for (labels, model) in &ready {
+    for (labels, metrics) in &did {
         for protocol in Protocol::ALL {
             let labels = format!("{labels},protocol=\"{}\"", protocol.as_str());
-            page.histogram("modelyard_request_duration_seconds", &labels, model.metrics.duration(protocol), 1e-9);
+            page.histogram("modelyard_request_duration_seconds", &labels, metrics.duration(protocol), 1e-9);
         }
     }
     page.family("modelyard_queue_duration_seconds", "histogram", "Time that a request waited for a thread.");
-    for (labels, model) in &ready {
-        page.histogram("modelyard_queue_duration_seconds", labels, &model.metrics.queue, 1e-9);
+    for (labels, metrics) in &did {
+        page.histogram("modelyard_queue_duration_seconds", labels, &metrics.queue, 1e-9);
     }
     page.family("modelyard_compute_duration_seconds", "histogram", "Time of one run of the engine.");
-    for (labels, model) in &ready {
-        page.histogram("modelyard_compute_duration_seconds", labels, &model.metrics.compute, 1e-9);
+    for (labels, metrics) in &did {
+        page.histogram("modelyard_compute_duration_seconds", labels, &metrics.compute, 1e-9);
     }
     page.family("modelyard_batch_rows", "histogram", "Rows in one run of the engine.");
-    for (labels, model) in &ready {
-        page.histogram("modelyard_batch_rows", labels, &model.metrics.batch, 1.0);
+    for (labels, metrics) in &did {
+        page.histogram("modelyard_batch_rows", labels, &metrics.batch, 1.0);
     }
     page.family("modelyard_requests_in_flight", "gauge", "Requests that are being worked on.");
     for (labels, model) in &ready {
@@ -83,7 +86,8 @@ pub fn expose(service: &Service, format: Format) -> String {
         let labels = format!("{labels},engine=\"{}\",platform=\"{}\"", model.facts.engine, model.facts.platform);
         page.sample("modelyard_model_info", &labels, 1.0);
     }
-    states(&mut page, entries);
+    states(&mut page, &entries);
+    memory(&mut page, service, &entries);
     process(&mut page);
     if format == Format::OpenMetrics {
         page.text.push_str("# EOF\n");
@@ -104,6 +108,43 @@ fn states(page: &mut Page, entries: &[std::sync::Arc<Entry>]) {
         if let Some(took) = entry.load_duration() {
             page.sample("modelyard_model_load_duration_seconds", &labels(entry), took.as_secs_f64());
         }
+    }
+}
+
+fn memory(page: &mut Page, service: &Service, entries: &[std::sync::Arc<Entry>]) {
+    page.family(
+        "modelyard_model_memory_bytes",
+        "gauge",
+        "Memory that a loaded model takes, as measured when it was loaded; 0 on standby.",
+    );
+    for entry in entries {
+        let bytes = entry.ready().map_or_else(|_| entry.is_on_standby().then_some(0), |model| model.memory());
+        if let Some(bytes) = bytes {
+            page.sample("modelyard_model_memory_bytes", &labels(entry), bytes as f64);
+        }
+    }
+    page.family("modelyard_model_loads", "counter", "Loads that ended well.");
+    for entry in entries {
+        page.sample("modelyard_model_loads_total", &labels(entry), entry.loads.load(Ordering::Relaxed) as f64);
+    }
+    page.family("modelyard_model_evictions", "counter", "Times that a model left memory to others, and went on standby.");
+    for entry in entries {
+        page.sample("modelyard_model_evictions_total", &labels(entry), entry.evictions.load(Ordering::Relaxed) as f64);
+    }
+    page.family("modelyard_requests_waiting_for_load", "gauge", "Requests that wait until their model is loaded.");
+    for entry in entries.iter().filter(|entry| entry.demand.waiting() > 0) {
+        page.sample("modelyard_requests_waiting_for_load", &labels(entry), entry.demand.waiting() as f64);
+    }
+    let room = service.loader.room();
+    page.family(
+        "modelyard_memory_taken_bytes",
+        "gauge",
+        "Memory that all loaded models take together, those included that requests still hold.",
+    );
+    page.sample("modelyard_memory_taken_bytes", "", room.taken() as f64);
+    if let Some(budget) = room.budget() {
+        page.family("modelyard_memory_budget_bytes", "gauge", "Memory that they may take together.");
+        page.sample("modelyard_memory_budget_bytes", "", budget as f64);
     }
 }
 

@@ -160,6 +160,12 @@ impl ModelMetrics {
         self.encoding.add(encoding);
     }
 
+    /// When the last request was answered.
+    pub fn last_answered(&self) -> Option<Instant> {
+        let at = self.last_inference.load(Ordering::Relaxed);
+        (at > 0).then(|| self.started + Duration::from_nanos(at))
+    }
+
     /// When the last request was answered, milliseconds since 1970; 0 before the first.
     pub fn last_inference(&self) -> u64 {
         let at = self.last_inference.load(Ordering::Relaxed);

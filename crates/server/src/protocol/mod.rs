@@ -1,14 +1,15 @@
 //! Protocols: each a thin adapter that decodes a request, calls [`Model::infer`], and encodes the answer. A new protocol is one
 //! new room here and one line in [`route`].
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use http::Response;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use modelyard_core::server_config::ServerConfig;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::fault::{Code, Fault};
@@ -48,12 +49,23 @@ pub struct Service {
     pub bodies: Arc<Budget>,
     draining: AtomicBool,
     ready: watch::Sender<bool>,
+    followed: Mutex<Option<Followed>>,
+    this: Weak<Self>,
+}
+
+/// Which configuration of the file is followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Followed {
+    /// The SHA-256 of its text.
+    pub(crate) digest: String,
+    /// Why what the file says now is refused.
+    pub(crate) refused: Option<String>,
 }
 
 impl Service {
     /// A service of these models, none of them loaded.
     pub fn new(config: &ServerConfig, loader: Loader, allow_control: bool) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
             registry: Registry::new(&config.models),
             loader,
             max_request_bytes: config.serving.max_request_bytes,
@@ -62,7 +74,28 @@ impl Service {
             bodies: Arc::new(Budget::new(config.serving.max_request_bytes.saturating_mul(4).max(256 << 20))),
             draining: AtomicBool::new(false),
             ready: watch::Sender::new(false),
+            followed: Mutex::default(),
+            this: Weak::clone(this),
         })
+    }
+
+    /// The configuration's file was read: the SHA-256 of what is followed now, or why what it says is refused.
+    pub(crate) fn followed(&self, outcome: Result<String, String>) {
+        let mut followed = self.followed.lock();
+        match outcome {
+            Ok(digest) => *followed = Some(Followed { digest, refused: None }),
+            Err(message) => followed.get_or_insert_default().refused = Some(message),
+        }
+    }
+
+    /// What is followed of the configuration's file, where it is one.
+    pub(crate) fn following(&self) -> Option<Followed> {
+        self.followed.lock().clone()
+    }
+
+    /// Itself, for a task that outlives the request that began it.
+    pub(crate) fn this(&self) -> Option<Arc<Self>> {
+        self.this.upgrade()
     }
 
     /// Whether requests should be sent here: the models are ready, and the server is not on its way out.

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::metrics::{Format, expose};
 use crate::protocol::{Reply, Service};
-use crate::registry::{Entry, State};
+use crate::registry::{Change, Entry, Loaded, State};
 
 /// Serves the admin port for as long as the process lives.
 pub(super) async fn serve(listener: TcpListener, service: Arc<Service>) {
@@ -74,7 +74,7 @@ pub(super) fn readiness(service: &Service) -> (StatusCode, serde_json::Value) {
     let entries = service.registry.entries();
     let models: Vec<_> = entries.iter().map(|entry| model(entry)).collect();
     let (mut bytes, mut total) = (0, 0);
-    for entry in entries {
+    for entry in &entries {
         if let State::Downloading(progress) = &*entry.state() {
             let (have, all) = progress.read();
             bytes += have;
@@ -82,14 +82,21 @@ pub(super) fn readiness(service: &Service) -> (StatusCode, serde_json::Value) {
         }
     }
     let ready = service.is_ready();
-    let state = if service.is_draining() { "Draining" } else { overall(entries, ready) };
+    let state = if service.is_draining() { "Draining" } else { overall(&entries, ready) };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, json!({ "state": state, "bytes": bytes, "totalBytes": total, "models": models }))
+    let mut body = json!({ "state": state, "bytes": bytes, "totalBytes": total, "models": models });
+    if let Some(followed) = service.following() {
+        body["config"] = json!({ "sha256": followed.digest, "refused": followed.refused });
+    }
+    if let Some(budget) = service.loader.room().budget() {
+        body["memoryBudget"] = json!({ "bytes": budget, "taken": service.loader.room().taken() });
+    }
+    (status, body)
 }
 
 /// The state furthest from ready, among those on their way; else whether anything answers.
 fn overall(entries: &[Arc<Entry>], ready: bool) -> &'static str {
-    let states: Vec<_> = entries.iter().map(|entry| entry.state()).collect();
+    let states: Vec<_> = entries.iter().filter(|entry| !entry.late).map(|entry| entry.state()).collect();
     for wanted in ["Downloading", "Loading", "Warming"] {
         if states.iter().any(|state| state.as_str() == wanted) {
             return wanted;
@@ -103,12 +110,21 @@ fn model(entry: &Entry) -> serde_json::Value {
     let mut model = json!({ "name": entry.config.name, "version": entry.config.version, "state": state.as_str() });
     match &*state {
         State::Ready(_) => {
-            if let Some((digest, took)) = entry.loaded() {
+            if let Some(Loaded { digest, phases, memory, .. }) = entry.loaded() {
                 let seconds = |took: Duration| took.as_secs_f64();
                 model["digest"] = digest.into();
+                model["memoryBytes"] = memory.into();
                 model["seconds"] = json!({
-                    "downloading": seconds(took.downloading), "loading": seconds(took.loading), "warming": seconds(took.warming),
+                    "downloading": seconds(phases.downloading),
+                    "loading": seconds(phases.loading),
+                    "warming": seconds(phases.warming),
                 });
+            }
+        }
+        State::Standby(_) => {
+            if let Some(Loaded { digest, memory, .. }) = entry.loaded() {
+                model["digest"] = digest.into();
+                model["memoryBytes"] = memory.into();
             }
         }
         State::Downloading(progress) => {
@@ -121,6 +137,14 @@ fn model(entry: &Entry) -> serde_json::Value {
             model["message"] = failure.message.clone().into();
         }
         _ => {}
+    }
+    if entry.late {
+        model["late"] = true.into();
+    }
+    match entry.change() {
+        Some(Change::Coming) => model["changing"] = true.into(),
+        Some(Change::Refused(failure)) => model["refused"] = json!({ "reason": failure.reason, "message": failure.message }),
+        None => {}
     }
     model
 }

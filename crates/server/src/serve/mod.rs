@@ -24,6 +24,7 @@ mod admin;
 pub(crate) mod cgroup;
 mod connection;
 mod cpu;
+mod follow;
 mod head_timeout;
 mod streams;
 
@@ -94,6 +95,9 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
     let serving = settings.config.serving.clone();
     let threads = serving.threads.map_or_else(quota_threads, |threads| threads as usize);
     let service = service(&settings, threads);
+    if let Some(file) = &settings.config_file {
+        service.followed(Ok(follow::digest(&file.text)));
+    }
     let (listener, admin) = listen(&settings).await?;
     if settings.die_with_parent {
         die_with_parent()?;
@@ -118,6 +122,9 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
         if let Some(failure) = failures.first().filter(|_| all_failed && !settings.allow_control) {
             write_termination_log(&settings, failure);
             return Ok(ExitCode::from(exit_code(failure.reason)));
+        }
+        if let Some(file) = &settings.config_file {
+            tokio::spawn(follow::follow(Arc::clone(&service), file.clone()));
         }
         signals.first().await;
     }
@@ -175,7 +182,8 @@ fn service(settings: &Settings, threads: usize) -> Arc<Service> {
     };
     let limits = Limits { max_cache_bytes: settings.cache_limit, ..Limits::default() };
     let store = Store::new(settings.cache_dir.clone().unwrap_or_else(Store::default_dir), limits);
-    let loader = Loader::new(store, scheduling).within(settings.load_timeout).trying_first(Trial::by_this_program(threads));
+    let loader = Loader::new(store, scheduling).within(settings.load_timeout);
+    let loader = loader.with_budget(serving.memory_budget).trying_first(Trial::by_this_program(threads));
     Service::new(&settings.config, loader, settings.allow_control)
 }
 

@@ -4,6 +4,8 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 
+use crate::load::NICENESS;
+
 /// Bounds this process: processor time, private memory, no core file, no file written. It ends with its parent, and is the first
 /// that the kernel ends where memory runs out.
 pub(super) fn set(seconds: u64, bytes: u64) -> io::Result<()> {
@@ -13,7 +15,9 @@ pub(super) fn set(seconds: u64, bytes: u64) -> io::Result<()> {
     lower(Resource::Core, 0, 0)?;
     lower(Resource::Fsize, 0, 0)?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    std::fs::write("/proc/self/oom_score_adj", "1000")
+    std::fs::write("/proc/self/oom_score_adj", "1000")?;
+    rustix::process::nice(NICENESS)?;
+    Ok(())
 }
 
 /// No more than this, nor than there is already: a bound may only be lowered.

@@ -9,6 +9,7 @@ use modelyard_core::api::{EngineName, Format};
 use super::{Tried, Verdict, bounds, cage};
 use crate::engine::choice::{self, Loaded, Wanted};
 use crate::engine::{self, LoadError, first_run};
+use crate::load::memory;
 
 /// `modelyard-server try`: what the server starts itself with, nobody else.
 #[derive(Debug, clap::Args)]
@@ -67,7 +68,7 @@ pub fn run(arguments: &TryArguments) -> ExitCode {
         self_check: arguments.self_check,
         choice: None,
     };
-    let verdict = match attempt(&arguments.file, &wanted) {
+    let verdict = match attempt(&arguments.file, &wanted, arguments.bytes) {
         Ok(tried) => Verdict::Runs(tried),
         Err(LoadError::Unsupported(reason)) => Verdict::Unsupported(reason),
         Err(LoadError::Invalid(reason)) => Verdict::Invalid(reason),
@@ -78,13 +79,34 @@ pub fn run(arguments: &TryArguments) -> ExitCode {
     ExitCode::from(u8::from(written.is_err()))
 }
 
-/// Loads the model, and runs it on its sample and on made-up data. What it answers is for the server to judge; here it only
-/// counts that there is an answer.
-fn attempt(path: &Path, wanted: &Wanted) -> Result<Tried, LoadError> {
-    let Loaded { engine, choice, checked } = choice::load(path, wanted)?;
+/// A model that seems to take less is measured by a second copy of it.
+const SMALL: u64 = 8 << 20;
+
+/// Loads the model, runs it on its sample and on made-up data, and says how many bytes of memory that took. What it answers is for
+/// the server to judge; here it only counts that there is an answer.
+///
+/// The first model of a process pays for what all share (tables, threads, the allocator's first pages), which is more than a small
+/// model takes. So of one the second copy is measured, with the first still there.
+fn attempt(path: &Path, wanted: &Wanted, bytes: u64) -> Result<Tried, LoadError> {
+    let (Loaded { engine, choice, checked }, memory) = one_copy(path, wanted)?;
+    // Where there might be no room for two, the first says enough.
+    let again = Wanted { choice: Some(choice.clone()), self_check: false, ..wanted.clone() };
+    let second = memory.filter(|memory| *memory < SMALL.min(bytes / 8)).map(|_| one_copy(path, &again));
+    drop(engine);
+    let memory = second.and_then(Result::ok).and_then(|(_, memory)| memory).or(memory);
+    // What the first copy left may have been used again: the file's own bytes are in memory once at least.
+    let bytes = std::fs::metadata(path).map_or(0, |about| about.len());
+    Ok(Tried { choice, checked, memory: memory.map(|memory| memory.max(bytes)) })
+}
+
+fn one_copy(path: &Path, wanted: &Wanted) -> Result<(Loaded, Option<u64>), LoadError> {
+    let before = memory::private();
+    let loaded = choice::load(path, wanted)?;
+    let engine = &loaded.engine;
     if let Some(folder) = path.parent() {
-        drop(engine::prove(&*engine, folder));
+        drop(engine::prove(&**engine, folder));
     }
-    first_run(&*engine);
-    Ok(Tried { choice, checked })
+    first_run(&**engine);
+    let memory = memory::since(before);
+    Ok((loaded, memory))
 }

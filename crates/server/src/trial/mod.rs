@@ -60,6 +60,8 @@ pub struct Tried {
     pub choice: Choice,
     /// What came of the self-check.
     pub checked: Vec<Outcome>,
+    /// Bytes of memory that the model took, where the system says it.
+    pub memory: Option<u64>,
 }
 
 /// How a child ended that should have said something.
@@ -151,6 +153,8 @@ impl Trial {
         command.env(NO_TELEMETRY.0, NO_TELEMETRY.1);
         // The allocator would take a gigabyte of address space at once, which the bound counts as if it were used.
         command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+        // What is freed is to be gone when the memory that is left is measured.
+        command.env("MIMALLOC_PURGE_DELAY", "0");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
     }
 }
@@ -235,7 +239,7 @@ mod tests {
     #[test]
     fn each_end_is_told_in_words() {
         let choice = Choice { engine: EngineName::OnnxRuntime, reason: "measured: 9 ms and 3 ms".to_owned() };
-        let tried = Tried { choice, checked: vec![Outcome::NoVerdict("no zeros".to_owned())] };
+        let tried = Tried { choice, checked: vec![Outcome::NoVerdict("no zeros".to_owned())], memory: Some(7) };
         let said = serde_json::to_string(&Verdict::Runs(tried.clone())).unwrap();
         assert_eq!(ending(&said, "", 0), Ok(Some(tried)));
         assert_eq!(ending("\"Unread\"", "", 0), Ok(None));

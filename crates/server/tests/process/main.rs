@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod budget;
+mod changes;
 mod connections;
 mod deadlines;
 mod drain;

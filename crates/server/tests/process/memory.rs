@@ -10,13 +10,13 @@ use crate::server::{Server, eventually, mnist};
 /// A square matrix of as many FP32 is 100 MB.
 const WIDTH: i64 = 5000;
 
-/// x [-1, WIDTH] times a matrix.
-fn model() -> Vec<u8> {
+/// x [-1, width] times a square matrix, every element of which differs, so that no page is shared or left out.
+pub(crate) fn product(width: i64) -> Vec<u8> {
     let float = pb::tensor_proto::DataType::Float as i32;
     let port = |name: &str| {
         let dimension = |value| pb::tensor_shape_proto::Dimension { value: Some(value), ..Default::default() };
         let rows = pb::tensor_shape_proto::dimension::Value::DimParam("rows".to_owned());
-        let columns = pb::tensor_shape_proto::dimension::Value::DimValue(WIDTH);
+        let columns = pb::tensor_shape_proto::dimension::Value::DimValue(width);
         let shape = pb::TensorShapeProto { dim: vec![dimension(rows), dimension(columns)] };
         let tensor = pb::type_proto::Tensor { elem_type: float, shape: Some(shape) };
         let value = Some(pb::type_proto::Value::TensorType(tensor));
@@ -26,11 +26,10 @@ fn model() -> Vec<u8> {
             ..Default::default()
         }
     };
-    // Every element differs, so that no page is shared or left out.
-    let weights = (0..WIDTH * WIDTH).flat_map(|index| (index as f32 * 1e-9).to_le_bytes()).collect();
+    let weights = (0..width * width).flat_map(|index| (index as f32 * 1e-9).to_le_bytes()).collect();
     let matrix = pb::TensorProto {
         name: "w".to_owned(),
-        dims: vec![WIDTH, WIDTH],
+        dims: vec![width, width],
         data_type: float,
         raw_data: weights,
         ..Default::default()
@@ -57,7 +56,7 @@ fn model() -> Vec<u8> {
 fn ten_loads_and_unloads_of_100_megabytes() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("large.onnx");
-    std::fs::write(&file, model()).unwrap();
+    std::fs::write(&file, product(WIDTH)).unwrap();
     let large = json!({ "name": "large", "uri": format!("file:{}", file.display()) });
     let server = Server::start_with(&[mnist(), large], &json!({ "threads": 2, "requestTimeout": "1m" }), |command| {
         command.arg("--allow-control");

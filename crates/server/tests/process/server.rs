@@ -76,10 +76,17 @@ impl Server {
 
     /// The same, with more arguments or environment.
     pub(crate) fn start_with(models: &[Value], serving: &Value, more: impl FnOnce(&mut Command)) -> Self {
+        Self::start_as(|command| {
+            command.args(["--config", &json!({ "models": models, "serving": serving }).to_string()]);
+            more(command);
+        })
+    }
+
+    /// Starts what the arguments say, and waits until that is ready.
+    pub(crate) fn start_as(arguments: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = command(folder.path());
-        command.args(["--config", &json!({ "models": models, "serving": serving }).to_string()]);
-        more(&mut command);
+        arguments(&mut command);
         let mut server = Self::spawn(command, folder);
         eventually("the server is ready", || {
             assert!(server.child.try_wait().unwrap().is_none(), "ended early: {}", server.log());

@@ -66,7 +66,7 @@ table{border-collapse:collapse;margin:.5rem 0}td,th{text-align:left;padding:.25r
 pub(super) fn page(service: &Service, base: &str) -> String {
     let mut models = String::new();
     for entry in service.registry.entries() {
-        model_section(&mut models, entry, base);
+        model_section(&mut models, &entry, base);
     }
     let mut places = String::new();
     for (path, what) in PLACES {
@@ -112,6 +112,7 @@ fn model_section(page: &mut String, entry: &Entry, base: &str) {
         State::Failed(failure) => {
             let _ = write!(page, "<p><b>{}</b>: {}</p>", escaped(failure.reason), escaped(&failure.message));
         }
+        State::Standby(_) => page.push_str("<p>On standby: the next request has it loaded.</p>"),
         _ => page.push_str("<p>It does not answer yet, or no more.</p>"),
     }
 }

@@ -21,12 +21,11 @@ pub(super) fn ready(service: &Arc<Service>, seen: &mut Seen) -> Response<Reply> 
     if service.is_ready() {
         return json(&json!({ "live": true, "ready": true }));
     }
-    let mut waiting: Vec<_> = service
-        .registry
-        .entries()
+    let entries = service.registry.entries();
+    let mut waiting: Vec<_> = entries
         .iter()
         .map(|entry| (entry, entry.state()))
-        .filter(|(_, state)| !matches!(**state, State::Ready(_) | State::Unloading | State::Unloaded))
+        .filter(|(_, state)| !state.is_available() && !matches!(**state, State::Unloading | State::Unloaded))
         .map(|(entry, state)| format!("model '{}' is {}", entry.config.name, state.as_str()))
         .collect();
     if service.is_draining() {
@@ -47,6 +46,7 @@ pub(super) fn model_ready(service: &Arc<Service>, target: &Target<'_>, seen: &mu
             seen.model = Some(model);
             Ok(json(&body))
         }
+        Err(_) if entry.is_on_standby() => Ok(json(&json!({ "name": entry.config.name, "ready": true }))),
         Err(fault) if fault.code == Code::Unavailable => {
             Ok(not_ready(&json!({ "name": entry.config.name, "ready": false, "error": fault.message }), seen))
         }

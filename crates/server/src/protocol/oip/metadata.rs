@@ -23,7 +23,7 @@ pub(super) fn server(service: &Service) -> Value {
 
 /// The names of all models, as KServe lists them.
 pub(super) fn models(service: &Service) -> Value {
-    let names: Vec<_> = service.registry.entries().iter().map(|entry| entry.config.name.as_str()).collect();
+    let names: Vec<_> = service.registry.entries().iter().map(|entry| entry.config.name.clone()).collect();
     json!({ "models": names })
 }
 

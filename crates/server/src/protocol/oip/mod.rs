@@ -49,12 +49,15 @@ pub async fn handle(service: &Arc<Service>, (head, body): Received<'_>, seen: &m
         Route::ModelReady(target) => health::model_ready(service, &target, seen)?,
         Route::Server => json(&metadata::server(service)),
         Route::Models => json(&metadata::models(service)),
-        Route::ModelMetadata(target) => json(&metadata::model(find(service, &target, seen)?.as_ref())),
-        Route::ModelConfig(target) => json(&config::model(find(service, &target, seen)?.as_ref())),
+        Route::ModelMetadata(target) => json(&metadata::model(find(service, &target, seen).await?.as_ref())),
+        Route::ModelConfig(target) => json(&config::model(find(service, &target, seen).await?.as_ref())),
         Route::Statistics(None) => json_response(statistics::of_all(service)),
-        Route::Statistics(Some(target)) => json_response(statistics::of_one(find(service, &target, seen)?.as_ref())),
+        Route::Statistics(Some(target)) => {
+            let entry = service.registry.versioned(&target.name, target.version.as_deref())?;
+            json_response(statistics::of_one(&entry)?)
+        }
         Route::Infer(target) => {
-            let model = find(service, &target, seen)?;
+            let model = find(service, &target, seen).await?;
             infer::infer(service, &model, infer::Incoming { headers: &head.headers, json_length, body }, seen).await?
         }
         Route::Index => Box::pin(repository::answer_index(service, &head.headers, body)).await?,
@@ -65,9 +68,9 @@ pub async fn handle(service: &Arc<Service>, (head, body): Received<'_>, seen: &m
     Ok(if head.method == Method::HEAD { without_body(response) } else { response })
 }
 
-/// The model of a path, if it answers.
-fn find(service: &Service, target: &route::Target<'_>, seen: &mut Seen) -> Result<Arc<crate::infer::Model>, Fault> {
-    let model = service.registry.find(&target.name, target.version.as_deref())?;
+/// The model of a path, once it answers.
+async fn find(service: &Service, target: &route::Target<'_>, seen: &mut Seen) -> Result<Arc<crate::infer::Model>, Fault> {
+    let model = service.model(&target.name, target.version.as_deref(), (seen.received, None)).await?;
     seen.model = Some(Arc::clone(&model));
     Ok(model)
 }

@@ -28,9 +28,10 @@ pub struct IndexEntry {
 
 /// Every model in the order of the configuration; with `ready`, those that answer.
 pub fn index(registry: &Registry, ready: bool) -> Vec<IndexEntry> {
-    let states = registry.entries().iter().map(|entry| (&entry.config, entry.state()));
+    let entries = registry.entries();
+    let states = entries.iter().map(|entry| (&entry.config, entry.state()));
     states
-        .filter(|(_, state)| !ready || matches!(**state, State::Ready(_)))
+        .filter(|(_, state)| !ready || state.is_available())
         .map(|(config, state)| IndexEntry {
             name: config.name.clone(),
             version: config.version,
@@ -38,6 +39,7 @@ pub fn index(registry: &Registry, ready: bool) -> Vec<IndexEntry> {
             reason: match &*state {
                 State::Failed(failure) => format!("{}: {}", failure.reason, failure.message),
                 State::Unloaded => "unloaded".to_owned(),
+                State::Standby(_) => "on standby: the next request has it loaded".to_owned(),
                 _ => String::new(),
             },
         })
@@ -78,7 +80,7 @@ pub(super) async fn answer_index(service: &Service, headers: &HeaderMap, body: I
 pub async fn load(service: &Arc<Service>, name: &str) -> Result<(), Fault> {
     let entry = controlled(service, name)?;
     match &*entry.state() {
-        State::Ready(_) | State::Unloaded | State::Failed(_) => {}
+        State::Ready(_) | State::Standby(_) | State::Unloaded | State::Failed(_) => {}
         other => {
             return Err(Fault::unavailable(format!("model '{}' is {}; try again later", entry.config.name, other.as_str())));
         }
@@ -109,7 +111,7 @@ pub async fn unload(service: &Arc<Service>, name: &str) -> Result<(), Fault> {
 /// The model, if clients may load and unload it.
 fn controlled(service: &Service, name: &str) -> Result<Arc<Entry>, Fault> {
     if service.allow_control {
-        return service.registry.entry(name).map(Arc::clone);
+        return service.registry.entry(name);
     }
     Err(Fault::new(
         Code::PermissionDenied,

@@ -1,12 +1,14 @@
 //! The statistics extension: what each model did since it was loaded, in a plain struct that REST and gRPC both write.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use modelyard_wire::json::write;
 
-use crate::infer::Model;
+use crate::fault::Fault;
 use crate::metrics::Runs;
 use crate::protocol::Service;
+use crate::registry::{Entry, State};
 
 /// What one model did. Durations are sums.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,8 +37,8 @@ pub struct ModelStatistics {
     pub compute_output: Duration,
     /// Runs by their number of rows.
     pub runs: Vec<Runs>,
-    /// Bytes of the model's file and its external data.
-    pub bytes: u64,
+    /// Bytes of memory that the model takes: as measured when it was loaded, else those of its file; 0 on standby.
+    pub memory: u64,
 }
 
 /// How often, and how long in all.
@@ -55,13 +57,22 @@ impl From<(u64, u64)> for Duration {
 }
 
 impl ModelStatistics {
-    /// What `model` did so far.
-    pub fn of(model: &Model) -> Self {
-        let metrics = &model.metrics;
+    /// What a model did so far.
+    ///
+    /// # Errors
+    /// Those of [`Entry::ready`], but for a model on standby, which did something before.
+    pub fn of(entry: &Entry) -> Result<Self, Fault> {
+        let (metrics, memory) = match &*entry.state() {
+            State::Standby(rest) => (Arc::clone(&rest.metrics), 0),
+            _ => {
+                let model = entry.ready()?;
+                (Arc::clone(&model.metrics), model.memory().unwrap_or(model.facts.bytes))
+            }
+        };
         let (queue, compute) = (metrics.queue.snapshot(), metrics.compute.snapshot());
-        Self {
-            name: model.name.clone(),
-            version: model.version,
+        Ok(Self {
+            name: entry.config.name.clone(),
+            version: entry.config.version,
             last_inference: metrics.last_inference(),
             inference_count: metrics.rows.load(Relaxed),
             execution_count: compute.count,
@@ -72,8 +83,13 @@ impl ModelStatistics {
             compute_infer: (compute.count, compute.sum).into(),
             compute_output: metrics.encoding.read().into(),
             runs: metrics.runs(),
-            bytes: model.facts.bytes,
-        }
+            memory,
+        })
+    }
+
+    /// Those of every model that is available.
+    pub fn of_all(service: &Service) -> Vec<Self> {
+        service.registry.entries().iter().filter_map(|entry| Self::of(entry).ok()).collect()
     }
 
     /// Appends the JSON object. There is no cache of answers, so its counts are zero: the extension's readers expect every key.
@@ -119,19 +135,22 @@ impl ModelStatistics {
             );
             out.extend_from_slice(batch.as_bytes());
         }
-        let memory = format!("],\"memory_usage\":[{{\"type\":\"CPU\",\"id\":0,\"byte_size\":{}}}]}}", self.bytes);
+        let memory = format!("],\"memory_usage\":[{{\"type\":\"CPU\",\"id\":0,\"byte_size\":{}}}]}}", self.memory);
         out.extend_from_slice(memory.as_bytes());
     }
 }
 
 /// The body for one model.
-pub(super) fn of_one(model: &Model) -> Vec<u8> {
-    body(std::iter::once(ModelStatistics::of(model)))
+///
+/// # Errors
+/// Those of [`ModelStatistics::of`].
+pub(super) fn of_one(entry: &Entry) -> Result<Vec<u8>, Fault> {
+    Ok(body(std::iter::once(ModelStatistics::of(entry)?)))
 }
 
-/// The body for every model that answers.
+/// The body for every model that is available.
 pub(super) fn of_all(service: &Service) -> Vec<u8> {
-    body(service.registry.entries().iter().filter_map(|entry| entry.ready().ok()).map(|model| ModelStatistics::of(&model)))
+    body(ModelStatistics::of_all(service).into_iter())
 }
 
 fn body(all: impl Iterator<Item = ModelStatistics>) -> Vec<u8> {

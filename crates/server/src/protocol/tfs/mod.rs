@@ -54,11 +54,11 @@ async fn answer(service: &Arc<Service>, (parts, inbound): Received<'_>, seen: &m
     };
     let entry = find(service, &name, &which)?;
     if action == Action::Status {
-        let (response, code) = status::of(entry);
+        let (response, code) = status::of(&entry);
         seen.code = code;
         return Ok(response);
     }
-    let model = entry.ready()?;
+    let model = service.awake(&entry, (seen.received, None)).await?;
     seen.model = Some(Arc::clone(&model));
     match action {
         Action::Status | Action::Metadata => Ok(metadata::of(&model)),
@@ -73,7 +73,7 @@ async fn answer(service: &Arc<Service>, (parts, inbound): Received<'_>, seen: &m
 }
 
 /// The configured model, whatever its state.
-fn find<'a>(service: &'a Service, name: &str, which: &Which<'_>) -> Result<&'a Arc<Entry>, Fault> {
+fn find(service: &Service, name: &str, which: &Which<'_>) -> Result<Arc<Entry>, Fault> {
     match which {
         Which::Latest => service.registry.entry(name).map_err(|fault| not_servable(&format!("Latest({})", shown(name)), &fault)),
         Which::Version(version) => service

@@ -11,14 +11,14 @@ use crate::registry::{Entry, State};
 
 /// `GET /v1/models`: KServe's list.
 pub(super) fn models(service: &Service) -> Response<Reply> {
-    let names: Vec<_> = service.registry.entries().iter().map(|entry| entry.config.name.as_str()).collect();
+    let names: Vec<_> = service.registry.entries().iter().map(|entry| entry.config.name.clone()).collect();
     json_response(json!({ "models": names }).to_string().into_bytes())
 }
 
 /// `GET /v1/models/{name}`: a model that does not answer is a 503 (404 once it is unloaded), for the probes and for KServe's
 /// clients; the body says its state all the same.
 pub(super) fn of(entry: &Entry) -> (Response<Reply>, Code) {
-    let fault = entry.ready().err();
+    let fault = entry.ready().err().filter(|_| !entry.is_on_standby());
     let mut body = json!({
         "name": entry.config.name,
         "ready": fault.is_none(),
@@ -38,7 +38,7 @@ fn version_status(entry: &Entry) -> Value {
     let (state, code, message) = match &*entry.state() {
         State::Downloading(_) => ("START", "OK", String::new()),
         State::Loading | State::Warming => ("LOADING", "OK", String::new()),
-        State::Ready(_) => ("AVAILABLE", "OK", String::new()),
+        State::Ready(_) | State::Standby(_) => ("AVAILABLE", "OK", String::new()),
         State::Unloading => ("UNLOADING", "OK", String::new()),
         State::Unloaded => ("END", "OK", String::new()),
         State::Failed(failure) => {

@@ -31,10 +31,11 @@ pub(super) async fn infer(
     seen: &mut Seen,
 ) -> Result<ModelInferResponse, Fault> {
     let read = Instant::now();
-    let model = service.registry.find(&request.model_name, Some(&request.model_version))?;
+    let timeout = shorter(timeout, parameter_timeout(&request.parameters)?);
+    let asked = (seen.received, timeout);
+    let model = service.model(&request.model_name, Some(&request.model_version), asked).await?;
     seen.model = Some(model.clone());
     let wanted = wanted(&model, &request.outputs)?;
-    let timeout = shorter(timeout, parameter_timeout(&request.parameters)?);
     let priority = whole_number(&request.parameters, "priority")?.unwrap_or(0);
     let inputs = model.signature.bind(contents::tensors(&mut request)?)?;
     let answer = model.infer(Call { inputs, timeout, priority, received: seen.received, read }).await?;

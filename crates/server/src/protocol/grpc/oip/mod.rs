@@ -1,5 +1,7 @@
 //! `inference.GRPCInferenceService`: the Open Inference Protocol, and what Triton added to it.
 
+use std::time::{Duration, Instant};
+
 use http::Response;
 use modelyard_wire::proto::inference as pb;
 use modelyard_wire::proto::inference::model_metadata_response::TensorMetadata;
@@ -43,7 +45,8 @@ pub(super) async fn answer(mut call: Exchange<'_>, method: &str) -> Result<Respo
         }
         "ModelReady" => {
             let request: pb::ModelReadyRequest = call.only().await?;
-            let ready = call.service.registry.find(&request.name, Some(&request.version)).is_ok();
+            let entry = call.service.registry.versioned(&request.name, Some(&request.version));
+            let ready = entry.is_ok_and(|entry| entry.is_available());
             call.reply(&pb::ModelReadyResponse { ready })
         }
         "ServerMetadata" => {
@@ -52,11 +55,13 @@ pub(super) async fn answer(mut call: Exchange<'_>, method: &str) -> Result<Respo
         }
         "ModelMetadata" => {
             let request = call.only().await?;
-            call.reply(&model_metadata(call.service, &request)?)
+            let asked = (call.seen.received, call.timeout);
+            call.reply(&model_metadata(call.service, &request, asked).await?)
         }
         "ModelConfig" => {
             let request: pb::ModelConfigRequest = call.only().await?;
-            let model = call.service.registry.find(&request.name, Some(&request.version))?;
+            let asked = (call.seen.received, call.timeout);
+            let model = call.service.model(&request.name, Some(&request.version), asked).await?;
             call.reply(&pb::ModelConfigResponse { config: Some(config::of(&model)) })
         }
         "ModelStatistics" => {
@@ -103,8 +108,12 @@ fn server_metadata(service: &Service) -> pb::ServerMetadataResponse {
     }
 }
 
-fn model_metadata(service: &Service, request: &pb::ModelMetadataRequest) -> Result<pb::ModelMetadataResponse, Fault> {
-    let model = service.registry.find(&request.name, Some(&request.version))?;
+async fn model_metadata(
+    service: &Service,
+    request: &pb::ModelMetadataRequest,
+    asked: (Instant, Option<Duration>),
+) -> Result<pb::ModelMetadataResponse, Fault> {
+    let model = service.model(&request.name, Some(&request.version), asked).await?;
     let tensors = |specs: &[TensorSpec]| {
         let one = |spec: &TensorSpec| TensorMetadata {
             name: spec.name.clone(),

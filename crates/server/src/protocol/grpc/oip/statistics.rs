@@ -5,28 +5,25 @@ use modelyard_wire::proto::inference as pb;
 use super::super::super::Service;
 use super::super::super::oip::statistics::{Duration, ModelStatistics};
 use crate::fault::Fault;
-use crate::infer::Model;
 use crate::metrics::Runs;
 
-/// The statistics of one model, or of every model that answers.
+/// The statistics of one model, or of every model that is available.
 ///
 /// # Errors
 /// Those of [`crate::registry::Registry::find`]; `INVALID_ARGUMENT` for a version without a name.
 pub(super) fn of(service: &Service, request: &pb::ModelStatisticsRequest) -> Result<pb::ModelStatisticsResponse, Fault> {
     if !request.name.is_empty() {
-        let model = service.registry.find(&request.name, Some(&request.version))?;
-        return Ok(pb::ModelStatisticsResponse { model_stats: vec![statistics(&model)] });
+        let entry = service.registry.versioned(&request.name, Some(&request.version))?;
+        return Ok(pb::ModelStatisticsResponse { model_stats: vec![statistics(ModelStatistics::of(&entry)?)] });
     }
     if !request.version.is_empty() {
         return Err(Fault::invalid("a version without a name: expected both, a name, or neither"));
     }
-    let ready = service.registry.entries().iter().filter_map(|entry| entry.ready().ok());
-    Ok(pb::ModelStatisticsResponse { model_stats: ready.map(|model| statistics(&model)).collect() })
+    Ok(pb::ModelStatisticsResponse { model_stats: ModelStatistics::of_all(service).into_iter().map(statistics).collect() })
 }
 
 /// What is not counted (a cache; decoding and encoding by batch size) is there and zero, as in REST.
-fn statistics(model: &Model) -> pb::ModelStatistics {
-    let of = ModelStatistics::of(model);
+fn statistics(of: ModelStatistics) -> pb::ModelStatistics {
     pb::ModelStatistics {
         name: of.name,
         version: of.version.to_string(),
@@ -44,7 +41,7 @@ fn statistics(model: &Model) -> pb::ModelStatistics {
             cache_miss: duration(Duration::default()),
         }),
         batch_stats: of.runs.into_iter().map(batch).collect(),
-        memory_usage: vec![pb::MemoryUsage { r#type: "CPU".to_owned(), id: 0, byte_size: of.bytes }],
+        memory_usage: vec![pb::MemoryUsage { r#type: "CPU".to_owned(), id: 0, byte_size: of.memory }],
         ..pb::ModelStatistics::default()
     }
 }

@@ -1,6 +1,7 @@
 //! `GetModelMetadata`: what a model takes and gives, as the signature of a TensorFlow graph.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use modelyard_wire::proto::tensorflow::tensor_info::Encoding;
 use modelyard_wire::proto::tensorflow::tensor_shape_proto::Dim;
@@ -18,7 +19,11 @@ use crate::signature::{Signature, TensorSpec};
 /// The one field of metadata that there is.
 const FIELD: &str = "signature_def";
 
-pub(super) fn metadata(service: &Service, request: GetModelMetadataRequest) -> Result<GetModelMetadataResponse, Fault> {
+pub(super) async fn metadata(
+    service: &Service,
+    request: GetModelMetadataRequest,
+    asked: (Instant, Option<Duration>),
+) -> Result<GetModelMetadataResponse, Fault> {
     let spec = named(request.model_spec)?;
     if request.metadata_field.is_empty() {
         return Err(Fault::invalid(format!("metadata_field is empty; expected '{FIELD}'")));
@@ -26,7 +31,7 @@ pub(super) fn metadata(service: &Service, request: GetModelMetadataRequest) -> R
     if let Some(other) = request.metadata_field.iter().find(|field| *field != FIELD) {
         return Err(Fault::invalid(format!("metadata_field: expected '{FIELD}', found '{}'", shown(other))));
     }
-    let model = find(service, &spec)?.ready()?;
+    let model = service.awake(&find(service, &spec)?, asked).await?;
     let signatures = SignatureDefMap { signature_def: BTreeMap::from([(SIGNATURE.to_owned(), signature(&model.signature))]) };
     let packed =
         Any { type_url: format!("type.googleapis.com/{}", SignatureDefMap::full_name()), value: signatures.encode_to_vec() };

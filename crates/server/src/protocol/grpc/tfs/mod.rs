@@ -41,7 +41,8 @@ pub(super) async fn answer_prediction(mut call: Exchange<'_>, method: &str) -> R
         }
         "GetModelMetadata" => {
             let request = call.only().await?;
-            call.reply(&metadata::metadata(call.service, request)?)
+            let asked = (call.seen.received, call.timeout);
+            call.reply(&metadata::metadata(call.service, request, asked).await?)
         }
         "Classify" | "Regress" | "MultiInference" => Err(Fault::new(
             Code::Unimplemented,
@@ -60,7 +61,8 @@ pub(super) async fn answer_model(mut call: Exchange<'_>, method: &str) -> Result
         "GetModelStatus" => {
             let request: pb::GetModelStatusRequest = call.only().await?;
             let spec = named(request.model_spec)?;
-            let status = status::version_status(find(call.service, &spec)?);
+            let entry = find(call.service, &spec)?;
+            let status = status::version_status(&entry);
             call.reply(&pb::GetModelStatusResponse { model_version_status: vec![status] })
         }
         "HandleReloadConfigRequest" => Err(Fault::new(
@@ -81,7 +83,7 @@ fn named(spec: Option<pb::ModelSpec>) -> Result<pb::ModelSpec, Fault> {
 }
 
 /// The configured model that a request names, whatever its state.
-fn find<'a>(service: &'a Service, spec: &pb::ModelSpec) -> Result<&'a Arc<Entry>, Fault> {
+fn find(service: &Service, spec: &pb::ModelSpec) -> Result<Arc<Entry>, Fault> {
     match &spec.version_choice {
         None => service.registry.entry(&spec.name),
         Some(VersionChoice::Version(version)) => service.registry.versioned(&spec.name, Some(&version.to_string())),

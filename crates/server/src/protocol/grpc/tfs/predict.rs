@@ -38,7 +38,7 @@ pub(super) async fn predict(
 ) -> Result<PredictResponse, Fault> {
     let read = Instant::now();
     let spec = named(request.model_spec)?;
-    let model = find(service, &spec)?.ready()?;
+    let model = service.awake(&find(service, &spec)?, (seen.received, timeout)).await?;
     seen.model = Some(Arc::clone(&model));
     check_signature(&spec.signature_name)?;
     let wanted = wanted(&model, &request.output_filter)?;

@@ -12,7 +12,7 @@ pub(super) fn version_status(entry: &Entry) -> ModelVersionStatus {
     let state = match &*entry.state() {
         State::Downloading(_) => VersionState::Start,
         State::Loading | State::Warming => VersionState::Loading,
-        State::Ready(_) => VersionState::Available,
+        State::Ready(_) | State::Standby(_) => VersionState::Available,
         State::Unloading => VersionState::Unloading,
         State::Unloaded => VersionState::End,
         State::Failed(failure) => {
