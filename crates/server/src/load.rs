@@ -276,7 +276,7 @@ fn into_model(
     }
     let measured = engine::measure(&*engine);
     let classes = if config.classes.is_empty() { engine.facts().classes.clone() } else { config.classes.clone() };
-    let around = Around { before: &config.preprocess, after: &config.postprocess, classes: &classes };
+    let around = Around { before: &config.preprocess, after: &config.postprocess, classes: &classes, folder: path.parent() };
     let engine = if around.is_empty() { engine } else { steps::wrap(engine, &around)? };
     Model::new(config, engine, scheduling, measured).map_err(NotLoaded::Scheduling)
 }
