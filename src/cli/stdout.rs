@@ -2,6 +2,15 @@
 
 use std::io::{self, Write};
 
+/// How figures are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Output {
+    /// For reading
+    Table,
+    /// For programs
+    Json,
+}
+
 /// Writes a text as it is.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ pub async fn observed(service: &Arc<Service>, traces: Option<&Traces>, request: 
     } else {
         Inbound::bounded(body, seen.received + service.request_timeout, &service.bodies)
     };
-    let mut response = handle(service, Request::from_parts(head, body), &mut seen).await;
+    let mut response = handle(service, (&head, body), &mut seen).await;
     let took = seen.answered();
     if let Some(span) = span {
         span.end(&seen, &mut response);

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::number::whole;
 use super::served::{Served, parse_seconds, runtime};
+use super::stdout::Output;
 use crate::client::{Connection, Session};
 use crate::inputs::{self, Bound, Fill, Named, Reading};
 
@@ -73,15 +74,6 @@ pub struct Arguments {
     /// How the figures are printed
     #[arg(long, short, value_enum, default_value = "table", help_heading = "Output")]
     output: Output,
-}
-
-/// How the figures are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For reading
-    Table,
-    /// All figures as JSON
-    Json,
 }
 
 const EXAMPLES: &str = "\

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 
 use super::number::whole;
 use super::served::{Served, runtime};
+use super::stdout::Output;
 use crate::inputs::{self, Dataset};
 
 mod figures;
@@ -96,15 +97,6 @@ enum TaskChoice {
     Classification,
     /// Numbers
     Regression,
-}
-
-/// How the figures are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For reading
-    Table,
-    /// All figures as JSON
-    Json,
 }
 
 const EXAMPLES: &str = "\

@@ -8,6 +8,7 @@ use clap::ArgGroup;
 
 use super::cluster::Through;
 use super::served::runtime;
+use super::stdout::Output;
 use crate::client::{ClientError, Target};
 
 mod file;
@@ -48,15 +49,6 @@ pub struct Arguments {
     /// How it is printed
     #[arg(long, short, value_enum, default_value = "table")]
     output: Output,
-}
-
-/// How it is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For reading
-    Table,
-    /// As the server says it, in JSON
-    Json,
 }
 
 const EXAMPLES: &str = "\

@@ -7,6 +7,8 @@ use anyhow::{Context, bail};
 use modelyard_onnx::proto::ModelProto;
 use modelyard_onnx::rewrite::Step;
 
+use super::stdout::Output;
+
 mod report;
 mod trial;
 
@@ -76,15 +78,6 @@ enum Weights {
     F16,
     /// A quarter of the size; a scale for each output channel
     Int8,
-}
-
-/// How the report is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For reading
-    Table,
-    /// As JSON
-    Json,
 }
 
 const EXAMPLES: &str = "\

@@ -11,13 +11,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, Response};
+use http::request::Parts;
+use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt;
 use modelyard_wire::json::{Cursor, JsonError, write};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::front::shown;
-use super::{Inbound, Reply, Seen, encoding};
+use super::{Inbound, Received, Reply, Seen, encoding};
 use crate::fault::{Code, Fault};
 
 /// How an event travels.
@@ -42,13 +43,13 @@ const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 const REQUIRED_HEADERS: [&str; 4] = ["ce-specversion", "ce-id", "ce-source", "ce-type"];
 
 /// The mode of a prediction that came as an event; `None` for every other request.
-pub fn mode(request: &Request<Inbound>) -> Option<Mode> {
-    let path = request.uri().path().as_bytes();
+pub fn mode(head: &Parts) -> Option<Mode> {
+    let path = head.uri.path().as_bytes();
     let predicts = ends_with(path, b":predict") || ends_with(path, b"/infer");
-    if *request.method() != Method::POST || !predicts {
+    if head.method != Method::POST || !predicts {
         return None;
     }
-    let headers = request.headers();
+    let headers = &head.headers;
     let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     if starts_with(kind, b"application/cloudevents-batch") {
         return Some(Mode::Batch);
@@ -73,13 +74,13 @@ fn starts_with(text: &[u8], start: &[u8]) -> bool {
 /// # Errors
 /// `INVALID_ARGUMENT` for an event without a required attribute or of another version, `UNSUPPORTED_MEDIA_TYPE` for a batch or
 /// another format than JSON.
-pub async fn open(request: Request<Inbound>, mode: Mode, limit: u64) -> Result<Request<Inbound>, Fault> {
+pub async fn open((head, body): Received<'_>, mode: Mode, limit: u64) -> Result<(Parts, Inbound), Fault> {
     match mode {
         Mode::Binary => {
-            check_headers(request.headers())?;
-            Ok(request)
+            check_headers(&head.headers)?;
+            Ok((head.clone(), body))
         }
-        Mode::Structured => open_structured(request, limit).await,
+        Mode::Structured => open_structured((head, body), limit).await,
         Mode::Batch => {
             Err(Fault::new(Code::UnsupportedMediaType, "a batch of CloudEvents is not taken; send one event for each prediction"))
         }
@@ -106,8 +107,8 @@ fn check_version(version: &str) -> Result<(), Fault> {
     Err(Fault::invalid(format!("CloudEvent: expected specversion {VERSION}, found '{}'", shown(version))))
 }
 
-async fn open_structured(request: Request<Inbound>, limit: u64) -> Result<Request<Inbound>, Fault> {
-    let (mut parts, inbound) = request.into_parts();
+async fn open_structured((head, inbound): Received<'_>, limit: u64) -> Result<(Parts, Inbound), Fault> {
+    let mut parts = head.clone();
     let kind = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let format = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     if !format.eq_ignore_ascii_case(STRUCTURED.as_bytes()) {
@@ -121,7 +122,7 @@ async fn open_structured(request: Request<Inbound>, limit: u64) -> Result<Reques
         parts.headers.remove(stale);
     }
     parts.headers.insert(CONTENT_TYPE, kind);
-    Ok(Request::from_parts(parts, Inbound::Whole(Some(data))))
+    Ok((parts, Inbound::Whole(Some(data))))
 }
 
 /// What a document of structured mode holds.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use http::Response;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{Request, Response};
+use http::request::Parts;
 use modelyard_core::server_config::ServerConfig;
 use tokio::sync::watch;
 
@@ -27,6 +28,9 @@ pub mod tfs;
 
 pub use inbound::{Budget, Inbound};
 pub use reply::Reply;
+
+/// A request, its head apart from its body: a head of hundreds of bytes is not moved from each future into the next.
+pub type Received<'a> = (&'a Parts, Inbound);
 
 /// What the protocols share: the models, and the limits of a request.
 pub struct Service {
@@ -158,11 +162,11 @@ impl Seen {
 }
 
 /// Answers one request, whatever its protocol. Never fails: a fault becomes the protocol's own error.
-pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Response<Reply> {
-    if grpc::is_grpc(request.headers()) {
-        return grpc::handle(service, request, seen).await;
+pub async fn handle(service: &Arc<Service>, (head, body): Received<'_>, seen: &mut Seen) -> Response<Reply> {
+    if grpc::is_grpc(&head.headers) {
+        return grpc::handle(service, (head, body), seen).await;
     }
-    match route(service, request, seen).await {
+    match route(service, (head, body), seen).await {
         Ok(response) => response,
         Err(fault) => {
             seen.code = fault.code;
@@ -171,24 +175,35 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
     }
 }
 
-/// Takes a prediction out of its CloudEvent, if it came in one, and puts the answer back into one.
-async fn route(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
-    let Some(mode) = cloudevents::mode(&request) else { return dispatch(service, request, seen).await };
-    let request = cloudevents::open(request, mode, service.max_request_bytes).await?;
-    let response = dispatch(service, request, seen).await?;
+/// Answers REST. Every future on the way is moved several times with room for the largest branch in it, so rare branches are boxed.
+async fn route(service: &Arc<Service>, (head, body): Received<'_>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
+    match cloudevents::mode(head) {
+        None => dispatch(service, (head, body), seen).await,
+        Some(mode) => Box::pin(enveloped(service, ((head, body), mode), seen)).await,
+    }
+}
+
+/// Takes a prediction out of its CloudEvent, and puts the answer back into one.
+async fn enveloped(
+    service: &Arc<Service>,
+    (asked, mode): (Received<'_>, cloudevents::Mode),
+    seen: &mut Seen,
+) -> Result<Response<Reply>, Fault> {
+    let (head, body) = cloudevents::open(asked, mode, service.max_request_bytes).await?;
+    let response = dispatch(service, (&head, body), seen).await?;
     cloudevents::seal(response, mode, seen).await
 }
 
 /// Picks the adapter by path.
-async fn dispatch(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
-    let path = request.uri().path();
+async fn dispatch(service: &Arc<Service>, (head, body): Received<'_>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
+    let path = head.uri.path();
     if path == "/v2" || path.starts_with("/v2/") {
-        return oip::handle(service, request, seen).await;
+        return oip::handle(service, (head, body), seen).await;
     }
     if path.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("/v1")) {
-        return tfs::handle(service, request, seen).await;
+        return tfs::handle(service, (head, body), seen).await;
     }
-    front::handle(service, &request, seen)
+    front::handle(service, head, seen)
 }
 
 /// The error body that the REST protocols share: `{"error": message}`.

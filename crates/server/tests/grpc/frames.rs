@@ -95,7 +95,8 @@ async fn what_is_no_grpc_gets_an_answer_in_http() {
         (Version::HTTP_2, "application/grpc", "GET", 405),
     ] {
         let request = Request::builder().method(method).uri(INFER).version(version).header("content-type", kind);
-        let response = handle(&service, request.body(Inbound::Whole(None)).unwrap(), &mut seen).await;
+        let (head, body) = request.body(Inbound::Whole(None)).unwrap().into_parts();
+        let response = handle(&service, (&head, body), &mut seen).await;
         assert_eq!(response.status(), status, "{version:?} {kind} {method}");
         assert_eq!(response.headers()["content-type"], "application/json");
     }

@@ -25,8 +25,8 @@ async fn health_is_checked_listed_and_watched() {
 
     for (name, first) in [("", ServingStatus::NotServing), ("nobody", ServingStatus::ServiceUnknown)] {
         let mut seen = Seen::now();
-        let watch = request(&path("Watch"), framed(0, &asked(name).encode_to_vec()));
-        let mut body = handle(&service, watch, &mut seen).await.into_body();
+        let (head, watch) = request(&path("Watch"), framed(0, &asked(name).encode_to_vec())).into_parts();
+        let mut body = handle(&service, (&head, watch), &mut seen).await.into_body();
         assert_eq!(status_of(body.frame().await).status(), first);
         if first == ServingStatus::NotServing {
             service.registry.entry("late").unwrap().enter(State::Unloaded);

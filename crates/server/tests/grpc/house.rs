@@ -134,7 +134,8 @@ async fn outcome(response: Response<Reply>, seen: &Seen) -> Outcome {
 
 pub(crate) async fn send(service: &Arc<Service>, request: Request<Inbound>) -> Outcome {
     let mut seen = Seen::now();
-    let response = handle(service, request, &mut seen).await;
+    let (head, body) = request.into_parts();
+    let response = handle(service, (&head, body), &mut seen).await;
     seen.answered();
     outcome(response, &seen).await
 }

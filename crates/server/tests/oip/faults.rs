@@ -174,7 +174,8 @@ async fn deadlines() {
         Request::builder().method(Method::POST).uri("/v2/models/scores/infer").body(Inbound::Whole(Some(late.into()))).unwrap();
     let mut seen = Seen::now();
     seen.received -= Duration::from_millis(1);
-    let response = handle(&service, request, &mut seen).await;
+    let (head, body) = request.into_parts();
+    let response = handle(&service, (&head, body), &mut seen).await;
     assert_eq!((response.status(), seen.code), (StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded));
 }
 

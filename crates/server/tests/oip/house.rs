@@ -120,7 +120,8 @@ pub(crate) async fn send(
     let body: Bytes = body.into();
     let request = request.body(Inbound::Whole(Some(body).filter(|body| !body.is_empty()))).unwrap();
     let mut seen = Seen::now();
-    let response = handle(service, request, &mut seen).await;
+    let (head, body) = request.into_parts();
+    let response = handle(service, (&head, body), &mut seen).await;
     seen.answered();
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();

@@ -234,7 +234,8 @@ impl Got {
 pub(crate) async fn send(house: &Arc<Service>, request: Request<Vec<u8>>) -> Got {
     let mut seen = Seen::now();
     let request = request.map(|body| Inbound::Whole((!body.is_empty()).then(|| body.into())));
-    let response = handle(house, request, &mut seen).await;
+    let (head, body) = request.into_parts();
+    let response = handle(house, (&head, body), &mut seen).await;
     let (parts, body) = response.into_parts();
     let Ok(body) = body.collect().await;
     let model = seen.model.map(|model| model.name.clone());

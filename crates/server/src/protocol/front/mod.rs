@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, VARY};
-use http::{Method, Request, Response};
+use http::request::Parts;
+use http::{Method, Response};
 use http_body::Body;
 
-use super::{Inbound, Reply, Seen, Service, encoding, error_response, json_response};
+use super::{Reply, Seen, Service, encoding, error_response, json_response};
 use crate::fault::{Code, Fault};
 
 mod accept;
@@ -30,27 +31,27 @@ const OWN_HOST_ONLY: &str = "default-src 'none'; connect-src 'self'; img-src dat
 ///
 /// # Errors
 /// A fault that the caller turns into the error body.
-pub fn handle(service: &Arc<Service>, request: &Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
-    let path = request.uri().path();
+pub fn handle(service: &Arc<Service>, head: &Parts, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
+    let path = head.uri.path();
     if !matches!(path, "/" | "/docs" | "/openapi.json") {
         return Err(unknown_path(path));
     }
-    if !is_read(request.method()) {
-        return Ok(method_not_allowed(request.method(), path, READ, seen));
+    if !is_read(&head.method) {
+        return Ok(method_not_allowed(&head.method, path, READ, seen));
     }
     let response = match path {
         "/docs" => html(include_str!("docs.html").to_owned()),
         "/openapi.json" => json_response(openapi::document(service).to_string().into_bytes()),
-        _ => front_page(service, request),
+        _ => front_page(service, head),
     };
-    let response = if encoding::wants_gzip(request.headers()) { encoding::gzip(response) } else { response };
-    Ok(without_body_for_head(request.method(), response))
+    let response = if encoding::wants_gzip(&head.headers) { encoding::gzip(response) } else { response };
+    Ok(without_body_for_head(&head.method, response))
 }
 
 /// `/`, as JSON or as a page, whichever the client prefers.
-fn front_page(service: &Service, request: &Request<Inbound>) -> Response<Reply> {
-    let base = base_url(request);
-    let mut response = if accept::prefers_html(request.headers()) {
+fn front_page(service: &Service, head: &Parts) -> Response<Reply> {
+    let base = base_url(head);
+    let mut response = if accept::prefers_html(&head.headers) {
         html(index::page(service, &base))
     } else {
         json_response(index::json(service, &base).to_string().into_bytes())
@@ -69,9 +70,9 @@ fn html(page: String) -> Response<Reply> {
 }
 
 /// Where the client reached this server, for the commands that it may copy; what is no host name is not repeated.
-fn base_url(request: &Request<Inbound>) -> String {
-    let host = request.uri().authority().map(|one| one.as_str());
-    let host = host.or_else(|| request.headers().get(HOST).and_then(|one| one.to_str().ok()));
+fn base_url(head: &Parts) -> String {
+    let host = head.uri.authority().map(|one| one.as_str());
+    let host = host.or_else(|| head.headers.get(HOST).and_then(|one| one.to_str().ok()));
     let plain = |host: &&str| !host.is_empty() && host.bytes().all(|one| one.is_ascii_alphanumeric() || b".:-_[]".contains(&one));
     format!("http://{}", host.filter(plain).unwrap_or("localhost:8080"))
 }

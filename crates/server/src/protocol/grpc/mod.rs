@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, Request, Response, Version};
+use http::request::Parts;
+use http::{HeaderMap, Method, Response, Version};
 
-use super::{Inbound, Protocol, Reply, Seen, Service, error_response};
+use super::{Protocol, Received, Reply, Seen, Service, error_response};
 use crate::fault::{Code, Fault};
 
 mod decode;
@@ -31,12 +32,12 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// Answers a gRPC call of any service.
-pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Response<Reply> {
-    if let Err(fault) = carries_grpc(&request) {
+pub async fn handle(service: &Arc<Service>, (head, body): Received<'_>, seen: &mut Seen) -> Response<Reply> {
+    if let Err(fault) = carries_grpc(head) {
         seen.code = fault.code;
         return error_response(&fault);
     }
-    match answer(service, request, seen).await {
+    match answer(service, (head, body), seen).await {
         Ok(response) => response,
         Err(fault) => {
             seen.code = fault.code;
@@ -46,27 +47,26 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
 }
 
 /// Refuses, in HTTP's words, what is not a gRPC call after all: its client would not find our trailers.
-fn carries_grpc(request: &Request<Inbound>) -> Result<(), Fault> {
-    let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+fn carries_grpc(head: &Parts) -> Result<(), Fault> {
+    let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
     let format = kind["application/grpc".len().min(kind.len())..].split(|byte| *byte == b';').next().unwrap_or_default();
     if !matches!(format.trim_ascii(), b"" | b"+proto") {
         let found: String = String::from_utf8_lossy(kind).chars().take(80).collect();
         let message = format!("content type '{found}' is not spoken here; expected application/grpc or application/grpc+proto");
         return Err(Fault::new(Code::UnsupportedMediaType, message));
     }
-    if request.version() != Version::HTTP_2 {
-        let message = format!("gRPC needs HTTP/2, and this request came over {:?}", request.version());
+    if head.version != Version::HTTP_2 {
+        let message = format!("gRPC needs HTTP/2, and this request came over {:?}", head.version);
         return Err(Fault::new(Code::UnsupportedMediaType, message));
     }
-    if request.method() != Method::POST {
-        return Err(Fault::new(Code::MethodNotAllowed, format!("a gRPC call is a POST, found {}", request.method())));
+    if head.method != Method::POST {
+        return Err(Fault::new(Code::MethodNotAllowed, format!("a gRPC call is a POST, found {}", head.method)));
     }
     Ok(())
 }
 
 /// Picks the service by the path, `/SERVICE/METHOD`.
-async fn answer(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
-    let (head, body) = request.into_parts();
+async fn answer(service: &Arc<Service>, (head, body): Received<'_>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
     let path = head.uri.path();
     let (name, method) = path.trim_start_matches('/').rsplit_once('/').unwrap_or((path, ""));
     seen.protocol = match name {
@@ -77,9 +77,9 @@ async fn answer(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Se
     let exchange = Exchange::open(service, &head.headers, body, seen)?;
     match name {
         oip::SERVICE => oip::answer(exchange, method).await,
-        tfs::PREDICTION_SERVICE => tfs::answer_prediction(exchange, method).await,
-        tfs::MODEL_SERVICE => tfs::answer_model(exchange, method).await,
-        health::SERVICE => health::answer(exchange, method).await,
+        tfs::PREDICTION_SERVICE => Box::pin(tfs::answer_prediction(exchange, method)).await,
+        tfs::MODEL_SERVICE => Box::pin(tfs::answer_model(exchange, method)).await,
+        health::SERVICE => Box::pin(health::answer(exchange, method)).await,
         reflection::SERVICE | reflection::SERVICE_ALPHA => reflection::answer(exchange, method),
         _ => Err(Fault::new(
             Code::Unimplemented,

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Method, Response};
 use http_body::Body;
 use modelyard_wire::json::oip::{BodyError, JSON_LENGTH_HEADER};
 
 use super::front::unknown_path;
-use super::{Inbound, Protocol, Reply, Seen, Service, encoding, error_response, json_response};
+use super::{Protocol, Received, Reply, Seen, Service, encoding, error_response, json_response};
 use crate::fault::{Code, Fault};
 use route::Route;
 
@@ -35,14 +35,13 @@ static JSON_LENGTH: HeaderName = HeaderName::from_static(JSON_LENGTH_HEADER);
 ///
 /// # Errors
 /// A fault that the caller turns into the protocol's error body.
-pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
-    let (head, body) = request.into_parts();
+pub async fn handle(service: &Arc<Service>, (head, body): Received<'_>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
     let json_length = head.headers.get(&JSON_LENGTH);
     seen.protocol = if json_length.is_some() { Protocol::OipBinary } else { Protocol::OipJson };
     let path = head.uri.path();
     let Some(route) = Route::parse(path) else { return Err(unknown_path(path)) };
     if !route.allows(&head.method) {
-        return Ok(wrong_method(&route, &head, seen));
+        return Ok(wrong_method(&route, head, seen));
     }
     let response = match route {
         Route::Live => health::live(service),
@@ -58,9 +57,9 @@ pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mu
             let model = find(service, &target, seen)?;
             infer::infer(service, &model, infer::Incoming { headers: &head.headers, json_length, body }, seen).await?
         }
-        Route::Index => repository::answer_index(service, &head.headers, body).await?,
-        Route::Load(name) => repository::answer_load(service, &name, (&head.headers, body)).await?,
-        Route::Unload(name) => repository::answer_unload(service, &name, (&head.headers, body)).await?,
+        Route::Index => Box::pin(repository::answer_index(service, &head.headers, body)).await?,
+        Route::Load(name) => Box::pin(repository::answer_load(service, &name, (&head.headers, body))).await?,
+        Route::Unload(name) => Box::pin(repository::answer_unload(service, &name, (&head.headers, body))).await?,
     };
     let response = if encoding::wants_gzip(&head.headers) { encoding::gzip(response) } else { response };
     Ok(if head.method == Method::HEAD { without_body(response) } else { response })

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use http::{Method, Request, Response};
+use http::{Method, Response};
 
 use super::front::{READ, is_read, method_not_allowed, shown, unknown_path, without_body_for_head};
-use super::{Inbound, Protocol, Reply, Seen, Service, encoding};
+use super::{Protocol, Received, Reply, Seen, Service, encoding};
 use crate::fault::{Code, Fault};
 use crate::registry::Entry;
 use target::{Action, Target, Which};
@@ -28,19 +28,18 @@ const SIGNATURE: &str = "serving_default";
 ///
 /// # Errors
 /// A fault that the caller turns into the protocol's error body.
-pub async fn handle(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
-    let path = request.uri().path();
+pub async fn handle(service: &Arc<Service>, (head, body): Received<'_>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
+    let path = head.uri.path();
     if !matches!(path.as_bytes().get(3), None | Some(b'/')) {
         return Err(unknown_path(path));
     }
     seen.protocol = Protocol::TfsRest;
-    let (method, compress) = (request.method().clone(), encoding::wants_gzip(request.headers()));
-    let response = answer(service, request, seen).await?;
-    Ok(without_body_for_head(&method, if compress { encoding::gzip(response) } else { response }))
+    let response = answer(service, (head, body), seen).await?;
+    let response = if encoding::wants_gzip(&head.headers) { encoding::gzip(response) } else { response };
+    Ok(without_body_for_head(&head.method, response))
 }
 
-async fn answer(service: &Arc<Service>, request: Request<Inbound>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
-    let (parts, inbound) = request.into_parts();
+async fn answer(service: &Arc<Service>, (parts, inbound): Received<'_>, seen: &mut Seen) -> Result<Response<Reply>, Fault> {
     let (method, path) = (&parts.method, parts.uri.path());
     let target = Target::parse(path).ok_or_else(|| malformed(method, path))?;
     let reads = matches!(target, Target::Models | Target::Model { action: Action::Status | Action::Metadata, .. });

@@ -25,7 +25,7 @@ pub(super) async fn handle(service: &Service, asked: Asked<'_>, seen: &mut Seen)
     let Asked { model, headers, inbound } = asked;
     let bytes = encoding::read(headers, inbound, service.max_request_bytes).await?;
     if let Some(kind) = protobuf::kind(headers) {
-        return protobuf::handle(service, (model, kind), bytes, seen).await;
+        return Box::pin(protobuf::handle(service, (model, kind), bytes, seen)).await;
     }
     let read = Instant::now();
     let request = body::read(&bytes, &model.signature)?;

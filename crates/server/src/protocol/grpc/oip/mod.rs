@@ -69,12 +69,12 @@ pub(super) async fn answer(mut call: Exchange<'_>, method: &str) -> Result<Respo
         }
         "RepositoryModelLoad" => {
             let request = call.only().await?;
-            repository::load(call.service, request).await?;
+            Box::pin(repository::load(call.service, request)).await?;
             call.reply(&pb::RepositoryModelLoadResponse {})
         }
         "RepositoryModelUnload" => {
             let request = call.only().await?;
-            repository::unload(call.service, request).await?;
+            Box::pin(repository::unload(call.service, request)).await?;
             call.reply(&pb::RepositoryModelUnloadResponse {})
         }
         _ => Err(declined(method)),
