@@ -161,8 +161,7 @@ pub enum Step {
         /// Whether NaN and empty texts break the rule; without it every other rule lets them pass.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         not_null: Option<bool>,
-        /// What becomes of a row that breaks the rule: `Refuse` answers 400 with column and row, `Flag` answers, and has outputs of
-        /// BOOL, named in `to`, that are true for it. Without it Refuse.
+        /// What becomes of a row that breaks the rule: it is refused, or answered with outputs of BOOL, named in `to`. Without it Refuse.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         otherwise: Option<Otherwise>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -176,11 +175,10 @@ pub enum Step {
         /// Pixels of a column of the image.
         #[schemars(range(min = 1, max = 4096))]
         height: i32,
-        /// How it comes to `width` and `height`: `Stretch` whatever its proportions, `Crop` the middle of it, after its shorter side was
-        /// brought to `shorter`, `Pad` the whole of it in the middle of a field of `fill`. Without it Stretch.
+        /// How it comes to that size: Stretch, Crop the middle, Pad with `fill`. Without it Stretch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fit: Option<Fit>,
-        /// Pixels that the shorter side is brought to before the middle is cut out. Without it the larger of width and height.
+        /// Pixels of the shorter side, before the middle is cut out. Without it the larger of width and height.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(range(min = 1, max = 8192))]
         shorter: Option<i32>,
@@ -194,7 +192,7 @@ pub enum Step {
         /// Without it RGB.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         channels: Option<Channels>,
-        /// Which goes first: channels, `CHW`, or pixels, `HWC`. Without it CHW.
+        /// Channels first, CHW, or pixels, HWC. Without it CHW.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         layout: Option<Layout>,
         /// What pixels, 0 to 255, are divided by first. Without it 255.
@@ -206,7 +204,7 @@ pub enum Step {
         scale: Vec<f64>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         datatype: Option<Datatype>,
-        /// Pixels of a file at most; larger ones are refused before they are decoded. Without it 16777216.
+        /// Pixels of a file at most. Without it 16777216.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(range(min = 1, max = 268_435_456))]
         max_pixels: Option<i32>,
@@ -242,7 +240,7 @@ pub enum Step {
         /// The file beside the model. Without it tokenizer.json.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tokenizer: Option<String>,
-        /// Tokens of a row at most, special ones among them; longer texts are cut. Without it what the file says, or 512.
+        /// Tokens of a row at most. Without it what the file says, or 512.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(range(min = 1, max = 131_072))]
         max_length: Option<i32>,
@@ -256,10 +254,10 @@ pub enum Step {
     Pool {
         columns: Vec<String>,
         to: Vec<String>,
-        /// Which: the `Mean` of the tokens, their `Max`, or the `First` (BERT's CLS). Without it Mean.
+        /// Mean, Max or First (CLS) of the tokens. Without it Mean.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pooling: Option<Pooling>,
-        /// The input of the model, or column, that is 0 where a token does not count.
+        /// The model's input, or column, that is 0 where a token does not count.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mask: Option<String>,
     },

@@ -12,8 +12,7 @@ use super::model::{Vocabulary, bytes, token, vocabulary};
 
 pub(super) struct Bpe {
     pub(super) words: Vocabulary,
-    /// The place of a merge in the list, and what it makes, by the pair.
-    merges: HashMap<(u32, u32), (u32, u32)>,
+    merges: Merges,
     unknown: Option<u32>,
     /// Unknown characters side by side are one token.
     fuse: bool,
@@ -24,6 +23,9 @@ pub(super) struct Bpe {
     prefix: String,
     suffix: String,
 }
+
+/// The place of a merge in the list, and what it makes, by the pair.
+type Merges = HashMap<(u32, u32), (u32, u32)>;
 
 /// A token of the word, and its neighbours.
 struct Symbol {
@@ -142,9 +144,9 @@ impl Bpe {
 }
 
 /// `"a b"` or `["a", "b"]`, in the order in which they were learnt.
-fn merges(node: &Node<'_>, words: &Vocabulary, prefix: &str) -> Result<HashMap<(u32, u32), (u32, u32)>, TokenizerError> {
+fn merges(node: &Node<'_>, words: &Vocabulary, prefix: &str) -> Result<Merges, TokenizerError> {
     let items = node.list()?;
-    let mut merges = HashMap::with_capacity(items.len());
+    let mut merges = Merges::with_capacity(items.len());
     for (rank, one) in items.iter().enumerate() {
         let pair = match one.value {
             Value::String(pair) => pair.split_once(' '),
