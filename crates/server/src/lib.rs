@@ -19,4 +19,5 @@ pub mod signature;
 pub mod steps;
 pub mod store;
 pub mod telemetry;
+pub mod tokenizer;
 pub mod trial;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Datatype, Step, Unknown};
+use super::{Datatype, Otherwise, Step, Unknown};
 
 /// A step that cannot be taken, whatever the model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub struct Wrong {
     pub message: String,
 }
 
-fn wrong<T>(field: &'static str, message: impl Into<String>) -> Result<T, Wrong> {
+pub(super) fn wrong<T>(field: &'static str, message: impl Into<String>) -> Result<T, Wrong> {
     Err(Wrong { field, message: message.into() })
 }
 
@@ -28,9 +28,11 @@ impl Step {
         if self.columns().is_empty() {
             return wrong("columns", format!("{} needs a column, found none", self.op()));
         }
-        distinct("to", self.made())?;
+        distinct(if matches!(self, Self::DateParts { .. }) { "parts" } else { "to" }, &self.made())?;
         self.names()?;
         self.numbers()?;
+        self.rules()?;
+        self.media()?;
         self.categories()
     }
 
@@ -38,8 +40,16 @@ impl Step {
     fn names(&self) -> Result<(), Wrong> {
         let (columns, found) = (self.columns().len(), self.made().len());
         let expected = match self {
-            Self::Rename { .. } | Self::Argmax { .. } | Self::Labels { .. } | Self::Threshold { .. } => columns..=columns,
+            Self::Rename { .. } | Self::Pool { .. } | Self::Argmax { .. } | Self::Labels { .. } | Self::Threshold { .. } => {
+                columns..=columns
+            }
+            Self::Expect { otherwise: Some(Otherwise::Flag), .. } => columns..=columns,
+            Self::Expect { .. } if found > 0 => return wrong("to", "it names flags, which otherwise: Flag alone makes"),
             Self::Concat { .. } => 1..=1,
+            Self::Tokenize { .. } if columns > 2 => {
+                return wrong("columns", format!("expected one, or two of pairs of texts; found {columns}"));
+            }
+            Self::Tokenize { .. } => 1..=3,
             Self::TopK { .. } if columns != 1 => return wrong("columns", format!("expected one, found {columns}")),
             Self::TopK { .. } => 2..=3,
             _ => return Ok(()),
@@ -49,6 +59,7 @@ impl Step {
         }
         let many = match self {
             Self::Concat { .. } => "one name".to_owned(),
+            Self::Tokenize { .. } => "one to three names, of tokens, mask and types".to_owned(),
             Self::TopK { .. } => "two names, of values and indices, or three, with classes".to_owned(),
             _ => format!("as many names as there are columns, {columns}"),
         };
@@ -88,6 +99,8 @@ impl Step {
                 }
             }
             Self::Input { width: Some(width), .. } if *width < 1 => wrong("width", format!("expected 1 or more, found {width}")),
+            Self::DateParts { parts, .. } if parts.is_empty() => wrong("parts", "expected a part, found none"),
+            Self::Hash { buckets, .. } if *buckets < 1 => wrong("buckets", format!("expected 1 or more, found {buckets}")),
             Self::TopK { k, .. } if *k < 1 => wrong("k", format!("expected 1 or more, found {k}")),
             Self::Concat { datatype: Some(Datatype::Bytes), .. } => {
                 wrong("datatype", "Concat puts numbers side by side, not BYTES")
@@ -136,7 +149,7 @@ fn one_of(values: &[f64], texts: &[String]) -> Result<(), Wrong> {
 }
 
 /// Each of `min` against its `max`; a single one counts for all.
-fn below((min, max): (&[f64], &[f64]), fits: impl Fn(f64, f64) -> bool, words: &str) -> Result<(), Wrong> {
+pub(super) fn below((min, max): (&[f64], &[f64]), fits: impl Fn(f64, f64) -> bool, words: &str) -> Result<(), Wrong> {
     for at in 0..min.len().max(max.len()) {
         let (low, high) = (min.get(at).or(min.first()), max.get(at).or(max.first()));
         if let (Some(low), Some(high)) = (low, high)
@@ -148,7 +161,7 @@ fn below((min, max): (&[f64], &[f64]), fits: impl Fn(f64, f64) -> bool, words: &
     Ok(())
 }
 
-fn distinct(field: &'static str, names: &[String]) -> Result<(), Wrong> {
+pub(super) fn distinct(field: &'static str, names: &[String]) -> Result<(), Wrong> {
     let mut seen = HashSet::new();
     for (at, name) in names.iter().enumerate() {
         if !seen.insert(name) {

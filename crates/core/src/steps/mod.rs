@@ -5,10 +5,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod check;
+mod check_rows;
+mod facts;
+mod kinds;
 mod real;
 mod written;
 
 pub use check::Wrong;
+pub use check_rows::PATTERN_SIZE;
+pub use kinds::{Channels, Datatype, Filter, Fit, Layout, Otherwise, Part, Pooling, Unknown};
 pub use written::{Misfit, WrittenStep};
 
 /// One step over the columns of a request, or of an answer. Each row goes its own way: a step never sees two.
@@ -126,6 +131,138 @@ pub enum Step {
         #[serde(deserialize_with = "real::many")]
         edges: Vec<f64>,
     },
+    /// Each column of dates becomes columns of its parts, such as `NAME_weekday`, INT64.
+    DateParts {
+        columns: Vec<String>,
+        /// Which parts, in the order of their columns. Weekdays count from Monday, 0.
+        parts: Vec<Part>,
+    },
+    /// The bucket of a text by its hash, INT64.
+    Hash {
+        columns: Vec<String>,
+        /// How many buckets.
+        #[schemars(range(min = 1, max = 2_147_483_647))]
+        buckets: i32,
+    },
+    /// Refuses rows that break a rule, or flags them.
+    Expect {
+        columns: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "real::many")]
+        min: Vec<f64>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "real::many")]
+        max: Vec<f64>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "real::many")]
+        values: Vec<f64>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        texts: Vec<String>,
+        /// A regular expression that texts match: somewhere, unless it has `^` and `$`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pattern: Option<String>,
+        /// Whether NaN and empty texts break the rule; without it every other rule lets them pass.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_null: Option<bool>,
+        /// What becomes of a row that breaks the rule: it is refused, or answered with outputs of BOOL, named in `to`. Without it Refuse.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        otherwise: Option<Otherwise>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        to: Vec<String>,
+    },
+    /// An image file's pixels, `[-1, channels, height, width]`: decoded, brought to size, `(pixel / divisor - mean) / scale`.
+    Image {
+        columns: Vec<String>,
+        #[schemars(range(min = 1, max = 1_048_576))]
+        width: i32,
+        /// Pixels of a column of the image.
+        #[schemars(range(min = 1, max = 4096))]
+        height: i32,
+        /// How it comes to that size: Stretch, Crop the middle, Pad with `fill`. Without it Stretch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fit: Option<Fit>,
+        /// Pixels of the shorter side, before the middle is cut out. Without it the larger of width and height.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = 8192))]
+        shorter: Option<i32>,
+        /// What stands where there is nothing: a level (Image), a number (Bytes). Without it 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 0, max = 65_535))]
+        fill: Option<i32>,
+        /// How pixels are computed from others, as Pillow does. Without it Bilinear.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<Filter>,
+        /// Without it RGB.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channels: Option<Channels>,
+        /// Channels first, CHW, or pixels, HWC. Without it CHW.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        layout: Option<Layout>,
+        /// What pixels, 0 to 255, are divided by first. Without it 255.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "real::maybe")]
+        divisor: Option<f64>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "real::many")]
+        mean: Vec<f64>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "real::many")]
+        scale: Vec<f64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        datatype: Option<Datatype>,
+        /// Pixels of a file at most. Without it 16777216.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = 268_435_456))]
+        max_pixels: Option<i32>,
+    },
+    /// The first and the last bytes of each text or file as numbers, INT32 `[-1, head + tail]`.
+    Bytes {
+        columns: Vec<String>,
+        /// Bytes from the start; `fill` follows where there are fewer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = 1_048_576))]
+        head: Option<i32>,
+        /// Bytes from the end; `fill` goes before where there are fewer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = 1_048_576))]
+        tail: Option<i32>,
+        /// Bytes at each end that are looked at, white space among them. Without it all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = 1_048_576))]
+        block: Option<i32>,
+        /// Whether white space at the start, and at the end, is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strip: Option<bool>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 0, max = 65_535))]
+        fill: Option<i32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        datatype: Option<Datatype>,
+    },
+    /// Texts, or pairs of them, as numbers of tokens by a tokenizer.json beside the model, padded to the longest.
+    Tokenize {
+        columns: Vec<String>,
+        to: Vec<String>,
+        /// The file beside the model. Without it tokenizer.json.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokenizer: Option<String>,
+        /// Tokens of a row at most. Without it what the file says, or 512.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = 131_072))]
+        max_length: Option<i32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = 1_048_576))]
+        width: Option<i32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        datatype: Option<Datatype>,
+    },
+    /// One vector a row of one for each token.
+    Pool {
+        columns: Vec<String>,
+        to: Vec<String>,
+        /// Mean, Max or First (CLS) of the tokens. Without it Mean.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pooling: Option<Pooling>,
+        /// The model's input, or column, that is 0 where a token does not count.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mask: Option<String>,
+    },
+    /// `x / |x|`: each row's length becomes 1.
+    NormaliseL2 { columns: Vec<String> },
     /// Columns of numbers side by side in one.
     Concat {
         columns: Vec<String>,
@@ -172,138 +309,6 @@ pub enum Step {
         #[serde(deserialize_with = "real::many")]
         scale: Vec<f64>,
     },
-}
-
-/// Kinds of elements, as the Open Inference Protocol names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-#[allow(missing_docs, reason = "their names say it")]
-pub enum Datatype {
-    Bool,
-    Uint8,
-    Uint16,
-    Uint32,
-    Uint64,
-    Int8,
-    Int16,
-    Int32,
-    Int64,
-    Fp16,
-    Bf16,
-    Fp32,
-    Fp64,
-    Bytes,
-}
-
-/// What becomes of a value that is not listed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Unknown {
-    /// Its row is refused.
-    #[default]
-    Error,
-    /// Nothing but zeros.
-    Ignore,
-    /// The number that is given for it.
-    Value,
-}
-
-impl Step {
-    /// The name of its operation, as it is written.
-    #[must_use]
-    pub const fn op(&self) -> &'static str {
-        match self {
-            Self::Input { .. } => "Input",
-            Self::Rename { .. } => "Rename",
-            Self::Select { .. } => "Select",
-            Self::Drop { .. } => "Drop",
-            Self::Cast { .. } => "Cast",
-            Self::Fill { .. } => "Fill",
-            Self::Clip { .. } => "Clip",
-            Self::Standardise { .. } => "Standardise",
-            Self::MinMax { .. } => "MinMax",
-            Self::Robust { .. } => "Robust",
-            Self::Log { .. } => "Log",
-            Self::Exp { .. } => "Exp",
-            Self::OneHot { .. } => "OneHot",
-            Self::Ordinal { .. } => "Ordinal",
-            Self::Bucketise { .. } => "Bucketise",
-            Self::Concat { .. } => "Concat",
-            Self::Softmax { .. } => "Softmax",
-            Self::Sigmoid { .. } => "Sigmoid",
-            Self::Argmax { .. } => "Argmax",
-            Self::Labels { .. } => "Labels",
-            Self::TopK { .. } => "TopK",
-            Self::Threshold { .. } => "Threshold",
-            Self::Denormalise { .. } => "Denormalise",
-        }
-    }
-
-    /// The columns that it works on.
-    #[must_use]
-    pub fn columns(&self) -> &[String] {
-        match self {
-            Self::Input { columns, .. }
-            | Self::Rename { columns, .. }
-            | Self::Select { columns }
-            | Self::Drop { columns }
-            | Self::Cast { columns, .. }
-            | Self::Fill { columns, .. }
-            | Self::Clip { columns, .. }
-            | Self::Standardise { columns, .. }
-            | Self::MinMax { columns, .. }
-            | Self::Robust { columns, .. }
-            | Self::Log { columns, .. }
-            | Self::Exp { columns, .. }
-            | Self::OneHot { columns, .. }
-            | Self::Ordinal { columns, .. }
-            | Self::Bucketise { columns, .. }
-            | Self::Concat { columns, .. }
-            | Self::Softmax { columns }
-            | Self::Sigmoid { columns }
-            | Self::Argmax { columns, .. }
-            | Self::Labels { columns, .. }
-            | Self::TopK { columns, .. }
-            | Self::Threshold { columns, .. }
-            | Self::Denormalise { columns, .. } => columns,
-        }
-    }
-
-    /// The columns that it makes; empty where it works in place.
-    #[must_use]
-    pub fn made(&self) -> &[String] {
-        match self {
-            Self::Rename { to, .. }
-            | Self::Concat { to, .. }
-            | Self::Argmax { to, .. }
-            | Self::Labels { to, .. }
-            | Self::TopK { to, .. }
-            | Self::Threshold { to, .. } => to,
-            _ => &[],
-        }
-    }
-}
-
-impl Datatype {
-    /// Its name in the Open Inference Protocol.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Bool => "BOOL",
-            Self::Uint8 => "UINT8",
-            Self::Uint16 => "UINT16",
-            Self::Uint32 => "UINT32",
-            Self::Uint64 => "UINT64",
-            Self::Int8 => "INT8",
-            Self::Int16 => "INT16",
-            Self::Int32 => "INT32",
-            Self::Int64 => "INT64",
-            Self::Fp16 => "FP16",
-            Self::Bf16 => "BF16",
-            Self::Fp32 => "FP32",
-            Self::Fp64 => "FP64",
-            Self::Bytes => "BYTES",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -35,9 +35,11 @@ struct Form {
 }
 
 /// What fields mean that several operations have.
-const SHARED: [(&str, &str); 9] = [
+const SHARED: [(&str, &str); 11] = [
     ("columns", "The columns that it works on, by name."),
     ("to", "Names of the columns that it makes."),
+    ("width", "How much a row is: values (Input), pixels of a line (Image), tokens, where all rows have as many (Tokenize)."),
+    ("datatype", "What kind of elements: without it FP32, of Bytes INT32, of Tokenize INT64."),
     ("values", "Numbers: what is put in, or what is known. One for all columns, or one for each."),
     ("texts", "Texts: what is put in, what is known, or names of classes."),
     ("min", "Lower bounds: one for all columns, or one for each value of a row."),

@@ -102,6 +102,9 @@ pub struct Facts {
     pub classes: Vec<String>,
     /// Whether the graph convolves or pools: stacking rows does not pay there.
     pub convolutional: bool,
+    /// Whether a row by itself may be answered in another width than among others: rows are then kept together.
+    #[serde(skip)]
+    pub uneven: bool,
 }
 
 /// What keeps a model from running: one operator, tensor or declaration, and why.

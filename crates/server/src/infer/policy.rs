@@ -42,6 +42,7 @@ impl Policy {
         }
         let (rows, reason) = match (signature.batched, measured.one, measured.eight) {
             (false, ..) => (Rows::Stack, "the model has no batch dimension".to_owned()),
+            _ if facts.uneven => (Rows::Stack, "an answer is as wide as its longest row".to_owned()),
             (true, Some(one), Some(eight)) if eight > one * 8 => {
                 (Rows::FanOut, format!("measured: 8 rows together take {eight:?}, one alone {one:?}"))
             }
@@ -68,6 +69,15 @@ mod tests {
         let scheduling = Scheduling { threads: 1, queue_length: 1, batching: None, request_timeout: Duration::from_secs(1) };
         let measured = Measured { one: one.map(Duration::from_micros), eight: eight.map(Duration::from_micros) };
         Policy::decide(&signature, &facts, &scheduling, measured).unwrap().rows
+    }
+
+    #[test]
+    fn rows_of_uneven_width_stay_together() {
+        let signature = Signature { inputs: Vec::new(), outputs: Vec::new(), batched: true };
+        let facts = Facts { uneven: true, ..Facts::default() };
+        let scheduling = Scheduling { threads: 1, queue_length: 1, batching: None, request_timeout: Duration::from_secs(1) };
+        let measured = Measured { one: Some(Duration::from_micros(1)), eight: Some(Duration::from_micros(90)) };
+        assert_eq!(Policy::decide(&signature, &facts, &scheduling, measured).unwrap().rows, Rows::Stack);
     }
 
     #[test]

@@ -378,7 +378,7 @@ fn into_model(
     }
     let measured = engine::measure(&*engine);
     let classes = if config.classes.is_empty() { engine.facts().classes.clone() } else { config.classes.clone() };
-    let around = Around { before: &config.preprocess, after: &config.postprocess, classes: &classes };
+    let around = Around { before: &config.preprocess, after: &config.postprocess, classes: &classes, folder: path.parent() };
     let engine = if around.is_empty() { engine } else { steps::wrap(engine, &around)? };
     Model::counting(config, engine, scheduling, (measured, metrics)).map_err(NotLoaded::Scheduling)
 }

@@ -21,6 +21,19 @@ impl From<Refused> for RunError {
     }
 }
 
+/// Bytes that a column which is made of files or texts takes at most.
+const MOST_BYTES: usize = 1 << 29;
+
+/// Refuses rows that would take more together, each so many bytes.
+pub(super) fn bounded(rows: usize, bytes: usize, column: &str) -> Result<(), Refused> {
+    let most = MOST_BYTES / bytes.max(1);
+    if rows <= most {
+        return Ok(());
+    }
+    let message = format!("expected {most} rows of this size in one run at most, found {rows}");
+    Err(Refused { row: most, column: column.to_owned(), message })
+}
+
 /// The elements of a column, a row after the other: the tensor that came, or numbers on their way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Column {

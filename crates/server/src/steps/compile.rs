@@ -4,16 +4,20 @@ use modelyard_core::steps::{Step, Unknown};
 use modelyard_wire::DataType;
 
 use super::categories::Other;
+use super::expect::Rules;
 use super::numbers::{Function, Parameters, each};
 use super::scope::Scope;
-use super::{Action, Compiled, StepError, buckets, cast, categories, classes, concat, datatype, numbers};
+use super::{
+    Action, Around, Compiled, StepError, buckets, bytes, cast, categories, classes, concat, datatype, expect, image, numbers,
+    pool, texts, tokens,
+};
 
 /// The steps of a list, in order, over the columns of `scope`, which become those that the last one leaves.
 pub(super) fn compile(
     list: &'static str,
     steps: &[Step],
     scope: &mut Scope,
-    names: &[String],
+    around: &Around<'_>,
 ) -> Result<Vec<Box<dyn Action>>, StepError> {
     let mut actions = Vec::new();
     for (at, step) in steps.iter().enumerate() {
@@ -22,16 +26,18 @@ pub(super) fn compile(
             Step::Cast { columns, datatype: to } => {
                 actions.extend(datatype(*to).and_then(|to| cast::compile(scope, columns, to)).map_err(fault)?);
             }
-            _ => actions.extend(one(step, scope, names).map_err(fault)?),
+            Step::DateParts { columns, parts } => actions.extend(texts::date_parts(scope, columns, parts).map_err(fault)?),
+            _ => actions.extend(one(step, scope, around).map_err(fault)?),
         }
     }
     Ok(actions)
 }
 
-fn one(step: &Step, scope: &mut Scope, names: &[String]) -> Result<Compiled, String> {
+fn one(step: &Step, scope: &mut Scope, around: &Around<'_>) -> Result<Compiled, String> {
+    let names = around.classes;
     match step {
-        // Declared before the first step is compiled; [`compile`] has seen to casts.
-        Step::Input { .. } | Step::Cast { .. } => Ok(None),
+        // Declared before the first step is compiled; [`compile`] has seen to what is several actions.
+        Step::Input { .. } | Step::Cast { .. } | Step::DateParts { .. } => Ok(None),
         Step::Rename { .. } | Step::Select { .. } | Step::Drop { .. } => arrange(step, scope),
         Step::Concat { columns, to, datatype: wanted } => {
             let datatype = wanted.map_or(Ok(DataType::Fp32), datatype)?;
@@ -46,6 +52,18 @@ fn one(step: &Step, scope: &mut Scope, names: &[String]) -> Result<Compiled, Str
             categories::ordinal(scope, columns, (values, texts, other))
         }
         Step::Bucketise { columns, edges } => buckets::compile(scope, columns, edges),
+        Step::Expect { columns, min, max, values, texts, pattern, not_null, to, .. } => {
+            let not_null = *not_null == Some(true);
+            expect::compile(scope, columns, &Rules { min, max, values, texts, pattern: pattern.as_ref(), not_null, flags: to })
+        }
+        Step::Image { .. } => image::compile(step, scope),
+        Step::Bytes { .. } => bytes::compile(step, scope),
+        Step::Tokenize { .. } => tokens::compile(step, scope, around.folder),
+        Step::Pool { columns, to, pooling, mask } => {
+            pool::compile(scope, columns, to, (pooling.unwrap_or_default(), mask.as_deref()))
+        }
+        Step::NormaliseL2 { columns } => pool::normalise(scope, columns),
+        Step::Hash { columns, buckets } => texts::hash(scope, columns, *buckets),
         Step::Softmax { columns } => classes::softmax(scope, columns),
         Step::Argmax { columns, to } => classes::argmax(scope, columns, to),
         Step::Labels { columns, to, texts } => classes::labels(scope, columns, to, (texts, names)),
@@ -71,7 +89,12 @@ fn arrange(step: &Step, scope: &mut Scope) -> Result<Compiled, String> {
                 }
             }
         }
-        Step::Select { columns } => scope.ports = scope.all(columns)?,
+        Step::Select { columns } => {
+            let mut kept = scope.all(columns)?;
+            // Before a model flags are on their way past it; nothing has to select them.
+            kept.extend(scope.ports.drain(..).filter(|port| port.flag && !columns.contains(&port.name)));
+            scope.ports = kept;
+        }
         _ => {
             for name in step.columns() {
                 scope.remove(name)?;

@@ -5,19 +5,27 @@
 //! renames, selects or drops costs nothing later. Each step treats each row by itself, so rows of several requests may run
 //! together as they may without steps.
 
+use std::path::Path;
+
 use modelyard_core::steps::Step;
 use modelyard_wire::DataType;
 
 mod buckets;
+mod bytes;
 mod cast;
 mod categories;
 mod classes;
 mod column;
 mod compile;
 mod concat;
+mod expect;
+mod image;
 mod numbers;
+mod pool;
 mod scope;
 mod stepped;
+mod texts;
+mod tokens;
 
 pub use stepped::wrap;
 
@@ -44,6 +52,8 @@ pub struct Around<'a> {
     pub after: &'a [Step],
     /// Names of its classes, for steps that name none.
     pub classes: &'a [String],
+    /// Where the model lies, for what lies beside it.
+    pub folder: Option<&'a Path>,
 }
 
 impl Around<'_> {

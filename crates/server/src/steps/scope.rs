@@ -11,6 +11,8 @@ pub(super) struct Port {
     pub(super) slot: usize,
     pub(super) datatype: DataType,
     pub(super) shape: Vec<i64>,
+    /// Whether it goes around the model, to the answer.
+    pub(super) flag: bool,
 }
 
 impl Port {
@@ -47,6 +49,8 @@ impl Port {
 #[derive(Debug, Default)]
 pub(super) struct Scope {
     pub(super) ports: Vec<Port>,
+    /// What can be looked at, and does not leave: the model's inputs, after it.
+    aside: Vec<Port>,
     slots: usize,
 }
 
@@ -70,6 +74,19 @@ impl Scope {
         self.index(name).map(|index| &self.ports[index])
     }
 
+    /// The column of that name, or what lies aside.
+    pub(super) fn seen(&self, name: &str) -> Result<&Port, String> {
+        self.port(name).or_else(|here| self.aside.iter().find(|port| port.name == name).ok_or(here))
+    }
+
+    /// Something to be looked at by that name.
+    pub(super) fn lay_aside(&mut self, spec: &TensorSpec) {
+        let port =
+            Port { name: spec.name.clone(), slot: self.slots, datatype: spec.datatype, shape: spec.shape.clone(), flag: false };
+        self.slots += 1;
+        self.aside.push(port);
+    }
+
     /// The columns of those names.
     pub(super) fn all(&self, names: &[String]) -> Result<Vec<Port>, String> {
         names.iter().map(|name| self.port(name).cloned()).collect()
@@ -82,7 +99,14 @@ impl Scope {
         }
         let slot = self.slots;
         self.slots += 1;
-        self.ports.push(Port { name: name.to_owned(), slot, datatype, shape });
+        self.ports.push(Port { name: name.to_owned(), slot, datatype, shape, flag: false });
+        Ok(slot)
+    }
+
+    /// A new column of truths that goes around the model.
+    pub(super) fn flag(&mut self, name: &str, shape: Vec<i64>) -> Result<usize, String> {
+        let slot = self.add(name, DataType::Bool, shape)?;
+        self.ports.iter_mut().filter(|port| port.slot == slot).for_each(|port| port.flag = true);
         Ok(slot)
     }
 

@@ -19,8 +19,11 @@ const AFTER: &str = "postprocess";
 struct Stepped {
     engine: Box<dyn Engine>,
     outer: Signature,
+    facts: Facts,
     before: Side,
     after: Side,
+    /// Which of the model's inputs the steps after it look at.
+    kept: Vec<usize>,
 }
 
 /// The steps of one side.
@@ -53,24 +56,28 @@ pub fn wrap(engine: Box<dyn Engine>, around: &Around<'_>) -> Result<Box<dyn Engi
     let mut scope = Scope::default();
     declare(around.before, inner, &mut scope)?;
     let inputs: Vec<TensorSpec> = scope.ports.iter().map(Port::spec).collect();
-    let actions = compile(BEFORE, around.before, &mut scope, around.classes)?;
-    let leaving = fit(&scope, &inner.inputs)?;
+    let actions = compile(BEFORE, around.before, &mut scope, around)?;
+    let mut leaving = fit(&scope, &inner.inputs)?;
+    let flags: Vec<TensorSpec> = scope.ports.iter().filter(|port| port.flag).map(Port::spec).collect();
+    leaving.extend(scope.ports.iter().filter(|port| port.flag).map(Leaving::as_it_is));
     let before = Side { actions, slots: scope.slots(), leaving };
 
     let mut scope = Scope::default();
     let lost = |message| StepError::Result { list: AFTER, message };
-    for spec in &inner.outputs {
+    for spec in inner.outputs.iter().chain(&flags) {
         scope.add(&spec.name, spec.datatype, spec.shape.clone()).map_err(lost)?;
     }
-    if let Some(at) = around.after.iter().position(|step| matches!(step, Step::Input { .. })) {
-        return Err(StepError::Step {
-            list: AFTER,
-            at,
-            op: "Input",
-            message: "columns are declared in preprocess alone".to_owned(),
-        });
+    for (at, step) in around.after.iter().enumerate() {
+        let message = match step {
+            Step::Input { .. } => "columns are declared in preprocess alone",
+            Step::Expect { .. } => "what the model answers is not the client's fault: rules are for preprocess alone",
+            _ => continue,
+        };
+        return Err(StepError::Step { list: AFTER, at, op: step.op(), message: message.to_owned() });
     }
-    let actions = compile(AFTER, around.after, &mut scope, around.classes)?;
+    let kept: Vec<usize> = (0..inner.inputs.len()).filter(|at| looked_at(around.after, &inner.inputs[*at].name)).collect();
+    kept.iter().for_each(|at| scope.lay_aside(&inner.inputs[*at]));
+    let actions = compile(AFTER, around.after, &mut scope, around)?;
     if scope.ports.is_empty() {
         return Err(lost("no column is left to answer with".to_owned()));
     }
@@ -78,7 +85,16 @@ pub fn wrap(engine: Box<dyn Engine>, around: &Around<'_>) -> Result<Box<dyn Engi
     let outputs = scope.ports.iter().map(Port::spec).collect();
     let after = Side { actions, slots: scope.slots(), leaving };
     let outer = Signature { inputs, outputs, batched: true };
-    Ok(Box::new(Stepped { engine, outer, before, after }))
+    // Tokens are padded to the longest row that runs with them.
+    let padded = around.before.iter().any(|step| matches!(step, Step::Tokenize { .. }));
+    let uneven = padded && outer.outputs.iter().any(|spec| spec.shape.iter().skip(1).any(|dim| *dim < 0));
+    let facts = Facts { uneven, ..engine.facts().clone() };
+    Ok(Box::new(Stepped { engine, outer, facts, before, after, kept }))
+}
+
+/// Whether a step masks with that input of the model.
+fn looked_at(steps: &[Step], name: &str) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Pool { mask: Some(mask), .. } if mask == name))
 }
 
 /// The columns that clients send: those that `Input` declares, then the model's own inputs that no step makes.
@@ -99,7 +115,7 @@ fn declare(steps: &[Step], inner: &Signature, scope: &mut Scope) -> Result<(), S
             scope.add(name, datatype, shape).map_err(fault)?;
         }
     }
-    let made: HashSet<&String> = steps.iter().flat_map(Step::made).collect();
+    let made: HashSet<String> = steps.iter().flat_map(Step::made).collect();
     for spec in &inner.inputs {
         let declared = scope.ports.iter().any(|port| port.name == spec.name);
         if !declared && !made.contains(&spec.name) {
@@ -114,7 +130,7 @@ fn declare(steps: &[Step], inner: &Signature, scope: &mut Scope) -> Result<(), S
 fn fit(scope: &Scope, inputs: &[TensorSpec]) -> Result<Vec<Leaving>, StepError> {
     let lost = |message: String| StepError::Result { list: BEFORE, message };
     let takes = || inputs.iter().map(|spec| format!("'{}'", spec.name)).collect::<Vec<_>>().join(", ");
-    if let Some(port) = scope.ports.iter().find(|port| inputs.iter().all(|spec| spec.name != port.name)) {
+    if let Some(port) = scope.ports.iter().find(|port| !port.flag && inputs.iter().all(|spec| spec.name != port.name)) {
         return Err(lost(port.fault(format!("it is left over: the model takes {}; Drop it, Rename it or Concat it", takes()))));
     }
     let one = |spec: &TensorSpec| {
@@ -177,7 +193,7 @@ impl Engine for Stepped {
     }
 
     fn facts(&self) -> &Facts {
-        self.engine.facts()
+        &self.facts
     }
 
     fn within(&self) -> Option<&Signature> {
@@ -185,12 +201,15 @@ impl Engine for Stepped {
     }
 
     fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
-        let taken = self.before.run(inputs.iter().cloned())?;
-        let answered = self.engine.run(&taken, stop)?;
+        let mut taken = self.before.run(inputs.iter().cloned())?;
+        let flags = taken.split_off(self.engine.signature().inputs.len());
+        let mut answered = self.engine.run(&taken, stop)?;
+        answered.extend(flags);
+        let kept = self.kept.iter().map(|at| taken[*at].clone());
         if self.after.actions.is_empty() && self.after.leaving.len() == answered.len() && self.in_order() {
             return Ok(answered);
         }
-        self.after.run(answered)
+        self.after.run(answered.into_iter().chain(kept))
     }
 }
 

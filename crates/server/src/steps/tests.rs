@@ -1,5 +1,6 @@
 //! Steps against scikit-learn's answers (tests/steps/reference.py writes them), and what each says of columns that it does not take.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -37,6 +38,10 @@ fn specs(of: &Value) -> Vec<TensorSpec> {
 
 /// An echo of those columns between those steps.
 fn stepped(columns: &Value, before: &Value, after: &Value) -> Result<Box<dyn Engine>, String> {
+    stepped_in(None, columns, before, after)
+}
+
+fn stepped_in(folder: Option<&Path>, columns: &Value, before: &Value, after: &Value) -> Result<Box<dyn Engine>, String> {
     let columns = specs(columns);
     let signature = Signature { inputs: columns.clone(), outputs: columns, batched: true };
     let steps = |list: &Value| -> Vec<Step> { serde_json::from_value(list.clone()).unwrap() };
@@ -45,7 +50,7 @@ fn stepped(columns: &Value, before: &Value, after: &Value) -> Result<Box<dyn Eng
         step.check().unwrap();
     }
     let classes = ["low".to_owned(), "high".to_owned()];
-    let around = Around { before: &before, after: &after, classes: &classes };
+    let around = Around { before: &before, after: &after, classes: &classes, folder };
     wrap(Box::new(Echo(signature, Facts::default())), &around).map_err(|error| error.to_string())
 }
 
@@ -167,7 +172,7 @@ fn what_does_not_fit_is_named_by_step_and_column() {
     }
     let fixed = TensorSpec { name: "x".to_owned(), datatype: DataType::Fp32, shape: vec![1, 2] };
     let signature = Signature { inputs: vec![fixed.clone()], outputs: vec![fixed], batched: false };
-    let around = Around { before: &[], after: &[], classes: &[] };
+    let around = Around { before: &[], after: &[], classes: &[], folder: None };
     let said = wrap(Box::new(Echo(signature, Facts::default())), &around).err().unwrap().to_string();
     assert!(said.contains("one free batch dimension"), "{said}");
 }
@@ -179,6 +184,11 @@ fn a_bad_row_is_named_by_column_and_row() {
         Tensor::strings(vec![words.len()], words.iter().map(|word| Bytes::from((*word).to_owned())).collect()).unwrap()
     };
     let declared = json!({"op": "Input", "columns": ["x"], "datatype": "BYTES"});
+    let day = json!([["x_day", "INT64", [-1]]]);
+    let parts = json!([declared, {"op": "DateParts", "columns": ["x"], "parts": ["Day"]}]);
+    let engine = stepped(&day, &parts, &json!([])).unwrap();
+    let error = engine.run(&[text(&["2026-02-28", "2026-02-30"])], &stop()).unwrap_err().to_string();
+    assert!(error.starts_with("column 'x', row 1: '2026-02-30' is no date such as"), "{error}");
     for (step, input, message) in [
         (
             json!({"op": "Ordinal", "columns": ["x"], "texts": ["a", "b"]}),
@@ -206,6 +216,60 @@ fn a_bad_row_is_named_by_column_and_row() {
 }
 
 #[test]
+fn rules_refuse_or_flag() {
+    let model = json!([["x", "FP32", [-1]], ["t", "BYTES", [-1]]]);
+    let inputs = |numbers: &[f32], words: &[&str]| {
+        let words = words.iter().map(|word| Bytes::from((*word).to_owned())).collect();
+        [Tensor::from_f32(vec![numbers.len()], numbers).unwrap(), Tensor::strings(vec![numbers.len()], words).unwrap()]
+    };
+    let good = inputs(&[1.0, f32::NAN, 3.0], &["ab1", "", "c2"]);
+    for (rule, bad, message) in [
+        (
+            json!({"columns": ["x"], "min": [1], "max": [3]}),
+            inputs(&[1.0, 0.5], &["", ""]),
+            "column 'x', row 1: 0.5 is less than 1",
+        ),
+        (
+            json!({"columns": ["x"], "min": [0.7]}),
+            inputs(&[0.7, 0.69], &["", ""]),
+            "column 'x', row 1: 0.6899999976158142 is less than 0.699",
+        ),
+        (json!({"columns": ["x"], "max": [3]}), inputs(&[4.0], &[""]), "column 'x', row 0: 4 is more than 3"),
+        (json!({"columns": ["x"], "values": [1, 3]}), inputs(&[1.0, 2.0], &["", ""]), "row 1: 2 is none of the 2 values"),
+        (
+            json!({"columns": ["t"], "texts": ["ab1", "c2"]}),
+            inputs(&[1.0], &["d"]),
+            "column 't', row 0: 'd' is none of the 2 texts",
+        ),
+        (json!({"columns": ["t"], "pattern": "^[a-z]+[0-9]$"}), inputs(&[1.0], &["1"]), "'1' does not match ^[a-z]+[0-9]$"),
+    ] {
+        let mut step = rule.clone();
+        step["op"] = json!("Expect");
+        let engine = stepped(&model, &json!([step.clone()]), &json!([])).unwrap();
+        assert_eq!(engine.run(&good, &stop()).unwrap()[1], good[1], "{rule}");
+        let error = engine.run(&bad, &stop()).unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+        step["notNull"] = json!(true);
+        let error = stepped(&model, &json!([step.clone()]), &json!([])).unwrap().run(&good, &stop()).unwrap_err().to_string();
+        assert!(error.contains("row 1: expected a ") && error.ends_with("found none"), "{error}");
+        step["otherwise"] = json!("Flag");
+        step["to"] = json!(["odd"]);
+        let engine = stepped(&model, &json!([step]), &json!([{"op": "Select", "columns": ["odd", "x"]}])).unwrap();
+        assert_eq!(engine.signature().outputs[0].datatype, DataType::Bool);
+        assert_eq!(engine.run(&good, &stop()).unwrap()[0].to_f64().unwrap(), [0.0, 1.0, 0.0]);
+    }
+    for (rule, message) in [
+        (json!({"op": "Expect", "columns": ["x"], "pattern": "a"}), "column 'x': it is FP32; expected rules of numbers"),
+        (json!({"op": "Expect", "columns": ["t"], "min": [1]}), "column 't': it is BYTES; expected rules of texts"),
+    ] {
+        let said = stepped(&model, &json!([rule]), &json!([])).err().unwrap();
+        assert!(said.starts_with("preprocess[0] (Expect): ") && said.contains(message), "{said}");
+        let said = stepped(&model, &json!([]), &json!([rule])).err().unwrap();
+        assert!(said.contains("rules are for preprocess alone"), "{said}");
+    }
+}
+
+#[test]
 fn untouched_columns_keep_their_bytes() {
     let model = json!([["id", "INT64", [-1]], ["x", "FP32", [-1, 1]]]);
     let before = json!([{"op": "Input", "columns": ["age"]}, {"op": "Rename", "columns": ["age"], "to": ["x"]}]);
@@ -219,4 +283,49 @@ fn untouched_columns_keep_their_bytes() {
     let age = Tensor::from_f32(vec![1], &[31.0]).unwrap();
     let found = engine.run(&[age, id.clone()], &stop()).unwrap();
     assert_eq!(found, [Tensor::from_f32(vec![1, 1], &[31.0]).unwrap(), id]);
+}
+
+#[test]
+fn texts_become_tokens() {
+    let reference: Value = serde_json::from_str(include_str!("../../tests/tokenizers/reference.json")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tokenizer.json"), reference["tokenizers"]["bert-uncased"].to_string()).unwrap();
+    std::fs::write(folder.path().join("odd.json"), r#"{"model": {"type": "Odd"}}"#).unwrap();
+    let names = ["input_ids", "attention_mask", "token_type_ids"];
+    let model = json!(names.map(|name| json!([name, "INT64", [-1, -1]])));
+    let declared = json!({"op": "Input", "columns": ["text", "other"], "datatype": "BYTES"});
+    let tokenize = json!({"op": "Tokenize", "columns": ["text", "other"], "to": names});
+    let with = |fields: Value| {
+        let mut step = tokenize.clone();
+        fields.as_object().unwrap().iter().for_each(|(name, value)| step[name] = value.clone());
+        stepped_in(Some(folder.path()), &model, &json!([declared, step]), &json!([]))
+    };
+    let words = |words: &[&str]| {
+        Tensor::strings(vec![words.len()], words.iter().map(|word| Bytes::from((*word).to_owned())).collect()).unwrap()
+    };
+    let inputs = [words(&["hello", "hello world, hello world"]), words(&["a", "b"])];
+    let engine = with(json!({})).unwrap();
+    assert!(engine.facts().uneven);
+    let found = engine.run(&inputs, &stop()).unwrap();
+    let rows =
+        |tensor: &Tensor| -> Vec<Vec<f64>> { tensor.to_f64().unwrap().chunks(tensor.shape()[1]).map(<[f64]>::to_vec).collect() };
+    let [ids, mask, types] = [0, 1, 2].map(|at| rows(&found[at]));
+    let tokens = mask.iter().map(|row| row.iter().sum::<f64>()).collect::<Vec<_>>();
+    assert!(tokens[0] < tokens[1] && tokens[1] as usize == ids[1].len(), "{mask:?}");
+    assert!(ids[0][tokens[0] as usize..].iter().all(|id| *id == 0.0), "padded: {ids:?}");
+    assert_eq!(types[0].iter().sum::<f64>(), 2.0, "the second of a pair and its separator: {types:?}");
+    let found = with(json!({"maxLength": 6, "width": 12})).unwrap().run(&inputs, &stop()).unwrap();
+    assert_eq!((found[0].shape(), rows(&found[1])[1].iter().sum::<f64>()), ([2, 12].as_slice(), 6.0));
+    for (fields, message) in [
+        (json!({"tokenizer": "none.json"}), "preprocess[1] (Tokenize): none.json: it cannot be read beside the model"),
+        (json!({"tokenizer": "odd.json"}), "odd.json: model.type: Odd is not known here"),
+        (json!({"maxLength": 2}), "tokenizer.json adds 3 tokens to each row; expected at least as many, found 2"),
+        (json!({"datatype": "INT32"}), "column 'input_ids': it is INT32, the model takes INT64"),
+    ] {
+        let said = with(fields).err().unwrap();
+        assert!(said.contains(message), "{said}");
+    }
+    let bad = Tensor::strings(vec![1], vec![Bytes::from_static(b"a\xff")]).unwrap();
+    let error = engine.run(&[words(&["a"]), bad], &stop()).unwrap_err().to_string();
+    assert_eq!(error, "column 'other', row 0: expected UTF-8, found other bytes at 1");
 }

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit, softmax
+from sklearn.feature_extraction import FeatureHasher
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -134,6 +136,65 @@ def encoded() -> None:
     case("digitize", {"x": at_edges}, {"x": np.digitize(at_edges, edges)}, [["x", "INT64", [-1]]], before)
 
 
+def texts() -> None:
+    words = np.array(["2024-02-29", "1999-12-31T23:59:58Z", "2026-05-17 09:30:00", "2030-01-01T00:00:07.5+02:00"], object)
+    dates = [pd.Timestamp(word) for word in words]
+    parts = {
+        "Year": "year", "Month": "month", "Day": "day", "Weekday": "weekday", "DayOfYear": "day_of_year", "Hour": "hour",
+        "Minute": "minute", "Second": "second",
+    }
+    before = [{"op": "Input", "columns": ["t"], "datatype": "BYTES"}, {"op": "DateParts", "columns": ["t"], "parts": list(parts)}]
+    expected = {
+        f"t_{name}": np.array([date.weekday() if name == "weekday" else getattr(date, name) for date in dates], np.int64)
+        for name in parts.values()
+    }
+    case("parts of dates", {"t": words}, expected, [[name, "INT64", [-1]] for name in expected], before)
+    words = np.array(["red", "green", "", "blå", "a longer text than four words"], object)
+    hashed = FeatureHasher(97, input_type="string", alternate_sign=False).transform([[word] for word in words])
+    before = [{"op": "Input", "columns": ["t"], "datatype": "BYTES"}, {"op": "Hash", "columns": ["t"], "buckets": 97}]
+    case("FeatureHasher", {"t": words}, {"t": hashed.toarray().argmax(1)}, [["t", "INT64", [-1]]], before)
+
+
+def byte_values() -> None:
+    words = np.array(["  ab cd\t", "", " \n ", "a rather long text", "x"], object)
+
+    def numbers(word: str, head: int, tail: int, block: int, strip: bool) -> list:
+        data = word.encode()
+        first, last = data[:block], data[-block:]
+        first, last = (first.lstrip(), last.rstrip()) if strip else (first, last)
+        first, last = list(first[:head]), list(last[-tail:]) if tail else []
+        return first + [256] * (head - len(first)) + [256] * (tail - len(last)) + last
+
+    for head, tail, block, strip in [(4, 3, 6, True), (4, 0, 100, False), (2, 6, 100, True)]:
+        expected = np.array([numbers(word, head, tail, block, strip) for word in words], np.int32)
+        step = {"op": "Bytes", "columns": ["x"], "head": head, "block": block, "strip": strip, "fill": 256} | ({"tail": tail} if tail else {})
+        before = [{"op": "Input", "columns": ["x"], "datatype": "BYTES"}, step]
+        case(f"bytes, {head} and {tail} of {block}", {"x": words}, {"x": expected}, [["x", "INT32", [-1, head + tail]]], before)
+
+
+def pooled() -> None:
+    states = dice.normal(size=(3, 5, 4)).astype(np.float32)
+    mask = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 1, 0]], np.int64)
+    weight = mask[..., None]
+    model = [["x", "FP32", [-1, -1, 4]], ["m", "INT64", [-1, -1]]]
+    means = ((states * weight).sum(1) / weight.sum(1)).astype(np.float32)
+    most = np.where(weight == 0, -np.inf, states).max(1).astype(np.float32)
+    inputs = {"x": states, "m": mask}
+    for title, pooling, expected in [("mean", "Mean", means), ("max", "Max", most)]:
+        after = [{"op": "Pool", "columns": ["x"], "to": ["e"], "pooling": pooling, "mask": "m"}]
+        case(f"pooled, {title} with mask", inputs, {"e": expected}, model, after=after)
+        # The model's input serves as mask where its output is gone.
+        case(f"pooled, {title}, mask of the input", inputs, {"e": expected}, model, after=[{"op": "Select", "columns": ["x"]}, *after])
+    after = [{"op": "Pool", "columns": ["x"], "to": ["e"], "pooling": "First"}]
+    case("pooled, first", inputs, {"e": states[:, 0]}, model, after=after)
+    after = [{"op": "Pool", "columns": ["x"], "to": ["e"]}, {"op": "NormaliseL2", "columns": ["e"]}]
+    mean = states.mean(1)
+    unit = (mean / np.linalg.norm(mean, axis=1, keepdims=True)).astype(np.float32)
+    case("pooled, mean, normalised", inputs, {"e": unit}, model, after=after)
+    zeros = np.zeros((2, 3), np.float32)
+    case("normalised zeros", {"x": zeros}, {"x": zeros}, [["x", "FP32", [-1, 3]]], after=[{"op": "NormaliseL2", "columns": ["x"]}])
+
+
 def cast() -> None:
     data = np.array([-1.7, 0.0, 2.9, 300.0], np.float32)
     for kind in (np.int64, np.int32, np.float64, bool):
@@ -170,6 +231,9 @@ if __name__ == "__main__":
     scaled()
     filled()
     encoded()
+    texts()
+    byte_values()
+    pooled()
     cast()
     classes()
     lines = ",\n".join(json.dumps(case) for case in CASES)

@@ -29,6 +29,19 @@ fn fields_come_in_any_order() {
 }
 
 #[test]
+fn bytes_may_be_base64() {
+    let json = r#"{"inputs":[{"name":"x","shape":[3],"datatype":"BYTES","data":["a",{"b64":"/wA="},{"b64":""}]}]}"#;
+    let body = Bytes::from_static(json.as_bytes());
+    let request = Request::read(&body, None).unwrap();
+    let expected = ["a".into(), Bytes::from_static(&[0xff, 0]), Bytes::new()];
+    assert_eq!(request.inputs[0].tensor, Tensor::strings(vec![3], expected.to_vec()).unwrap());
+    let said = fault(r#"{"inputs":[{"name":"x","shape":[1],"datatype":"BYTES","data":[{"b64":"?"}]}]}"#);
+    assert!(said.contains("expected base64 text"), "{said}");
+    let said = fault(r#"{"inputs":[{"name":"x","shape":[1],"datatype":"BYTES","data":[1]}]}"#);
+    assert!(said.contains(r#"expected a string or {"b64": ...} for BYTES, found '1'"#), "{said}");
+}
+
+#[test]
 fn faults_name_what_is_wrong() {
     let input = |fields: &str| format!(r#"{{"inputs":[{{{fields}}}]}}"#);
     for (json, message) in [

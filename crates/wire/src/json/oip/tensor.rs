@@ -138,7 +138,7 @@ impl<'a> Draft<'a> {
 }
 
 fn read_elements(cursor: &mut Cursor<'_>, shape: &[usize], datatype: DataType) -> Result<Elements, BodyError> {
-    let mut elements = Elements::new(datatype);
+    let mut elements = Elements::new(datatype).with_base64();
     elements.reserve(element_count(shape).unwrap_or(0), cursor);
     elements.read(cursor)?;
     Ok(elements)
