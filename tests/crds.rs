@@ -19,7 +19,9 @@ fn the_committed_definitions_are_those_of_the_types() {
         let (file, wanted) = (dir.join(file_name(&definition)), yaml(&definition).unwrap());
         let found = fs::read_to_string(&file).unwrap_or_default();
         assert!(found == wanted, "{} is not what the types say: run `make generate`", file.display());
-        assert!(wanted.len() < 200_000, "{} bytes: too large to be applied client-side", wanted.len());
+        // kubectl's client-side apply keeps the object's JSON in an annotation, which may have 262144 bytes with all others.
+        let kept = serde_json::to_string(&definition).unwrap().len();
+        assert!(kept < 240_000, "{kept} bytes: too large to be applied client-side");
     }
     let files = fs::read_dir(&dir).unwrap().count();
     assert_eq!(files, crds().len(), "a file in crds/ that no type makes: remove it, then run `make generate`");

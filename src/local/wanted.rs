@@ -184,11 +184,11 @@ mod tests {
             read(std::slice::from_ref(&file)).unwrap().deployments.remove(0)
         };
         std::fs::write(&model, "one").unwrap();
-        let first = of(&["x", "y"], "");
-        let (more, fewer, other) = (of(&["x", "y", "z"], ""), of(&["y"], ""), of(&["x", "y"], "\n  serving: {threads: 3}"));
+        let first = of(&["x", "w"], "");
+        let (more, fewer, other) = (of(&["x", "w", "z"], ""), of(&["w"], ""), of(&["x", "w"], "\n  serving: {threads: 3}"));
         assert!(first.revision == more.revision && first.revision == fewer.revision && first.revision != other.revision);
         std::fs::write(&model, "other").unwrap();
-        let written = of(&["x", "y"], "");
+        let written = of(&["x", "w"], "");
         assert_eq!(first.revision, written.revision);
         assert!(first.config.models[0].stamp.is_some() && first.config.models[0] != written.config.models[0]);
     }
