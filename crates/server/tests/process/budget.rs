@@ -122,10 +122,11 @@ fn busy(server: &Server) -> Connection {
 
 #[test]
 fn one_in_use_stays_and_those_that_wait_are_bounded() {
-    let models = [model("slow"), mnist()];
-    // Room for either, not for both.
-    let (slow, digits) = (measured(&models, "slow"), measured(&models, "mnist"));
-    let budget = slow + digits - slow.min(digits) / 2;
+    let folder = tempfile::tempdir().unwrap();
+    let large = products(folder.path(), &["large"]);
+    // Room for either, not for both. What the small one takes is told within a megabyte, what the large one takes within pages.
+    let budget = measured(&large, "large") + 100_000;
+    let models: Vec<Value> = large.into_iter().chain([model("slow")]).collect();
     let server = Server::start(
         &models,
         &json!({
@@ -133,19 +134,20 @@ fn one_in_use_stays_and_those_that_wait_are_bounded() {
         }),
     );
     let running = busy(&server);
-    assert_eq!(state(&server, "mnist")["state"], "Standby");
+    assert_eq!(state(&server, "large")["state"], "Standby");
+    let body = json!({ "instances": vec![vec![0.5; WIDTH]; 1] }).to_string();
     let mut waiting = Connection::open(server.address()).unwrap();
-    waiting.send(&request("/v1/models/mnist:predict", &mnist_body(1))).unwrap();
-    let waits = || total(&server, "modelyard_requests_waiting_for_load", "mnist");
-    eventually("a request waits for the digits", || (waits() >= 1.0).then_some(()));
-    let refused = post(server.address(), "/v1/models/mnist:predict", &mnist_body(1)).unwrap();
+    waiting.send(&request("/v1/models/large:predict", &body)).unwrap();
+    let waits = || total(&server, "modelyard_requests_waiting_for_load", "large");
+    eventually("a request waits for the large one", || (waits() >= 1.0).then_some(()));
+    let refused = ask(&server, "large");
     assert_eq!(refused.status, 503, "{}", refused.body);
     assert!(refused.header("retry-after").is_some() && refused.body.contains("wait for it already"), "{refused:?}");
     assert_eq!(state(&server, "slow")["state"], "Ready", "the one in use is never sent away");
     drop(running);
     let answer = waiting.read().unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(states(&server, &["slow", "mnist"]), ["Standby", "Ready"]);
+    assert_eq!(states(&server, &["slow", "large"]), ["Standby", "Ready"]);
     assert_eq!(waits(), 0.0);
 }
 
