@@ -144,7 +144,7 @@ mod tests {
 
     fn showed(found: &Tensor, expected: &Tensor, tolerance: Tolerance) -> Showed {
         let shape: Vec<i64> = expected.shape().iter().map(|size| i64::try_from(*size).unwrap()).collect();
-        answers(&[spec(expected.datatype(), &shape)], (&[found.clone()], &[expected.clone()]), tolerance)
+        answers(&[spec(expected.datatype(), &shape)], (std::slice::from_ref(found), std::slice::from_ref(expected)), tolerance)
     }
 
     fn floats(numbers: &[f32]) -> Tensor {
@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn sizes_that_depend_on_data_prove_nothing() {
         let (two, three) = (floats(&[1.0, 2.0]), floats(&[1.0, 2.0, 3.0]));
-        let of = |size| answers(&[spec(DataType::Fp32, &[size])], (&[two.clone()], &[three.clone()]), PLAIN);
+        let of =
+            |size| answers(&[spec(DataType::Fp32, &[size])], (std::slice::from_ref(&two), std::slice::from_ref(&three)), PLAIN);
         assert!(matches!(of(3), Showed::Apart(what) if what == "output 'y' has shape [2], and [3]"));
         assert!(matches!(of(-1), Showed::Nothing(_)));
     }

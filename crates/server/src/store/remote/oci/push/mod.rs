@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -125,7 +125,7 @@ async fn send(registry: &Registry<'_>, planned: Vec<Planned>, about: &About) -> 
 async fn name(registry: &Registry<'_>, manifest: String, digest: &str) -> Result<(), StoreError> {
     let address = registry.at("manifests", &registry.named.reference)?;
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static(MANIFEST));
-    let answered = registry.ask(Method::PUT, &address, vec![kind], &Content::Bytes(manifest.into()), &[200, 201, 202]).await?;
+    let answered = registry.put(&address, kind, &Content::Bytes(manifest.into())).await?;
     let counted = answered.get(HeaderName::from_static("docker-content-digest")).and_then(|value| value.to_str().ok());
     match counted {
         Some(counted) if counted != digest => {

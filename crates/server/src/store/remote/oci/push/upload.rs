@@ -110,18 +110,16 @@ impl Registry<'_> {
         }
     }
 
-    /// Asks for something short, until one of the statuses is answered or nothing more is to be hoped for; the answer's headers.
-    pub(super) async fn ask(
+    /// Puts something short, until it is taken or nothing more is to be hoped for; the answer's headers.
+    pub(super) async fn put(
         &self,
-        method: Method,
         address: &Address,
-        headers: Vec<(HeaderName, HeaderValue)>,
+        kind: (HeaderName, HeaderValue),
         content: &Content,
-        wanted: &[u16],
     ) -> Result<HeaderMap, StoreError> {
         self.persist(async || {
-            let response = self.exchange((method.clone(), address), headers.clone(), (content, 0)).await?;
-            if wanted.contains(&response.status().as_u16()) {
+            let response = self.exchange((Method::PUT, address), vec![kind.clone()], (content, 0)).await?;
+            if matches!(response.status().as_u16(), 200..=202) {
                 return Ok(response.headers().clone());
             }
             Err(self.refused(response, address).await)
