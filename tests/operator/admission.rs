@@ -82,6 +82,7 @@ fn cases() -> Vec<Case> {
             json!({ "serving": { "requestTimeout": "5ms", "batching": { "maxSize": 2 } } }),
         ),
         case("spec.serving.maxRequestBytes", "must be more than 0", json!({ "serving": { "maxRequestBytes": "0" } })),
+        case("spec.serving.memoryBudget", "must be more than 0", json!({ "serving": { "memoryBudget": "0" } })),
         case("spec.serving.requestTimeout", "must be longer than 0s", json!({ "serving": { "requestTimeout": "0s" } })),
     ]
 }
