@@ -11,7 +11,7 @@ use modelyard_wire::json::Number;
 use modelyard_wire::json::oip::{Parameter, Request};
 
 use super::reply::{self, Wanted};
-use super::{json_length, raw};
+use super::{json_length, raw, sequence};
 use crate::fault::Fault;
 use crate::infer::{Call, Model};
 use crate::protocol::{Inbound, Reply, Seen, Service, encoding};
@@ -83,12 +83,7 @@ impl Options {
                     options.timeout = (microseconds > 0).then(|| Duration::from_micros(microseconds));
                 }
                 name @ "priority" => options.priority = value.as_u64(name)?,
-                name @ ("sequence_id" | "sequence_start" | "sequence_end") if !is_zero(value) => {
-                    return Err(Fault::invalid(format!(
-                        "parameter '{name}': this model keeps no sequence state; leave the parameter out"
-                    )));
-                }
-                _ => {}
+                name => sequence::refuse(name, is_zero(value))?,
             }
         }
         Ok(options)
