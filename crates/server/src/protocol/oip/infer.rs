@@ -94,7 +94,7 @@ impl Options {
 fn is_zero(value: &Parameter<'_>) -> bool {
     match value {
         Parameter::Bool(value) => !value,
-        Parameter::Number(number) => *number == Number::Int(0),
+        Parameter::Number(number, _) => matches!(number, Number::Int(0)),
         Parameter::Text(text) => text.is_empty() || text == "0",
     }
 }
@@ -118,6 +118,11 @@ mod tests {
         for (parameters, message) in [
             (r#"{"timeout":-1}"#, "parameter 'timeout': expected an integer of 0 or more, found -1"),
             (r#"{"timeout":"5"}"#, "parameter 'timeout': expected an integer of 0 or more, found the string '5'"),
+            (
+                r#"{"priority":18446744073709551616}"#,
+                "parameter 'priority': expected an integer of 0 or more, at most 18446744073709551615, found 18446744073709551616",
+            ),
+            (r#"{"timeout":1e400}"#, "byte 25: expected a number that a double holds, found 1e400"),
             (r#"{"priority":1.5}"#, "parameter 'priority': expected an integer of 0 or more, found 1.5"),
             (r#"{"sequence_id":7}"#, "parameter 'sequence_id': this model keeps no sequence state"),
             (r#"{"sequence_start":true}"#, "parameter 'sequence_start': this model keeps no sequence state"),
