@@ -26,6 +26,10 @@ fn a_bad_configuration_is_64_before_any_port_opens() {
         (vec!["--config", "{}"], "models"),
         (vec!["--config", "@/no/such/file"], "/no/such/file"),
         (vec!["--config", r#"{"models":[{"name":"a","uri":"file:a"}],"serving":{"threads":0}}"#], "serving.threads"),
+        (
+            vec!["--config", r#"{"models":[{"name":"a","uri":"file:a"}],"serving":{"batching":{"maxSize":4,"maxDelay":"31s"}}}"#],
+            "batching.maxDelay must be shorter than requestTimeout",
+        ),
         (vec!["--model", "a=a", "--log-level", "a=b=c"], "--log-level"),
         (vec!["--no-such-flag"], "--no-such-flag"),
     ] {
