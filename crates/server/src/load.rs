@@ -54,6 +54,8 @@ enum NotLoaded {
     Sample(#[from] SampleError),
     #[error(transparent)]
     Steps(#[from] StepError),
+    #[error("classes: {0}")]
+    Classes(String),
     #[error("{0}")]
     Scheduling(String),
     #[error(
@@ -77,7 +79,7 @@ impl NotLoaded {
             Self::Engine(LoadError::Invalid(_)) | Self::Trial(_) | Self::Sample(_) => "ModelInvalid",
             Self::Engine(LoadError::Read { .. }) => "ModelNotFound",
             Self::Steps(StepError::NoRows) => "ModelUnsupported",
-            Self::Steps(_) => "InvalidSpec",
+            Self::Steps(_) | Self::Classes(_) => "InvalidSpec",
             Self::Thread(_) | Self::Stopped(_) => "NotResponding",
         }
     }
@@ -264,6 +266,7 @@ fn into_model(
     (engine, path): (Box<dyn Engine>, PathBuf),
     scheduling: &Scheduling,
 ) -> Result<Arc<Model>, NotLoaded> {
+    engine.signature().check_classes(config.classes.len()).map_err(NotLoaded::Classes)?;
     if let Some(folder) = path.parent()
         && let Some(proof) = sample::prove(&*engine, folder)?
     {

@@ -73,12 +73,15 @@ fn a_model_that_cannot_be_served_is_65_and_one_that_is_not_there_66() {
     }
 }
 
+    let uri = format!("file:{}", mnist.display());
+    let named = json!({ "models": [{ "name": "a", "uri": uri, "classes": ["zero", "one"] }] }).to_string();
 #[test]
 fn one_model_that_fails_does_not_take_down_the_others() {
     let server = Server::start(&[model("unsupported_op"), mnist()], &json!({}));
     let ready = get(server.admin(), "/readyz").unwrap();
     assert_eq!(ready.status, 200);
     let failed = ready.json()["models"][0].clone();
+        (["--config", &named], 64, "InvalidSpec"),
     assert_eq!((failed["name"].as_str(), failed["reason"].as_str()), (Some("unsupported_op"), Some("ModelUnsupported")));
     assert_eq!((&failed["digest"], &failed["seconds"]), (&json!(null), &json!(null)));
     let loaded = ready.json()["models"][1].clone();
@@ -86,6 +89,13 @@ fn one_model_that_fails_does_not_take_down_the_others() {
     for phase in ["downloading", "loading", "warming"] {
         assert!(loaded["seconds"][phase].as_f64().is_some_and(|seconds| (0.0..60.0).contains(&seconds)), "{loaded}");
     }
+        if reason == "InvalidSpec" {
+            let told = written["message"].as_str().unwrap();
+            assert!(
+                told.ends_with("classes: found 2 names, expected as many as an output has scores: 'probabilities' has 10"),
+                "{told}"
+            );
+        }
     let answer = post(server.address(), "/v1/models/mnist:predict", &mnist_body(1)).unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(get(server.address(), "/v2/models/unsupported_op/ready").unwrap().status, 503);
