@@ -94,6 +94,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
     let serving = settings.config.serving.clone();
     let threads = serving.threads.map_or_else(quota_threads, |threads| threads as usize);
     let service = service(&settings, threads);
+    let traces = Traces::from_environment().map_err(ServeError::Traces)?.map(Arc::new);
     let (listener, admin) = listen(&settings).await?;
     if settings.die_with_parent {
         die_with_parent()?;
@@ -102,7 +103,6 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
     start_admin(admin, Arc::clone(&service))?;
     let (close, closing) = watch::channel(false);
     let reactors = connection::Reactors::start(threads)?;
-    let traces = Traces::from_environment().map_err(ServeError::Traces)?.map(Arc::new);
     let plane = DataPlane { service: Arc::clone(&service), traces: traces.clone() };
     let data_plane = tokio::spawn(connection::serve(listener, plane, reactors, closing));
 

@@ -40,6 +40,22 @@ fn a_bad_configuration_is_64_before_any_port_opens() {
 }
 
 #[test]
+fn a_collector_that_cannot_be_sent_to_is_64_before_any_port_opens() {
+    for (name, endpoint, part) in [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318", "TLS to the collector is not supported"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318", "expected http://HOST:PORT, found 'collector:4318'"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", "expected http://HOST:PORT, found 'http://'"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = command(folder.path()).args(["--model", "a=a"]).env(name, endpoint).spawn().unwrap();
+        let status = eventually("it ends by itself", || child.try_wait().unwrap());
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+        assert_eq!((status.code(), folder.path().join("ports").exists()), (Some(64), false), "{endpoint}: {log}");
+        assert!(log.contains(&format!("{name}: ")) && log.contains(part), "{endpoint}: {log}");
+    }
+}
+
+#[test]
 fn a_port_that_is_taken_is_64() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -53,16 +69,19 @@ fn a_port_that_is_taken_is_64() {
 }
 
 #[test]
-fn a_model_that_cannot_be_served_is_65_and_one_that_is_not_there_66() {
+fn a_model_that_cannot_be_served_is_65_one_that_is_not_there_66_and_one_that_its_spec_does_not_fit_64() {
     let none = "0".repeat(64);
     let mnist = path("examples/mnist/model/model.onnx");
     let checked = json!({ "models": [{ "name": "a", "uri": format!("file:{}", mnist.display()), "sha256": none }] }).to_string();
+    let uri = format!("file:{}", mnist.display());
+    let named = json!({ "models": [{ "name": "a", "uri": uri, "classes": ["zero", "one"] }] }).to_string();
     let broken = format!("a={}", path("tests/models/not_onnx.onnx").display());
     let unsupported = format!("a={}", path("tests/models/unsupported_op.onnx").display());
     for (arguments, code, reason) in [
         (["--model", &broken], 65, "ModelInvalid"),
         (["--model", &unsupported], 65, "ModelUnsupported"),
         (["--config", &checked], 65, "ChecksumMismatch"),
+        (["--config", &named], 64, "InvalidSpec"),
         (["--model", "a=/no/such/model.onnx"], 66, "ModelNotFound"),
     ] {
         let (found, log, termination, _) = run(&arguments);
@@ -70,25 +89,6 @@ fn a_model_that_cannot_be_served_is_65_and_one_that_is_not_there_66() {
         let written: serde_json::Value = serde_json::from_str(&termination).unwrap();
         assert_eq!(written["reason"], reason, "{termination}");
         assert!(written["message"].as_str().is_some_and(|message| message.len() > 10), "{termination}");
-    }
-}
-
-    let uri = format!("file:{}", mnist.display());
-    let named = json!({ "models": [{ "name": "a", "uri": uri, "classes": ["zero", "one"] }] }).to_string();
-#[test]
-fn one_model_that_fails_does_not_take_down_the_others() {
-    let server = Server::start(&[model("unsupported_op"), mnist()], &json!({}));
-    let ready = get(server.admin(), "/readyz").unwrap();
-    assert_eq!(ready.status, 200);
-    let failed = ready.json()["models"][0].clone();
-        (["--config", &named], 64, "InvalidSpec"),
-    assert_eq!((failed["name"].as_str(), failed["reason"].as_str()), (Some("unsupported_op"), Some("ModelUnsupported")));
-    assert_eq!((&failed["digest"], &failed["seconds"]), (&json!(null), &json!(null)));
-    let loaded = ready.json()["models"][1].clone();
-    assert_eq!(loaded["digest"].as_str().map(str::len), Some(64), "{loaded}");
-    for phase in ["downloading", "loading", "warming"] {
-        assert!(loaded["seconds"][phase].as_f64().is_some_and(|seconds| (0.0..60.0).contains(&seconds)), "{loaded}");
-    }
         if reason == "InvalidSpec" {
             let told = written["message"].as_str().unwrap();
             assert!(
@@ -96,6 +96,22 @@ fn one_model_that_fails_does_not_take_down_the_others() {
                 "{told}"
             );
         }
+    }
+}
+
+#[test]
+fn one_model_that_fails_does_not_take_down_the_others() {
+    let server = Server::start(&[model("unsupported_op"), mnist()], &json!({}));
+    let ready = get(server.admin(), "/readyz").unwrap();
+    assert_eq!(ready.status, 200);
+    let failed = ready.json()["models"][0].clone();
+    assert_eq!((failed["name"].as_str(), failed["reason"].as_str()), (Some("unsupported_op"), Some("ModelUnsupported")));
+    assert_eq!((&failed["digest"], &failed["seconds"]), (&json!(null), &json!(null)));
+    let loaded = ready.json()["models"][1].clone();
+    assert_eq!(loaded["digest"].as_str().map(str::len), Some(64), "{loaded}");
+    for phase in ["downloading", "loading", "warming"] {
+        assert!(loaded["seconds"][phase].as_f64().is_some_and(|seconds| (0.0..60.0).contains(&seconds)), "{loaded}");
+    }
     let answer = post(server.address(), "/v1/models/mnist:predict", &mnist_body(1)).unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(get(server.address(), "/v2/models/unsupported_op/ready").unwrap().status, 503);
