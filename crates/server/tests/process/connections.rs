@@ -132,6 +132,27 @@ fn an_endless_body_is_told_why() {
 }
 
 #[test]
+#[test]
+fn chunks_that_are_none_are_400_and_a_body_that_stalls_408() {
+    let server = Server::start(&[mnist()], &json!({ "requestTimeout": "300ms" }));
+    let head = "POST /v1/models/mnist:predict HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (chunks, status, reason) in [
+        ("zz\r\n", 400, "not in chunks, as its head says (Transfer-Encoding): Invalid chunk size"),
+        ("\r\n", 400, "not in chunks"),
+        ("fffffffffffffffff\r\n", 400, "not in chunks"),
+        ("3\r\n{}  oh\r\n", 400, "not in chunks"),
+        ("3\r\n{", 408, "did not come within the request timeout"),
+        ("", 408, "did not come within the request timeout"),
+    ] {
+        let mut connection = Connection::open(server.address()).unwrap();
+        connection.send([head, chunks].concat().as_bytes()).unwrap();
+        let answer = connection.read().unwrap();
+        assert!(answer.status == status && answer.body.contains(reason), "{chunks:?}: {} {}", answer.status, answer.body);
+        assert!(connection.is_closed());
+    }
+    still_answers(&server);
+}
+
 fn garbage_closes_the_connection() {
     let server = start();
     let before = server.descriptors();
