@@ -57,7 +57,8 @@ fn half_closed_connections_neither_hang_nor_leak() {
     still_answers(&server);
     let before = server.descriptors();
     let whole = request("/v1/models/mnist:predict", &mnist_body(1));
-    // After a whole request it is taken for a client that has gone, whose work is dropped; it may as well have been answered.
+    // After a whole request it is taken for a client that has gone, whose work is dropped (docs/server.md): the two look alike. It may
+    // as well have been answered by then.
     for cut in [0, 5, 40, whole.len() / 2, whole.len() - 1, whole.len()] {
         let mut connection = Connection::open(server.address()).unwrap();
         connection.send(&whole[..cut]).unwrap();
@@ -132,7 +133,6 @@ fn an_endless_body_is_told_why() {
 }
 
 #[test]
-#[test]
 fn chunks_that_are_none_are_400_and_a_body_that_stalls_408() {
     let server = Server::start(&[mnist()], &json!({ "requestTimeout": "300ms" }));
     let head = "POST /v1/models/mnist:predict HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -153,6 +153,7 @@ fn chunks_that_are_none_are_400_and_a_body_that_stalls_408() {
     still_answers(&server);
 }
 
+#[test]
 fn garbage_closes_the_connection() {
     let server = start();
     let before = server.descriptors();
