@@ -126,7 +126,7 @@ pub struct BatchingConfig {
     /// Rows in one run at most.
     pub max_size: u32,
     /// How long the oldest row waits for company.
-    #[serde(with = "go_duration")]
+    #[serde(default = "max_delay", with = "go_duration")]
     pub max_delay: Duration,
 }
 
@@ -148,6 +148,11 @@ impl Default for QueueConfig {
     fn default() -> Self {
         Self { max_length: 1000 }
     }
+}
+
+/// What a deployment's `spec.serving.batching.maxDelay` is if it is left out.
+const fn max_delay() -> Duration {
+    Duration::from_millis(5)
 }
 
 const fn first_version() -> i64 {
@@ -283,6 +288,12 @@ impl ServerConfig {
         {
             return wrong("serving.batching.maxSize".to_owned(), "expected at least 1, found 0".to_owned());
         }
+        if let Some(batching) = &serving.batching
+            && batching.max_delay >= serving.request_timeout
+        {
+            let message = "batching.maxDelay must be shorter than requestTimeout: a row that waits longer is answered too late";
+            return wrong("serving".to_owned(), message.to_owned());
+        }
         Ok(())
     }
 }
@@ -320,6 +331,22 @@ mod tests {
         assert_eq!(one.serving.drain_delay, Duration::from_millis(1500));
         assert_eq!(one.serving.request_timeout, Duration::from_secs(30));
         assert_eq!(config(&one.to_json()).unwrap(), one);
+    }
+
+    #[test]
+    fn the_batchs_delay_is_that_of_a_deployment_and_shorter_than_the_timeout() {
+        let with = |serving: &str| config(&format!(r#"{{"models":[{{"name":"m","uri":"file:m"}}],"serving":{serving}}}"#));
+        let written = with(r#"{"batching":{"maxSize":4}}"#).unwrap().serving.batching.unwrap();
+        let default = serde_json::from_str::<crate::api::Batching>(r#"{"maxSize":4}"#).unwrap().max_delay;
+        assert_eq!(written.max_delay, Duration::from(default));
+        for serving in [
+            r#"{"batching":{"maxSize":4,"maxDelay":"1m"}}"#,
+            r#"{"batching":{"maxSize":4,"maxDelay":"5ms"},"requestTimeout":"5ms"}"#,
+            r#"{"batching":{"maxSize":4},"requestTimeout":"4ms"}"#,
+        ] {
+            let error = with(serving).unwrap_err().to_string();
+            assert!(error.starts_with("serving: batching.maxDelay must be shorter than requestTimeout"), "{error}");
+        }
     }
 
     #[test]

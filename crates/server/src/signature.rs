@@ -97,6 +97,28 @@ impl Signature {
         Ok(bound)
     }
 
+    /// Whether so many names of classes can be those of an output's scores. What is known of that are rows of more scores than one: a
+    /// yes or no has one, and of an output of more dimensions it is not known which of them has the classes.
+    ///
+    /// # Errors
+    /// Says how many names and how many scores there are.
+    pub fn check_classes(&self, names: usize) -> Result<(), String> {
+        let rows = usize::from(self.batched);
+        let mut others = Vec::new();
+        for spec in self.outputs.iter().filter(|spec| names > 0 && spec.datatype != DataType::Bytes) {
+            let sizes: Vec<i64> = spec.shape.iter().skip(rows).copied().filter(|size| *size != 1).collect();
+            match sizes[..] {
+                [] => {}
+                [size] if size >= 0 && usize::try_from(size) != Ok(names) => others.push(format!("'{}' has {size}", spec.name)),
+                _ => return Ok(()),
+            }
+        }
+        if others.is_empty() {
+            return Ok(());
+        }
+        Err(format!("found {names} names, expected as many as an output has scores: {}", others.join(", ")))
+    }
+
     /// Every input of a batched model has the same number of rows.
     fn check_rows(&self, bound: &[Tensor]) -> Result<(), Fault> {
         let Some(rows) = bound.first().map(|tensor| tensor.shape()[0]) else { return Ok(()) };
@@ -140,6 +162,34 @@ mod tests {
         let bound = signature().bind([("b", tensor(&[3])), ("a", tensor(&[3, 2]))]).unwrap();
         assert_eq!(bound[0].shape(), [3, 2]);
         assert_eq!(bound[1].shape(), [3]);
+    }
+
+    #[test]
+    fn names_of_classes_are_as_many_as_scores() {
+        let of = |shapes: &[&[i64]], batched| {
+            let outputs =
+                shapes.iter().map(|shape| TensorSpec { name: "y".to_owned(), datatype: DataType::Fp32, shape: shape.to_vec() });
+            Signature { inputs: Vec::new(), outputs: outputs.collect(), batched }
+        };
+        for (shapes, batched, names) in [
+            (&[&[-1_i64, 10][..]][..], true, 10),
+            (&[&[-1, 10]], true, 0),
+            (&[&[-1], &[-1, 3]], true, 3),
+            (&[&[-1, 4], &[-1, 80]], true, 80),
+            (&[&[-1, -1]], true, 2),
+            (&[&[-1, 1]], true, 2),
+            (&[&[-1]], true, 2),
+            (&[&[-1, 21, 64, 64]], true, 21),
+            (&[&[1, 84, 8400]], false, 80),
+            (&[&[1, 10]], false, 10),
+            (&[&[10]], false, 10),
+        ] {
+            assert_eq!(of(shapes, batched).check_classes(names), Ok(()), "{shapes:?} {names}");
+        }
+        for (shapes, batched) in [(&[&[-1_i64, 10][..]][..], true), (&[&[-1], &[-1, 10]], true), (&[&[1, 10]], false)] {
+            let wrong = of(shapes, batched).check_classes(2).unwrap_err();
+            assert!(wrong.ends_with("found 2 names, expected as many as an output has scores: 'y' has 10"), "{wrong}");
+        }
     }
 
     #[test]

@@ -6,3 +6,4 @@
 mod collector;
 pub mod logs;
 pub mod traces;
+mod watched;

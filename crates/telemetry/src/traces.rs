@@ -1,11 +1,13 @@
 //! Spans, sent by OTLP over HTTP when `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._TRACES_ENDPOINT`) is set. The other `OTEL_*` variables
 //! of the specification mean what they mean everywhere.
 
+use http::Uri;
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::collector::Collector;
+use crate::watched::Watched;
 
 /// The variables that name a collector.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
@@ -16,14 +18,53 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 /// # Errors
 /// When the environment's settings are wrong.
 pub fn from_environment(service: &'static str) -> Result<Option<SdkTracerProvider>, String> {
-    if !ENDPOINTS.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
-        return Ok(None);
-    }
+    let named = ENDPOINTS.iter().find_map(|name| Some((name, std::env::var_os(name).filter(|value| !value.is_empty())?)));
+    let Some((name, endpoint)) = named else { return Ok(None) };
+    check(&endpoint.to_string_lossy()).map_err(|wrong| format!("{name}: {wrong}"))?;
     let exporter = SpanExporter::builder().with_http().with_http_client(Collector::new()).build();
     let exporter = exporter.map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"))?;
     let mut resource = Resource::builder();
     if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
         resource = resource.with_service_name(service);
     }
-    Ok(Some(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build()))
+    Ok(Some(SdkTracerProvider::builder().with_batch_exporter(Watched::new(exporter)).with_resource(resource.build()).build()))
+}
+
+/// Whether spans can be sent there.
+fn check(endpoint: &str) -> Result<(), String> {
+    let uri = endpoint.parse::<Uri>().ok().filter(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+    let why = match uri.as_ref().and_then(Uri::scheme_str) {
+        Some("http") => return Ok(()),
+        Some("https") => "; TLS to the collector is not supported: send to one within the network that goes on with TLS",
+        _ => "",
+    };
+    // Whoever writes a password into an address does not want it in a log.
+    let shown: String = endpoint.rsplit('@').next().unwrap_or_default().chars().take(120).collect();
+    Err(format!("expected http://HOST:PORT, found '{shown}'{why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_one_that_spans_can_be_sent_to() {
+        for good in
+            ["http://localhost:4318", "http://collector.tracing:4318/", "http://10.0.0.1:4318/v1/traces", "HTTP://[::1]:4318"]
+        {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for (bad, part) in [
+            ("https://a:secret@collector:4318", "found 'collector:4318'; TLS to the collector is not supported"),
+            ("collector:4318", "expected http://HOST:PORT, found 'collector:4318'"),
+            ("grpc://collector:4317", "found 'grpc://collector:4317'"),
+            ("http://", "found 'http://'"),
+            ("http://:4318", "found 'http://:4318'"),
+            ("/v1/traces", "found '/v1/traces'"),
+            ("not an address", "found 'not an address'"),
+        ] {
+            let wrong = check(bad).unwrap_err();
+            assert!(wrong.contains(part) && !wrong.contains("secret"), "{bad}: {wrong}");
+        }
+    }
 }

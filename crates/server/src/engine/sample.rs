@@ -60,7 +60,11 @@ pub enum SampleError {
     Mismatch(String),
 }
 
+/// What the protocol has besides, and what a request or an answer that was copied from elsewhere may have: of no use here.
+type Unused = serde::de::IgnoredAny;
+
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Sample {
     request: Request,
     response: Response,
@@ -69,21 +73,40 @@ struct Sample {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Request {
     inputs: Vec<Named>,
+    #[serde(default, rename = "id")]
+    _id: Unused,
+    #[serde(default, rename = "parameters")]
+    _parameters: Unused,
+    #[serde(default, rename = "outputs")]
+    _outputs: Unused,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Response {
     outputs: Vec<Named>,
+    #[serde(default, rename = "model_name")]
+    _model_name: Unused,
+    #[serde(default, rename = "model_version")]
+    _model_version: Unused,
+    #[serde(default, rename = "id")]
+    _id: Unused,
+    #[serde(default, rename = "parameters")]
+    _parameters: Unused,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Named {
     name: String,
     datatype: String,
     shape: Vec<usize>,
     data: Value,
+    #[serde(default, rename = "parameters")]
+    _parameters: Unused,
 }
 
 /// Runs the sample in `folder` and compares the answer; `None` where there is no sample.
@@ -263,7 +286,8 @@ mod tests {
     use super::*;
 
     fn tensor(datatype: &str, shape: &[usize], data: Value) -> Result<Tensor, SampleError> {
-        Named { name: "x".to_owned(), datatype: datatype.to_owned(), shape: shape.to_vec(), data }.tensor("request.inputs")
+        let (name, datatype, shape) = ("x".to_owned(), datatype.to_owned(), shape.to_vec());
+        Named { name, datatype, shape, data, _parameters: Unused::default() }.tensor("request.inputs")
     }
 
     #[test]
@@ -282,6 +306,24 @@ mod tests {
         assert!(message.ends_with("element 0 is 9007199254740993, expected 9007199254740992"), "{message}");
         assert!(text(&long(json!([-1])), &a, 1.0).ends_with("is INT64, expected FP32"));
         assert!(text(&float(json!([[1, 2]])), &tensor("FP32", &[1, 2], json!([1, 2])).unwrap(), 1.0).contains("shape [2]"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_and_the_protocols_own_pass() {
+        let read = |sample: &Value| serde_json::from_value::<Sample>(sample.clone()).map(drop).map_err(|error| error.to_string());
+        let tensor = json!({ "name": "x", "datatype": "FP32", "shape": [1], "data": [1], "parameters": {} });
+        let good = json!({
+            "request": { "id": "7", "parameters": {}, "inputs": [tensor], "outputs": [{ "name": "y" }] },
+            "response": { "id": "7", "model_name": "m", "model_version": "1", "parameters": {}, "outputs": [tensor] },
+            "tolerance": 0.1,
+        });
+        assert_eq!(read(&good), Ok(()));
+        for (place, key) in [("", "tolerence"), ("/request", "input"), ("/response", "output"), ("/request/inputs/0", "dtype")] {
+            let mut bad = good.clone();
+            bad.pointer_mut(place).unwrap()[key] = json!(1);
+            let error = read(&bad).unwrap_err();
+            assert!(error.starts_with(&format!("unknown field `{key}`, expected ")), "{error}");
+        }
     }
 
     #[test]

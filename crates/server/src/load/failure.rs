@@ -23,6 +23,8 @@ pub(crate) enum NotLoaded {
     Sample(#[from] SampleError),
     #[error(transparent)]
     Steps(#[from] StepError),
+    #[error("classes: {0}")]
+    Classes(String),
     #[error("{0}")]
     Scheduling(String),
     #[error(
@@ -55,7 +57,7 @@ impl NotLoaded {
             Self::Engine(LoadError::Invalid(_)) | Self::Trial(_) | Self::Sample(_) => "ModelInvalid",
             Self::Engine(LoadError::Read { .. }) => "ModelNotFound",
             Self::Steps(StepError::NoRows) => "ModelUnsupported",
-            Self::Steps(_) => "InvalidSpec",
+            Self::Steps(_) | Self::Classes(_) => "InvalidSpec",
             Self::Thread(_) | Self::Stopped(_) => "NotResponding",
         }
     }

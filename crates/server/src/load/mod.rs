@@ -366,6 +366,7 @@ fn into_model(
     (engine, path): (Box<dyn Engine>, PathBuf),
     (scheduling, metrics): (&Scheduling, Arc<ModelMetrics>),
 ) -> Result<Arc<Model>, NotLoaded> {
+    engine.signature().check_classes(config.classes.len()).map_err(NotLoaded::Classes)?;
     if let Some(folder) = path.parent()
         && let Some(proof) = sample::prove(&*engine, folder)?
     {

@@ -1,5 +1,7 @@
 //! A request's body on its way in: bounded in time, and all bodies together in bytes.
 
+use std::error::Error as _;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +39,10 @@ pub struct Wire {
 pub enum BodyError {
     /// The client broke off.
     #[error("the request's body was cut short")]
-    CutShort(#[from] hyper::Error),
+    CutShort(hyper::Error),
+    /// It is not in chunks, though its head says so.
+    #[error("the request's body is not in chunks, as its head says (Transfer-Encoding): {0}")]
+    Malformed(String),
     /// The client was too slow.
     #[error("the request's body did not come within the request timeout (serving.requestTimeout)")]
     Late,
@@ -48,8 +53,23 @@ pub enum BodyError {
 
 impl From<BodyError> for Fault {
     fn from(error: BodyError) -> Self {
-        let code = if matches!(error, BodyError::Full(_)) { Code::Unavailable } else { Code::Cancelled };
+        let code = match error {
+            BodyError::Full(_) => Code::Unavailable,
+            BodyError::Malformed(_) => Code::InvalidArgument,
+            BodyError::CutShort(_) | BodyError::Late => Code::Cancelled,
+        };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<hyper::Error> for BodyError {
+    /// hyper tells chunks that are none from a connection that ended by the kind of an I/O error.
+    fn from(error: hyper::Error) -> Self {
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        match cause.filter(|cause| matches!(cause.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData)) {
+            Some(cause) => Self::Malformed(cause.to_string()),
+            None => Self::CutShort(error),
+        }
     }
 }
 

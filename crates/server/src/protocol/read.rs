@@ -10,7 +10,7 @@ use crate::fault::{Code, Fault};
 /// The whole body, without a copy where it came in one piece.
 ///
 /// # Errors
-/// `RESOURCE_EXHAUSTED` past `limit` bytes, `CANCELLED` where the client went away.
+/// `RESOURCE_EXHAUSTED` past `limit` bytes, `INVALID_ARGUMENT` for chunks that are none, `CANCELLED` where the client went away.
 pub async fn whole(mut body: Inbound, limit: u64) -> Result<Bytes, Fault> {
     let hint = body.size_hint();
     if hint.lower() > limit {

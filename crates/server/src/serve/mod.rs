@@ -98,6 +98,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
     if let Some(file) = &settings.config_file {
         service.followed(Ok(follow::digest(&file.text)));
     }
+    let traces = Traces::from_environment().map_err(ServeError::Traces)?.map(Arc::new);
     let (listener, admin) = listen(&settings).await?;
     if settings.die_with_parent {
         die_with_parent()?;
@@ -106,7 +107,6 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
     start_admin(admin, Arc::clone(&service))?;
     let (close, closing) = watch::channel(false);
     let reactors = connection::Reactors::start(threads)?;
-    let traces = Traces::from_environment().map_err(ServeError::Traces)?.map(Arc::new);
     let plane = DataPlane { service: Arc::clone(&service), traces: traces.clone() };
     let data_plane = tokio::spawn(connection::serve(listener, plane, reactors, closing));
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
+use modelyard_wire::proto::inference::infer_parameter::ParameterChoice;
 use modelyard_wire::proto::inference::model_infer_request::InferRequestedOutputTensor;
 use modelyard_wire::proto::inference::{self as oip, InferParameter, InferTensorContents};
 use modelyard_wire::proto::tensorflow_serving as tfs;
@@ -106,6 +107,43 @@ async fn unknown_parameters_pass_and_versions_match() {
         request.parameters = BTreeMap::from([("anything".into(), int(1)), ("timeout".into(), int(5_000_000))]);
     });
     assert_eq!(call(&service, INFER, &request).await.status, 0);
+}
+
+fn choice(choice: ParameterChoice) -> InferParameter {
+    InferParameter { parameter_choice: Some(choice) }
+}
+
+#[tokio::test]
+async fn a_sequence_is_refused_alone_and_in_a_stream() {
+    use ParameterChoice::{BoolParam, DoubleParam, Int64Param, StringParam, Uint64Param};
+    let service = service();
+    let said = |name: &str, value: &ParameterChoice| {
+        with(|request| request.parameters = BTreeMap::from([(name.to_owned(), choice(value.clone()))]))
+    };
+    for (name, value) in [
+        ("sequence_id", Int64Param(7)),
+        ("sequence_id", Uint64Param(7)),
+        ("sequence_id", DoubleParam(7.0)),
+        ("sequence_id", StringParam("a".into())),
+        ("sequence_start", BoolParam(true)),
+        ("sequence_end", BoolParam(true)),
+    ] {
+        let message = format!("parameter '{name}': this model keeps no sequence state; leave the parameter out");
+        refused(&service, INFER, &said(name, &value), (3, &message)).await;
+        let body = framed(0, &said(name, &value).encode_to_vec());
+        let found = send(&service, request("/inference.GRPCInferenceService/ModelStreamInfer", body)).await;
+        let answer: oip::ModelStreamInferResponse = found.only();
+        assert!(answer.error_message.contains(&message), "{}", answer.error_message);
+    }
+    for (name, value) in [
+        ("sequence_id", Int64Param(0)),
+        ("sequence_id", Uint64Param(0)),
+        ("sequence_id", StringParam(String::new())),
+        ("sequence_start", BoolParam(false)),
+        ("sequence_end", BoolParam(false)),
+    ] {
+        assert_eq!(call(&service, INFER, &said(name, &value)).await.status, 0, "{name} {value:?}");
+    }
 }
 
 #[tokio::test]

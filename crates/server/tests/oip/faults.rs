@@ -23,6 +23,14 @@ async fn the_table_of_statuses() {
     for (case, model, body, status, message) in [
         ("good", "scores", good.clone(), 200, ""),
         ("nested", "scores", swap("[1,2,3]", "[[1,2,3]]"), 200, ""),
+        (
+            "nested otherwise",
+            "scores",
+            swap("[1,2,3]", "[[1],[2],[3]]"),
+            400,
+            "'x': dimension 0 of data is 3, expected 1 by its shape [1, 3]",
+        ),
+        ("byte-order mark", "scores", format!("\u{feff}{good}"), 400, "byte 0: expected an object, found a byte-order mark"),
         ("unknown model", "none", good.clone(), 404, "unknown model 'none'"),
         ("unknown version", "scores/versions/9", good.clone(), 404, "model 'scores' has no version '9'; it has 3"),
         ("known version", "scores/versions/3", good.clone(), 200, ""),

@@ -57,7 +57,8 @@ fn half_closed_connections_neither_hang_nor_leak() {
     still_answers(&server);
     let before = server.descriptors();
     let whole = request("/v1/models/mnist:predict", &mnist_body(1));
-    // After a whole request it is taken for a client that has gone, whose work is dropped; it may as well have been answered.
+    // After a whole request it is taken for a client that has gone, whose work is dropped (docs/server.md): the two look alike. It may
+    // as well have been answered by then.
     for cut in [0, 5, 40, whole.len() / 2, whole.len() - 1, whole.len()] {
         let mut connection = Connection::open(server.address()).unwrap();
         connection.send(&whole[..cut]).unwrap();
@@ -129,6 +130,27 @@ fn an_endless_body_is_told_why() {
     connection.send(&chunk).unwrap();
     connection.send(&chunk).unwrap();
     assert_eq!(connection.read().unwrap().status, 413);
+}
+
+#[test]
+fn chunks_that_are_none_are_400_and_a_body_that_stalls_408() {
+    let server = Server::start(&[mnist()], &json!({ "requestTimeout": "300ms" }));
+    let head = "POST /v1/models/mnist:predict HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (chunks, status, reason) in [
+        ("zz\r\n", 400, "not in chunks, as its head says (Transfer-Encoding): Invalid chunk size"),
+        ("\r\n", 400, "not in chunks"),
+        ("fffffffffffffffff\r\n", 400, "not in chunks"),
+        ("3\r\n{}  oh\r\n", 400, "not in chunks"),
+        ("3\r\n{", 408, "did not come within the request timeout"),
+        ("", 408, "did not come within the request timeout"),
+    ] {
+        let mut connection = Connection::open(server.address()).unwrap();
+        connection.send([head, chunks].concat().as_bytes()).unwrap();
+        let answer = connection.read().unwrap();
+        assert!(answer.status == status && answer.body.contains(reason), "{chunks:?}: {} {}", answer.status, answer.body);
+        assert!(connection.is_closed());
+    }
+    still_answers(&server);
 }
 
 #[test]

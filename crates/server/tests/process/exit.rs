@@ -26,12 +26,32 @@ fn a_bad_configuration_is_64_before_any_port_opens() {
         (vec!["--config", "{}"], "models"),
         (vec!["--config", "@/no/such/file"], "/no/such/file"),
         (vec!["--config", r#"{"models":[{"name":"a","uri":"file:a"}],"serving":{"threads":0}}"#], "serving.threads"),
+        (
+            vec!["--config", r#"{"models":[{"name":"a","uri":"file:a"}],"serving":{"batching":{"maxSize":4,"maxDelay":"31s"}}}"#],
+            "batching.maxDelay must be shorter than requestTimeout",
+        ),
         (vec!["--model", "a=a", "--log-level", "a=b=c"], "--log-level"),
         (vec!["--no-such-flag"], "--no-such-flag"),
     ] {
         let (code, log, _, opened) = run(&arguments);
         assert_eq!((code, opened), (64, false), "{arguments:?}: {log}");
         assert!(log.contains(part), "{arguments:?}: {log}");
+    }
+}
+
+#[test]
+fn a_collector_that_cannot_be_sent_to_is_64_before_any_port_opens() {
+    for (name, endpoint, part) in [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318", "TLS to the collector is not supported"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318", "expected http://HOST:PORT, found 'collector:4318'"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", "expected http://HOST:PORT, found 'http://'"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = command(folder.path()).args(["--model", "a=a"]).env(name, endpoint).spawn().unwrap();
+        let status = eventually("it ends by itself", || child.try_wait().unwrap());
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+        assert_eq!((status.code(), folder.path().join("ports").exists()), (Some(64), false), "{endpoint}: {log}");
+        assert!(log.contains(&format!("{name}: ")) && log.contains(part), "{endpoint}: {log}");
     }
 }
 
@@ -49,16 +69,19 @@ fn a_port_that_is_taken_is_64() {
 }
 
 #[test]
-fn a_model_that_cannot_be_served_is_65_and_one_that_is_not_there_66() {
+fn a_model_that_cannot_be_served_is_65_one_that_is_not_there_66_and_one_that_its_spec_does_not_fit_64() {
     let none = "0".repeat(64);
     let mnist = path("examples/mnist/model/model.onnx");
     let checked = json!({ "models": [{ "name": "a", "uri": format!("file:{}", mnist.display()), "sha256": none }] }).to_string();
+    let uri = format!("file:{}", mnist.display());
+    let named = json!({ "models": [{ "name": "a", "uri": uri, "classes": ["zero", "one"] }] }).to_string();
     let broken = format!("a={}", path("tests/models/not_onnx.onnx").display());
     let unsupported = format!("a={}", path("tests/models/unsupported_op.onnx").display());
     for (arguments, code, reason) in [
         (["--model", &broken], 65, "ModelInvalid"),
         (["--model", &unsupported], 65, "ModelUnsupported"),
         (["--config", &checked], 65, "ChecksumMismatch"),
+        (["--config", &named], 64, "InvalidSpec"),
         (["--model", "a=/no/such/model.onnx"], 66, "ModelNotFound"),
     ] {
         let (found, log, termination, _) = run(&arguments);
@@ -66,6 +89,13 @@ fn a_model_that_cannot_be_served_is_65_and_one_that_is_not_there_66() {
         let written: serde_json::Value = serde_json::from_str(&termination).unwrap();
         assert_eq!(written["reason"], reason, "{termination}");
         assert!(written["message"].as_str().is_some_and(|message| message.len() > 10), "{termination}");
+        if reason == "InvalidSpec" {
+            let told = written["message"].as_str().unwrap();
+            assert!(
+                told.ends_with("classes: found 2 names, expected as many as an output has scores: 'probabilities' has 10"),
+                "{told}"
+            );
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::http::{Connection, request};
-use crate::server::{DEADLINE, Server, mnist, mnist_body};
+use crate::http::{Connection, post, request};
+use crate::server::{DEADLINE, Server, eventually, mnist, mnist_body};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
@@ -76,4 +76,25 @@ fn a_span_carries_the_clients_trace() {
     }
     server.terminate();
     assert_eq!(server.exit().code(), Some(0), "{}", server.log());
+}
+
+#[test]
+fn lost_spans_are_warned_of_and_not_again_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let mut server = Server::start_with(&[mnist()], &json!({ "drainDelay": "0s" }), |command| {
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint).env("OTEL_BSP_SCHEDULE_DELAY", "20");
+    });
+    let ask = || assert_eq!(post(server.address(), "/v1/models/mnist:predict", &mnist_body(1)).unwrap().status, 200);
+    let warnings = || server.log().matches("spans were lost").count();
+    ask();
+    eventually("the first warning", || (warnings() > 0).then_some(()));
+    // Each of these is sent by itself, or with others, and fails.
+    (0..20).for_each(|_| ask());
+    assert_eq!(warnings(), 1, "{}", server.log());
+    server.terminate();
+    assert_eq!(server.exit().code(), Some(0), "{}", server.log());
+    // What was lost since is said at the end.
+    assert_eq!(server.log().matches("spans were lost").count(), 2, "{}", server.log());
 }

@@ -59,6 +59,8 @@ async fn unknown_paths_are_told_where_to_look() {
     let house = house();
     for (path, words) in [
         ("/v3/models", "unknown path '/v3/models'; the nearest known are /v2/models and /v1/models; GET / lists what there is"),
+        ("/v2/health", "/v2/health/live and /v2/health/ready"),
+        ("/v2/models/m/predict", "predictions are at /v2/models/m/infer"),
         ("/metrics", "on the admin port"),
         ("/docs/", "/docs"),
         ("/openapi", "/openapi.json"),

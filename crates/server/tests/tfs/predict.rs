@@ -121,7 +121,7 @@ async fn what_is_refused() {
         ("half", r#"{"inputs":7}"#, "found []"),
         ("half", r#"{"inputs":null}"#, "input 'x': expected shape [-1, 2] (-1 is any size), found []"),
         ("half", r#"{"inputs":{}}"#, "Missing named input: 'x'; the model takes 'x'"),
-        ("half", r#"{"inputs":{"y":[[1,2]]}}"#, "Missing named input: 'x'"),
+        ("half", r#"{"inputs":{"y":[[1,2]]}}"#, "Missing named input: 'x'; the model takes 'x', found 'y'"),
         ("half", r#"{"inputs":{"x":[[1,2]],"x":[[1,2]]}}"#, "input 'x' is given twice"),
         ("half", r#"{"inputs":{"x":[[1,2],[3]]}}"#, "input 'x': byte"),
         ("pair", r#"{"inputs":[[1,2]]}"#, "an object with the inputs 'a', 'b' for 'inputs', found '['"),

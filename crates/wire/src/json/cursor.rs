@@ -294,6 +294,7 @@ mod tests {
             ("nul", "byte 0: expected null, found 'n'"),
             ("[1]x", "byte 3: expected the end of the body, found 'x'"),
             ("\u{1}", "byte 0: expected a value, found byte 0x01"),
+            ("\u{feff}{}", "byte 0: expected a value, found a byte-order mark"),
             ("\u{e9}", "byte 0: expected a value, found '\u{e9}'"),
         ] {
             let mut cursor = Cursor::new(json.as_bytes());

@@ -12,7 +12,7 @@ use pulp::x86::V3;
 
 use super::element::{Bool, Element};
 use super::simple::{self, BLOCK, Steps, Words};
-use super::{Cursor, JsonError};
+use super::{Cursor, JsonError, Nesting};
 use crate::{DataType, Tensor, TensorError};
 
 /// Elements on their way into a tensor. Several values may be read into one, a row each.
@@ -24,65 +24,6 @@ pub struct Elements {
     bytes: Vec<u8>,
     /// Where each string ends in `bytes`.
     ends: Vec<usize>,
-}
-
-/// How the lists of one value nest.
-#[derive(Debug, Default)]
-pub struct Nesting {
-    levels: Vec<Level>,
-    /// Where the first list is that breaks the rule.
-    irregular: Option<usize>,
-    /// The level that holds scalars.
-    leaf: Option<usize>,
-}
-
-#[derive(Debug, Default)]
-struct Level {
-    count: usize,
-    size: Option<usize>,
-}
-
-impl Nesting {
-    /// The shape, outermost first; a bare scalar has none.
-    ///
-    /// # Errors
-    /// The offset of the first list or scalar that has another length or depth than those before it.
-    pub fn shape(&self) -> Result<Vec<usize>, usize> {
-        match self.irregular {
-            Some(at) => Err(at),
-            None => Ok(self.levels.iter().map(|level| level.size.unwrap_or(0)).collect()),
-        }
-    }
-
-    /// A list opens at `depth`, counted from 0.
-    fn open(&mut self, depth: usize, at: usize) {
-        if self.levels.len() == depth {
-            self.levels.push(Level::default());
-        }
-        self.levels[depth].count = 0;
-        if self.leaf.is_some_and(|leaf| depth > leaf) {
-            self.irregular.get_or_insert(at);
-        }
-    }
-
-    /// `count` scalars stand in the list at `depth`, the first of them at `at`.
-    fn scalars(&mut self, depth: usize, count: usize, at: usize) {
-        self.levels[depth].count += count;
-        if *self.leaf.get_or_insert(depth) != depth || self.levels.len() > depth + 1 {
-            self.irregular.get_or_insert(at);
-        }
-    }
-
-    /// The list at `depth` closes at `at`.
-    fn close(&mut self, depth: usize, at: usize) {
-        let level = &mut self.levels[depth];
-        if *level.size.get_or_insert(level.count) != level.count {
-            self.irregular.get_or_insert(at);
-        }
-        if depth > 0 {
-            self.levels[depth - 1].count += 1;
-        }
-    }
 }
 
 impl Elements {

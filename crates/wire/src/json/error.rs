@@ -52,6 +52,7 @@ pub(super) fn describe(rest: &[u8]) -> Cow<'static, str> {
         Err(error) => std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default(),
     };
     match text.chars().next() {
+        Some('\u{feff}') => Cow::Borrowed("a byte-order mark"),
         Some(character) if !character.is_control() => Cow::Owned(format!("'{character}'")),
         _ => Cow::Owned(format!("byte 0x{first:02x}")),
     }

@@ -8,6 +8,7 @@ mod cursor;
 mod element;
 mod elements;
 mod error;
+mod nesting;
 mod number;
 pub mod oip;
 mod simple;
@@ -17,8 +18,9 @@ mod vectors;
 pub mod write;
 
 pub use cursor::{Cursor, Kind, MAX_DEPTH};
-pub use elements::{Elements, Nesting};
+pub use elements::Elements;
 pub use error::JsonError;
+pub use nesting::Nesting;
 pub use number::Number;
 
 #[cfg(test)]

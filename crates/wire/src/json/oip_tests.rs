@@ -92,6 +92,40 @@ fn faults_name_what_is_wrong() {
 }
 
 #[test]
+fn nested_data_is_nested_as_its_shape_says() {
+    let input =
+        |shape: &str, data: &str| format!(r#"{{"inputs":[{{"data":{data},"name":"x","shape":{shape},"datatype":"FP32"}}]}}"#);
+    for (shape, data) in [
+        ("[2,3]", "[1,2,3,4,5,6]"),
+        ("[2,3]", "[[1,2,3],[4,5,6]]"),
+        ("[1,2,3]", "[[[1,2,3],[4,5,6]]]"),
+        ("[2,0,3]", "[[],[]]"),
+        ("[2,0]", "[[],[]]"),
+        ("[0,3]", "[]"),
+        ("[]", "1"),
+        ("[1]", "1"),
+    ] {
+        let body = Bytes::from(input(shape, data));
+        assert!(Request::read(&body, None).is_ok(), "{shape} {data}");
+    }
+    for (shape, data, message) in [
+        ("[2,3]", "[[1,2],[3,4],[5,6]]", "dimension 0 of data is 3, expected 2 by its shape [2, 3]"),
+        ("[2,3]", "[[1,2],[3,4,5,6]]", "dimension 1 of data is 2, expected 3 by its shape [2, 3]"),
+        ("[2,3]", "[[1,2,3],[4,5]]", "dimension 1 of data is 2 in the list that ends at byte 32, expected 3 by its shape [2, 3]"),
+        ("[1,6]", "[[1],[2,3,4,5,6]]", "dimension 0 of data is 2, expected 1 by its shape [1, 6]"),
+        ("[2,3]", "[[[1,2,3],[4,5,6]]]", "data nests 3 lists deep, expected one flat list, or 2 deep by its shape [2, 3]"),
+        ("[1,2,3]", "[[1,2,3],[4,5,6]]", "data nests 2 lists deep, expected one flat list, or 3 deep by its shape [1, 2, 3]"),
+        ("[6]", "[[1,2,3,4,5,6]]", "data nests 2 lists deep, expected one flat list, or 1 deep by its shape [6]"),
+        ("[2,3]", "[1,[2,3,4]]", "byte 22: dimension 0 of data holds both lists and single values, expected its shape [2, 3]"),
+        ("[2,3]", "[[1,2,3],4]", "byte 28: dimension 0 of data holds both lists and single values"),
+        ("[0,3]", "[[]]", "dimension 0 of data is 1, expected 0 by its shape [0, 3]"),
+    ] {
+        let json = input(shape, data);
+        assert!(fault(&json).starts_with(&format!("'x': {message}")), "{json}\n{}", fault(&json));
+    }
+}
+
+#[test]
 fn binary_bytes_are_counted() {
     let json = br#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","parameters":{"binary_data_size":4}}]}"#;
     let body = |tail: &[u8]| Bytes::from([json, tail].concat());

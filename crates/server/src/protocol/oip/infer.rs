@@ -11,7 +11,7 @@ use modelyard_wire::json::Number;
 use modelyard_wire::json::oip::{Parameter, Request};
 
 use super::reply::{self, Wanted};
-use super::{json_length, raw};
+use super::{json_length, raw, sequence};
 use crate::fault::Fault;
 use crate::infer::{Call, Model};
 use crate::protocol::{Inbound, Reply, Seen, Service, encoding};
@@ -83,12 +83,7 @@ impl Options {
                     options.timeout = (microseconds > 0).then(|| Duration::from_micros(microseconds));
                 }
                 name @ "priority" => options.priority = value.as_u64(name)?,
-                name @ ("sequence_id" | "sequence_start" | "sequence_end") if !is_zero(value) => {
-                    return Err(Fault::invalid(format!(
-                        "parameter '{name}': this model keeps no sequence state; leave the parameter out"
-                    )));
-                }
-                _ => {}
+                name => sequence::refuse(name, is_zero(value))?,
             }
         }
         Ok(options)
@@ -99,7 +94,7 @@ impl Options {
 fn is_zero(value: &Parameter<'_>) -> bool {
     match value {
         Parameter::Bool(value) => !value,
-        Parameter::Number(number) => *number == Number::Int(0),
+        Parameter::Number(number, _) => matches!(number, Number::Int(0)),
         Parameter::Text(text) => text.is_empty() || text == "0",
     }
 }
@@ -123,6 +118,11 @@ mod tests {
         for (parameters, message) in [
             (r#"{"timeout":-1}"#, "parameter 'timeout': expected an integer of 0 or more, found -1"),
             (r#"{"timeout":"5"}"#, "parameter 'timeout': expected an integer of 0 or more, found the string '5'"),
+            (
+                r#"{"priority":18446744073709551616}"#,
+                "parameter 'priority': expected an integer of 0 or more, at most 18446744073709551615, found 18446744073709551616",
+            ),
+            (r#"{"timeout":1e400}"#, "byte 25: expected a number that a double holds, found 1e400"),
             (r#"{"priority":1.5}"#, "parameter 'priority': expected an integer of 0 or more, found 1.5"),
             (r#"{"sequence_id":7}"#, "parameter 'sequence_id': this model keeps no sequence state"),
             (r#"{"sequence_start":true}"#, "parameter 'sequence_start': this model keeps no sequence state"),

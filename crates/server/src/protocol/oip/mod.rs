@@ -26,6 +26,7 @@ mod raw;
 mod reply;
 pub mod repository;
 mod route;
+pub(super) mod sequence;
 pub mod statistics;
 
 /// Says where the JSON of a body ends and binary tensors begin. Made once: of a text, a name is made anew at each use.

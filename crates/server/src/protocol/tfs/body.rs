@@ -164,6 +164,9 @@ impl Column<'_> {
     }
 }
 
+/// Names that no input has, in a message at most.
+const OTHERS: usize = 4;
+
 /// `inputs`.
 fn columns(cursor: &mut Cursor<'_>, inputs: &[TensorSpec]) -> Result<Vec<Tensor>, Wrong> {
     let value = Value::at(cursor)?;
@@ -176,9 +179,15 @@ fn columns(cursor: &mut Cursor<'_>, inputs: &[TensorSpec]) -> Result<Vec<Tensor>
         return Err(cursor.unexpected(format!("an object with the inputs {} for 'inputs'", names(inputs))).into());
     }
     let mut tensors: Vec<Option<Tensor>> = vec![None; inputs.len()];
+    let mut others = Vec::new();
     cursor.object(|key, cursor| {
         // As in TensorFlow Serving, only the signature's names are looked up.
-        let Some(index) = inputs.iter().position(|spec| spec.name == key) else { return Ok(cursor.skip_value()?) };
+        let Some(index) = inputs.iter().position(|spec| spec.name == key) else {
+            if others.len() < OTHERS {
+                others.push(format!("'{}'", shown(&key)));
+            }
+            return Ok(cursor.skip_value()?);
+        };
         if tensors[index].is_some() {
             return Err(Fault::invalid(format!("input '{key}' is given twice")).into());
         }
@@ -186,7 +195,10 @@ fn columns(cursor: &mut Cursor<'_>, inputs: &[TensorSpec]) -> Result<Vec<Tensor>
         Ok::<_, Wrong>(())
     })?;
     let complete = tensors.into_iter().zip(inputs).map(|(tensor, spec)| {
-        let have = || Fault::invalid(format!("Missing named input: '{}'; the model takes {}", spec.name, names(inputs)));
+        let have = || {
+            let found = if others.is_empty() { String::new() } else { format!(", found {}", others.join(", ")) };
+            Fault::invalid(format!("Missing named input: '{}'; the model takes {}{found}", spec.name, names(inputs)))
+        };
         Ok(tensor.ok_or_else(have)?)
     });
     complete.collect()

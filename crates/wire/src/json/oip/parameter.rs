@@ -10,8 +10,8 @@ use crate::json::{Cursor, Kind, Number};
 pub enum Parameter<'a> {
     /// `true` or `false`.
     Bool(bool),
-    /// Any number.
-    Number(Number),
+    /// Any number, and as it is written.
+    Number(Number, &'a str),
     /// A string.
     Text(Cow<'a, str>),
 }
@@ -34,22 +34,40 @@ impl Parameter<'_> {
     /// Names the parameter and what it is instead.
     pub fn as_u64(&self, name: &str) -> Result<u64, BodyError> {
         match self {
-            Self::Number(Number::Uint(value)) => Ok(*value),
-            Self::Number(Number::Int(value)) if *value >= 0 => Ok(value.unsigned_abs()),
-            other => Err(other.mismatch(name, "an integer of 0 or more")),
+            Self::Number(Number::Uint(value), _) => Ok(*value),
+            Self::Number(Number::Int(value), _) if *value >= 0 => Ok(value.unsigned_abs()),
+            other => Err(other.mismatch(name, other.wanted())),
+        }
+    }
+
+    /// Who gives a whole number that is too large knows that it is whole.
+    fn wanted(&self) -> &'static str {
+        match self {
+            Self::Number(Number::Float(value), text) if *value > 0.0 && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                "an integer of 0 or more, at most 18446744073709551615"
+            }
+            _ => "an integer of 0 or more",
         }
     }
 
     fn mismatch(&self, name: &str, expected: &str) -> BodyError {
         let found = match self {
             Self::Bool(value) => value.to_string(),
-            Self::Number(Number::Int(value)) => value.to_string(),
-            Self::Number(Number::Uint(value)) => value.to_string(),
-            Self::Number(Number::Float(value)) => value.to_string(),
-            Self::Text(text) => format!("the string '{}'", text.chars().take(40).collect::<String>()),
+            Self::Number(_, text) if text.len() > SHOWN => format!("{}...", &text[..SHOWN]),
+            Self::Number(_, text) => (*text).to_owned(),
+            Self::Text(text) => format!("the string '{}'", text.chars().take(SHOWN).collect::<String>()),
         };
         BodyError::Invalid(format!("parameter '{name}': expected {expected}, found {found}"))
     }
+}
+
+/// Characters of a value in a message at most.
+const SHOWN: usize = 40;
+
+fn number<'a>(cursor: &mut Cursor<'a>) -> Result<Parameter<'a>, BodyError> {
+    let value = cursor.clone().number()?;
+    // A number is of ASCII.
+    Ok(Parameter::Number(value, std::str::from_utf8(cursor.raw_value()?).unwrap_or_default()))
 }
 
 /// Reads an object of parameters, and hands each to `each`.
@@ -60,7 +78,7 @@ pub(super) fn read<'a>(
     cursor.object(|name, cursor| {
         let value = match cursor.kind()? {
             Kind::Bool => Parameter::Bool(cursor.bool()?),
-            Kind::Number => Parameter::Number(cursor.number()?),
+            Kind::Number => number(cursor)?,
             Kind::String => Parameter::Text(cursor.string()?),
             Kind::Object | Kind::Array | Kind::Null => {
                 return Err(cursor.unexpected("a string, a number, true or false as a parameter").into());

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{BodyError, Tail, is_null, once, parameter};
 use crate::json::write::{self, Text, WriteError};
-use crate::json::{Cursor, Elements, JsonError};
+use crate::json::{Cursor, Elements, JsonError, Nesting};
 use crate::{DataType, Tensor, element_count};
 
 /// Dimensions of a tensor at most; what arrays in the field's languages have at most, too.
@@ -40,7 +40,7 @@ struct Draft<'a> {
     name: Option<Cow<'a, str>>,
     shape: Option<Vec<usize>>,
     datatype: Option<DataType>,
-    elements: Option<Elements>,
+    elements: Option<(Elements, Nesting)>,
     /// Where `data` stands, if it came before shape or datatype.
     data: Option<Cursor<'a>>,
     parameters: Option<()>,
@@ -121,7 +121,10 @@ impl<'a> Draft<'a> {
             (elements, _) => elements,
         };
         let tensor = match (elements, binary_size) {
-            (Some(elements), None) => elements.finish(shape),
+            (Some((elements, nesting)), None) => {
+                nesting.check(&shape).map_err(|wrong| BodyError::Invalid(format!("'{name}': {wrong}")))?;
+                elements.finish(shape)
+            }
             (None, Some(size)) => Tensor::new(datatype, shape, tail.take(&name, size)?),
             (Some(_), Some(_)) => {
                 return Err(BodyError::Invalid(format!("'{name}': expected data or binary_data_size, found both")));
@@ -137,11 +140,11 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn read_elements(cursor: &mut Cursor<'_>, shape: &[usize], datatype: DataType) -> Result<Elements, BodyError> {
+fn read_elements(cursor: &mut Cursor<'_>, shape: &[usize], datatype: DataType) -> Result<(Elements, Nesting), BodyError> {
     let mut elements = Elements::new(datatype).with_base64();
     elements.reserve(element_count(shape).unwrap_or(0), cursor);
-    elements.read(cursor)?;
-    Ok(elements)
+    let nesting = elements.read(cursor)?;
+    Ok((elements, nesting))
 }
 
 fn read_shape(cursor: &mut Cursor<'_>) -> Result<Vec<usize>, BodyError> {

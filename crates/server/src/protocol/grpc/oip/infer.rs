@@ -9,7 +9,7 @@ use modelyard_wire::proto::inference::model_infer_request::InferRequestedOutputT
 use modelyard_wire::proto::inference::model_infer_response::InferOutputTensor;
 use modelyard_wire::proto::inference::{InferParameter, ModelInferRequest, ModelInferResponse};
 
-use super::super::super::oip::classify;
+use super::super::super::oip::{classify, sequence};
 use super::super::super::{Seen, Service};
 use super::super::shown;
 use super::contents;
@@ -36,6 +36,9 @@ pub(super) async fn infer(
     let model = service.model(&request.model_name, Some(&request.model_version), asked).await?;
     seen.model = Some(model.clone());
     let wanted = wanted(&model, &request.outputs)?;
+    for (name, value) in &request.parameters {
+        sequence::refuse(name, is_zero(value))?;
+    }
     let priority = whole_number(&request.parameters, "priority")?.unwrap_or(0);
     let inputs = model.signature.bind(contents::tensors(&mut request)?)?;
     let answer = model.infer(Call { inputs, timeout, priority, received: seen.received, read }).await?;
@@ -112,6 +115,18 @@ fn parameter_timeout(parameters: &Parameters) -> Result<Option<Duration>, Fault>
         return Err(Fault::invalid(format!("parameter '{}' has no value", shown(name))));
     }
     Ok(whole_number(parameters, "timeout")?.filter(|micros| *micros > 0).map(Duration::from_micros))
+}
+
+/// Whether a parameter says nothing: 0, the empty string, false. One without a value is refused elsewhere.
+fn is_zero(parameter: &InferParameter) -> bool {
+    match &parameter.parameter_choice {
+        Some(ParameterChoice::BoolParam(value)) => !value,
+        Some(ParameterChoice::Uint64Param(value)) => *value == 0,
+        Some(ParameterChoice::Int64Param(value)) => *value == 0,
+        Some(ParameterChoice::DoubleParam(value)) => *value == 0.0,
+        Some(ParameterChoice::StringParam(text)) => text.is_empty() || text == "0",
+        None => true,
+    }
 }
 
 fn whole_number(parameters: &Parameters, name: &str) -> Result<Option<u64>, Fault> {
