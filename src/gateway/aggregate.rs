@@ -45,14 +45,23 @@ impl Gateway {
             (None, List::Models) => value!({ "models": [] }),
             (None, List::Openapi) => return Err(none_answered(&said)),
         };
-        let unlisted = unlisted(&table, &said, |name| list.names(&whole).any(|known| known == name));
+        let listed = |name: &str| list.names(&whole).any(|known| known == name);
+        let unlisted = unlisted(&table, &said, |name| match list {
+            // Names alone do not say that a replica answers: one of several models that failed is named by those that serve the others.
+            List::Models => listed(name) && table.models.get(name).is_some_and(|route| !route.backends.is_empty()),
+            List::Index | List::Openapi => listed(name),
+        });
         match list {
             // Of those that are ready there is none among them.
             List::Index if is_for_ready(&parts.headers, &sent) => {}
             List::Index => whole.as_array_mut().into_iter().for_each(|all| all.extend(unlisted.iter().map(Unlisted::json))),
             List::Models if !unlisted.is_empty() => {
                 if let Some(names) = whole["models"].as_array_mut() {
-                    names.extend(unlisted.iter().map(|one| Value::from(one.name.as_str())));
+                    for one in unlisted.iter().map(|one| Value::from(one.name.as_str())) {
+                        if !names.contains(&one) {
+                            names.push(one);
+                        }
+                    }
                 }
                 whole["unavailable"] = unlisted.iter().map(Unlisted::json).collect();
             }

@@ -136,3 +136,16 @@ async fn counts_come_from_those_that_answer() {
     let counts: serde_json::Value = serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
     assert_eq!(counts["model_stats"][0]["inference_count"], 6);
 }
+
+#[tokio::test]
+async fn a_failed_model_is_unavailable_though_its_deployment_answers_for_others() {
+    let both = listing("[]", r#"{"models": ["a", "f"]}"#).await;
+    let routes = [("a", route(&[both], Absent::Starting)), ("f", route(&[], Absent::Failing("no such file".to_owned())))];
+    let front = front(&routes);
+    let unavailable = serde_json::json!([{"name": "f", "version": "1", "state": "UNAVAILABLE", "reason": "no such file"}]);
+    for path in ["/v1/models", "/v2/models"] {
+        let response = client().request(Request::get(front.url(path)).body(Full::default()).unwrap()).await.unwrap();
+        let list: serde_json::Value = serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
+        assert_eq!(list, serde_json::json!({"models": ["a", "f"], "unavailable": unavailable}), "{path}");
+    }
+}
