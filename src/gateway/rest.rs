@@ -43,11 +43,11 @@ impl Gateway {
                 read(&mut body, DEFAULT_LIMIT).await?;
                 self.merged(list, &parts, &body).await
             }
-            Target::Live => Ok(health(&parts.method, true, json!({ "live": true }))),
-            Target::Ready => {
-                let ready = self.table().is_ready();
-                Ok(health(&parts.method, ready, json!({ "live": true, "ready": ready })))
-            }
+            Target::Live => Ok(health(&parts.method, true, json!({ "live": true, "ready": self.table().is_ready() }))),
+            Target::Ready => Ok(match self.table().unready() {
+                None => health(&parts.method, true, json!({ "live": true, "ready": true })),
+                Some(why) => health(&parts.method, false, json!({ "live": true, "ready": false, "error": why })),
+            }),
             Target::Front if !matches!(parts.method, Method::GET | Method::HEAD) => Ok(not_allowed(&parts.method, "GET, HEAD")),
             Target::Front => Ok(self.front(&parts).await),
         }
@@ -75,6 +75,7 @@ fn health(method: &Method, good: bool, body: serde_json::Value) -> Response<Repl
     let mut response = answer(&body);
     if !good {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from(super::RETRY_AFTER.as_secs()));
     }
     response
 }

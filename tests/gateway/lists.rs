@@ -149,3 +149,25 @@ async fn a_failed_model_is_unavailable_though_its_deployment_answers_for_others(
         assert_eq!(list, serde_json::json!({"models": ["a", "f"], "unavailable": unavailable}), "{path}");
     }
 }
+
+#[tokio::test]
+async fn readiness_is_by_the_servers_rule_and_says_why_not() {
+    let good = listing("[]", "{}").await;
+    let failing = || route(&[], Absent::Failing("no such file".to_owned()));
+    let ready = async |routes: &[(&str, Route)]| {
+        let front = front(routes);
+        let request = Request::get(front.url("/v2/health/ready")).body(Full::default()).unwrap();
+        let response = client().request(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice::<serde_json::Value>(&body).unwrap())
+    };
+    let (status, body) = ready(&[("a", route(&[good], Absent::Starting)), ("f", failing())]).await;
+    assert_eq!((status, body), (StatusCode::OK, serde_json::json!({"live": true, "ready": true})));
+    let (status, body) = ready(&[("f", failing()), ("z", route(&[], Absent::Zero))]).await;
+    let why = "not ready: model 'f' fails: no such file";
+    assert_eq!(
+        (status, body),
+        (StatusCode::SERVICE_UNAVAILABLE, serde_json::json!({"live": true, "ready": false, "error": why}))
+    );
+}
