@@ -11,6 +11,8 @@ use hyper::body::{Frame, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use modelyard::gateway::{Absent, Limits, Route};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::front::{front, front_within, post, raw, route};
 use crate::replica::{Chunks, chunks, hanging_up, replica};
@@ -83,4 +85,27 @@ async fn a_clients_own_faults_are_no_fault_of_a_replica() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {answer}");
         assert!(answer.contains(words), "{request:?}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_given_up_and_an_idle_connection_is_kept() {
+    let limits = Limits { head: Duration::from_millis(200), ..Limits::default() };
+    let front = front_within(&[("m", route(&[], Absent::Zero))], limits);
+    let mut idle = TcpStream::connect(front.running.address()).await.unwrap();
+    let mut used = TcpStream::connect(front.running.address()).await.unwrap();
+    let whole = "GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n";
+    let answered = async |stream: &mut TcpStream| {
+        stream.write_all(whole.as_bytes()).await.unwrap();
+        let mut answer = [0; 1024];
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut answer)).await.unwrap().unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200 "), "{:?}", String::from_utf8_lossy(&answer[..read]));
+    };
+    answered(&mut used).await;
+    let mut slow = TcpStream::connect(front.running.address()).await.unwrap();
+    slow.write_all(&whole.as_bytes()[..20]).await.unwrap();
+    // It is closed, with or without a word.
+    let closed = tokio::time::timeout(Duration::from_secs(10), slow.read_to_end(&mut Vec::new())).await;
+    assert!(closed.is_ok(), "the head is waited for");
+    answered(&mut used).await;
+    answered(&mut idle).await;
 }
