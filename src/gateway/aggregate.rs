@@ -11,6 +11,7 @@ use super::absent::{Unlisted, is_for_ready, unlisted};
 use super::ask::{Part, Said, say_missing};
 use super::body::Inbound;
 use super::fault::{Fault, Kind, json};
+use super::message::HEAD;
 use super::relay::route;
 use super::reply::Reply;
 use super::route::List;
@@ -112,7 +113,7 @@ impl Gateway {
         let mut joined = BytesMut::new();
         for part in &mut said {
             let Ok(answer) = &part.outcome else { continue };
-            match (answer.grpc_status(), answer.body.split_at_checked(grpc::HEAD)) {
+            match (answer.grpc_status(), answer.body.split_at_checked(HEAD)) {
                 (Some("0"), Some(([0, ..], message))) => joined.extend_from_slice(message),
                 // A fault of the request is one for all; that a replica is unavailable, or broke, is its own.
                 (Some(status), _) if !matches!(status, "2" | "4" | "13" | "14") => return Ok(grpc_verbatim(answer)),
@@ -127,7 +128,7 @@ impl Gateway {
         if joined.is_empty() && said.iter().all(|part| part.outcome.is_err()) {
             return Err(none_answered(&said));
         }
-        let mut framed = BytesMut::with_capacity(grpc::HEAD + joined.len());
+        let mut framed = BytesMut::with_capacity(HEAD + joined.len());
         framed.put_u8(0);
         framed.put_u32(u32::try_from(joined.len()).unwrap_or(u32::MAX));
         framed.extend_from_slice(&joined);

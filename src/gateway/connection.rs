@@ -23,7 +23,7 @@ use super::kept::Budget;
 use super::relay::Clients;
 use super::reply::Reply;
 use super::table::Table;
-use super::{Gateway, Limits, MAX_PARKED, Peer, grpc, headers};
+use super::{Gateway, Limits, MAX_PARKED, Peer, grpc, headers, message};
 
 /// Open connections at most; past it new ones wait in the system's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -182,6 +182,9 @@ impl Gateway {
         let body = Inbound::new(body, &self.kept);
         headers::onward(&mut parts.headers, &parts.uri, peer.0.ip());
         if grpc::is_grpc(&parts.headers) {
+            if let Err(fault) = message::carries_grpc(&parts) {
+                return fault.rest();
+            }
             return self.grpc(parts, body).await.unwrap_or_else(|fault| fault.grpc());
         }
         self.rest(parts, body).await.unwrap_or_else(|fault| fault.rest())

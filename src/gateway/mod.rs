@@ -22,6 +22,7 @@ mod grpc;
 mod head_timeout;
 mod headers;
 mod kept;
+mod message;
 mod pace;
 mod page;
 mod peek;

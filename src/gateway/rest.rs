@@ -16,6 +16,9 @@ use super::{DEFAULT_LIMIT, Gateway, REPLAYABLE_BYTES};
 impl Gateway {
     /// Answers one request.
     pub(super) async fn rest(&self, parts: Parts, mut body: Inbound) -> Result<Response<Reply>, Fault> {
+        if parts.method == Method::CONNECT {
+            return Err(Fault::new(Kind::NotFound, "CONNECT asks for a tunnel, and this is no proxy; GET / lists what there is"));
+        }
         match target(&parts.method, parts.uri.path()) {
             Target::Model { name, waits, repeatable } => {
                 let (limit, max) = self.limits(&name);
@@ -29,7 +32,9 @@ impl Gateway {
                     read(&mut body, limit).await?;
                 }
                 let errand = Errand { model: Some(&name), waits, repeatable, bounded: true, http2: false };
-                self.relay(&errand, parts, body).await
+                let response = self.relay(&errand, parts, body).await?;
+                // Of all that a model is asked only loads and unloads are not repeated.
+                if !repeatable && response.status() == StatusCode::FORBIDDEN { Err(no_control()) } else { Ok(response) }
             }
             Target::Any => {
                 let errand = Errand { model: None, waits: false, repeatable: true, bounded: true, http2: false };
@@ -60,11 +65,20 @@ impl Gateway {
     }
 }
 
+/// Why a replica does not let clients load and unload models, in words that are true of whoever started it.
+pub(super) fn no_control() -> Fault {
+    Fault::new(
+        Kind::Forbidden,
+        "clients may not load or unload models here: 'modelyard local' serves what its files say; edit those, and it follows \
+         (replicas: 0 stops a deployment)",
+    )
+}
+
 /// Reads all of a short body, as long as it comes within the request's time and there is room to keep it.
 async fn read(body: &mut Inbound, within: Duration) -> Result<(), Fault> {
     match tokio::time::timeout(within, body.gather(REPLAYABLE_BYTES)).await {
         Ok(outcome) => Ok(outcome?),
-        Err(_) => Err(Fault::new(Kind::Late, format!("the request's body did not come within {within:?}"))),
+        Err(_) => Err(Fault::new(Kind::Stalled, format!("the request's body did not come within {within:?}"))),
     }
 }
 
