@@ -128,7 +128,7 @@ impl Inbound {
     }
 
     /// Bytes that are read.
-    fn gathered(&self) -> u64 {
+    pub(super) fn gathered(&self) -> u64 {
         self.read.iter().map(|piece| piece.len() as u64).sum()
     }
 

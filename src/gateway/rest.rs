@@ -42,10 +42,14 @@ impl Gateway {
             }
             Target::Stats(name) => self.statistics(name.as_deref(), &parts).await,
             Target::Merged(list) => {
-                if body.length().is_none_or(|length| length > REPLAYABLE_BYTES) {
-                    return Err(Fault::new(Kind::Invalid, format!("the body must be at most {REPLAYABLE_BYTES} bytes here")));
+                // One in chunks does not tell its length: it is read as far as it may go.
+                if body.length().is_none_or(|length| length <= REPLAYABLE_BYTES) {
+                    read(&mut body, DEFAULT_LIMIT).await?;
                 }
-                read(&mut body, DEFAULT_LIMIT).await?;
+                if body.length().unwrap_or_else(|| body.gathered()) > REPLAYABLE_BYTES {
+                    let message = format!("the request's body is larger than the limit of {REPLAYABLE_BYTES} bytes here");
+                    return Err(Fault::new(Kind::TooLarge, message));
+                }
                 self.merged(list, &parts, &body).await
             }
             Target::Live => Ok(health(&parts.method, true, json!({ "live": true, "ready": self.table().is_ready() }))),

@@ -14,7 +14,7 @@ use modelyard_wire::proto::inference::RepositoryIndexResponse;
 use modelyard_wire::proto::inference::repository_index_response::ModelIndex;
 use prost::Message;
 
-use crate::front::{client, front, front_within, post, route};
+use crate::front::{client, front, front_within, post, raw, route};
 use crate::replica::{Chunks, chunks, replica};
 
 /// A replica that lists these models, as far as the lists' paths go.
@@ -170,4 +170,20 @@ async fn readiness_is_by_the_servers_rule_and_says_why_not() {
         (status, body),
         (StatusCode::SERVICE_UNAVAILABLE, serde_json::json!({"live": true, "ready": false, "error": why}))
     );
+}
+
+#[tokio::test]
+async fn a_request_for_a_list_may_come_in_chunks_and_not_be_large() {
+    let front = front(&[("b", route(&[], Absent::Zero))]);
+    let head = "POST /v2/repository/index HTTP/1.1\r\nhost: x\r\n";
+    let (size, filler) = ((1 << 20) + 1, "x".repeat((1 << 20) + 1));
+    for (request, status) in [
+        (format!("{head}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"), 200),
+        (format!("{head}content-length: 2\r\n\r\n{{}}"), 200),
+        (format!("{head}content-length: {size}\r\n\r\n"), 413),
+        (format!("{head}transfer-encoding: chunked\r\n\r\n{size:x}\r\n{filler}\r\n"), 413),
+    ] {
+        let answer = raw(&front, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{}: {answer}", &request[..head.len()]);
+    }
 }
