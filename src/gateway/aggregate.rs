@@ -11,6 +11,7 @@ use super::absent::{Unlisted, is_for_ready, unlisted};
 use super::ask::{Part, Said, say_missing};
 use super::body::Inbound;
 use super::fault::{Fault, Kind, json};
+use super::message::HEAD;
 use super::relay::route;
 use super::reply::Reply;
 use super::route::List;
@@ -45,14 +46,23 @@ impl Gateway {
             (None, List::Models) => value!({ "models": [] }),
             (None, List::Openapi) => return Err(none_answered(&said)),
         };
-        let unlisted = unlisted(&table, &said, |name| list.names(&whole).any(|known| known == name));
+        let listed = |name: &str| list.names(&whole).any(|known| known == name);
+        let unlisted = unlisted(&table, &said, |name| match list {
+            // Names alone do not say that a replica answers: one of several models that failed is named by those that serve the others.
+            List::Models => listed(name) && table.models.get(name).is_some_and(|route| !route.backends.is_empty()),
+            List::Index | List::Openapi => listed(name),
+        });
         match list {
             // Of those that are ready there is none among them.
             List::Index if is_for_ready(&parts.headers, &sent) => {}
             List::Index => whole.as_array_mut().into_iter().for_each(|all| all.extend(unlisted.iter().map(Unlisted::json))),
             List::Models if !unlisted.is_empty() => {
                 if let Some(names) = whole["models"].as_array_mut() {
-                    names.extend(unlisted.iter().map(|one| Value::from(one.name.as_str())));
+                    for one in unlisted.iter().map(|one| Value::from(one.name.as_str())) {
+                        if !names.contains(&one) {
+                            names.push(one);
+                        }
+                    }
                 }
                 whole["unavailable"] = unlisted.iter().map(Unlisted::json).collect();
             }
@@ -103,7 +113,7 @@ impl Gateway {
         let mut joined = BytesMut::new();
         for part in &mut said {
             let Ok(answer) = &part.outcome else { continue };
-            match (answer.grpc_status(), answer.body.split_at_checked(grpc::HEAD)) {
+            match (answer.grpc_status(), answer.body.split_at_checked(HEAD)) {
                 (Some("0"), Some(([0, ..], message))) => joined.extend_from_slice(message),
                 // A fault of the request is one for all; that a replica is unavailable, or broke, is its own.
                 (Some(status), _) if !matches!(status, "2" | "4" | "13" | "14") => return Ok(grpc_verbatim(answer)),
@@ -118,7 +128,7 @@ impl Gateway {
         if joined.is_empty() && said.iter().all(|part| part.outcome.is_err()) {
             return Err(none_answered(&said));
         }
-        let mut framed = BytesMut::with_capacity(grpc::HEAD + joined.len());
+        let mut framed = BytesMut::with_capacity(HEAD + joined.len());
         framed.put_u8(0);
         framed.put_u32(u32::try_from(joined.len()).unwrap_or(u32::MAX));
         framed.extend_from_slice(&joined);

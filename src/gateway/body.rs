@@ -84,6 +84,28 @@ impl Inbound {
         Ok(())
     }
 
+    /// Whether it has no bytes at all; waits for the first.
+    ///
+    /// # Errors
+    /// As [`Inbound::read_on`].
+    pub(super) async fn is_empty(&mut self) -> Result<bool, Ended> {
+        while self.gathered() == 0 {
+            if self.read_on().await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What is read of it so far.
+    pub(super) fn taken(&self) -> Bytes {
+        match &*self.read {
+            [] => Bytes::new(),
+            [only] => only.clone(),
+            several => several.concat().into(),
+        }
+    }
+
     /// What is read of it, if that is all.
     ///
     /// # Errors
@@ -106,7 +128,7 @@ impl Inbound {
     }
 
     /// Bytes that are read.
-    fn gathered(&self) -> u64 {
+    pub(super) fn gathered(&self) -> u64 {
         self.read.iter().map(|piece| piece.len() as u64).sum()
     }
 

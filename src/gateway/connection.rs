@@ -18,16 +18,17 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::body::Inbound;
+use super::head_timeout::{HeadTimeout, Phase};
 use super::kept::Budget;
 use super::relay::Clients;
 use super::reply::Reply;
 use super::table::Table;
-use super::{Gateway, Limits, MAX_PARKED, Peer, grpc, headers};
+use super::{Gateway, Limits, MAX_PARKED, Peer, grpc, headers, message};
 
 /// Open connections at most; past it new ones wait in the system's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
-/// A request's head must be complete this long after the one before it was answered: also how long a connection may idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a connection may idle between two requests. A head that has begun is given less: [`Limits::head`].
+const IDLE: Duration = Duration::from_secs(120);
 /// Threads at most: more would contend with the replicas for the same machine.
 const MAX_REACTORS: usize = 4;
 
@@ -150,10 +151,15 @@ async fn serve(stream: std::net::TcpStream, peer: Peer, reactor: Reactor) {
         Ok(stream) => stream,
         Err(error) => return tracing::debug!(%error, "a connection was lost before it was served"),
     };
-    let gateway = &reactor.gateway;
+    let (gateway, phase) = (&reactor.gateway, Phase::default());
+    let stream = HeadTimeout::new(stream, phase.clone(), reactor.plane.limits.head);
     let answer = service_fn(move |request| {
-        let gateway = Arc::clone(gateway);
-        async move { Ok::<_, Infallible>(gateway.answer(request, peer).await) }
+        let (gateway, serving) = (Arc::clone(gateway), phase.serving());
+        async move {
+            let response = gateway.answer(request, peer).await;
+            drop(serving);
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut connection = pin!(reactor.plane.builder.serve_connection(TokioIo::new(stream), answer));
     let mut closing = reactor.plane.closing.clone();
@@ -176,6 +182,9 @@ impl Gateway {
         let body = Inbound::new(body, &self.kept);
         headers::onward(&mut parts.headers, &parts.uri, peer.0.ip());
         if grpc::is_grpc(&parts.headers) {
+            if let Err(fault) = message::carries_grpc(&parts) {
+                return fault.rest();
+            }
             return self.grpc(parts, body).await.unwrap_or_else(|fault| fault.grpc());
         }
         self.rest(parts, body).await.unwrap_or_else(|fault| fault.rest())
@@ -184,7 +193,7 @@ impl Gateway {
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(256 << 10);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(256 << 10);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -1,5 +1,7 @@
 //! Bodies that did not come to their end.
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -17,8 +19,10 @@ const MAX_DRAINED: usize = 64 << 20;
 /// Why a body did not come to its end: always the client's doing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Ended {
-    #[error("the request's body was cut short, or is malformed: {0}")]
+    #[error("the request's body was cut short: {0}")]
     Cut(String),
+    #[error("the request's body is not in chunks, as its head says (Transfer-Encoding): {0}")]
+    Malformed(String),
     #[error("the request's body is larger than the limit of {0} bytes (serving.maxRequestBytes)")]
     TooLarge(u64),
     #[error("the request's message did not come within {0:?}")]
@@ -26,8 +30,13 @@ pub(super) enum Ended {
 }
 
 impl From<hyper::Error> for Ended {
+    /// hyper tells chunks that are none from a connection that ended by the kind of an I/O error.
     fn from(error: hyper::Error) -> Self {
-        Self::Cut(causes(&error))
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        match cause.filter(|cause| matches!(cause.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData)) {
+            Some(cause) => Self::Malformed(cause.to_string()),
+            None => Self::Cut(causes(&error)),
+        }
     }
 }
 
@@ -36,7 +45,8 @@ impl From<Ended> for Fault {
         let kind = match ended {
             Ended::Cut(_) => Kind::Cut,
             Ended::TooLarge(_) => Kind::TooLarge,
-            Ended::Late(_) => Kind::Late,
+            Ended::Malformed(_) => Kind::Invalid,
+            Ended::Late(_) => Kind::Stalled,
         };
         Self::new(kind, ended.to_string())
     }

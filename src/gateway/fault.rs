@@ -1,6 +1,6 @@
 //! What the gateway itself has to say, in the words of the protocol that asked.
 
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
@@ -30,6 +30,16 @@ pub(super) enum Kind {
     TooLarge,
     /// The client went away, or cut its request short.
     Cut,
+    /// The client's body stopped coming.
+    Stalled,
+    /// The request is in a format, or over a protocol, that is not spoken here.
+    MediaType,
+    /// The method is not one for this.
+    Method,
+    /// There is no such thing here, though the protocol has it.
+    Unimplemented,
+    /// Nobody may do that here.
+    Forbidden,
 }
 
 /// gRPC's messages are ASCII; the rest, and `%`, is percent-encoded.
@@ -42,7 +52,12 @@ impl Fault {
 
     fn status(&self) -> StatusCode {
         match self.kind {
-            Kind::Invalid | Kind::Cut => StatusCode::BAD_REQUEST,
+            Kind::Invalid => StatusCode::BAD_REQUEST,
+            Kind::Cut | Kind::Stalled => StatusCode::REQUEST_TIMEOUT,
+            Kind::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Kind::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Kind::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+            Kind::Forbidden => StatusCode::FORBIDDEN,
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Broken => StatusCode::BAD_GATEWAY,
@@ -58,18 +73,23 @@ impl Fault {
         if self.kind == Kind::Unavailable {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(super::RETRY_AFTER.as_secs()));
         }
+        if self.kind == Kind::MediaType {
+            response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"));
+        }
         response
     }
 
     /// A response of trailers only: its status is in the head.
     pub(super) fn grpc(&self) -> Response<Reply> {
         let code: u16 = match self.kind {
-            Kind::Invalid => 3,
+            Kind::Invalid | Kind::MediaType => 3,
             Kind::NotFound => 5,
             Kind::Unavailable | Kind::Broken => 14,
-            Kind::Late => 4,
+            Kind::Late | Kind::Stalled => 4,
             Kind::TooLarge => 8,
             Kind::Cut => 1,
+            Kind::Forbidden => 7,
+            Kind::Method | Kind::Unimplemented => 12,
         };
         let message = percent_encode(self.message.as_bytes(), MESSAGE).to_string();
         let mut response = Response::new(Reply::empty());
@@ -78,6 +98,9 @@ impl Fault {
         headers.insert("grpc-status", HeaderValue::from(code));
         if let Ok(message) = HeaderValue::try_from(message) {
             headers.insert("grpc-message", message);
+        }
+        if self.kind == Kind::Unimplemented {
+            headers.insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip,deflate"));
         }
         response
     }

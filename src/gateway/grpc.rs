@@ -7,20 +7,18 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Response};
-use modelyard_wire::proto::inference::RepositoryIndexRequest;
-use prost::Message;
+use modelyard_wire::proto::inference::{ModelReadyRequest, RepositoryIndexRequest, ServerLiveRequest, ServerReadyRequest};
+use prost::{Message, Name};
 use tokio::time::Instant;
 
 use super::body::Inbound;
 use super::ended::Ended;
 use super::fault::{Fault, Kind};
+use super::message::{self, Encoding, HEAD};
 use super::peek::{self, Look, MAX_PEEK};
 use super::relay::{Errand, route};
 use super::reply::Reply;
 use super::{DEFAULT_LIMIT, Gateway, REPLAYABLE_BYTES};
-
-/// Bytes before a message: whether it is compressed, and its length.
-pub(super) const HEAD: usize = 5;
 
 /// Whether a request is gRPC's.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
@@ -38,8 +36,10 @@ enum Call {
     All,
     /// By the gateway: whether it lives.
     Live,
-    /// By the gateway: whether every model answers.
+    /// By the gateway: whether requests can be sent here.
     Ready,
+    /// By a replica of the model, if it has one; that it has none is an answer, too.
+    ModelReady,
     /// By any replica: server metadata, health, reflection, what nobody knows.
     Any,
 }
@@ -52,7 +52,8 @@ fn call(path: &str) -> Call {
         return match method {
             "ModelInfer" => Call::Named { path: &[1], waits: true, repeatable: true, streams: false },
             "ModelStreamInfer" => Call::Named { path: &[1], waits: true, repeatable: false, streams: true },
-            "ModelReady" | "ModelMetadata" | "ModelConfig" => UNARY,
+            "ModelReady" => Call::ModelReady,
+            "ModelMetadata" | "ModelConfig" => UNARY,
             "ModelStatistics" => Call::NamedOrAll(&[1]),
             "RepositoryModelLoad" | "RepositoryModelUnload" => {
                 Call::Named { path: &[2], waits: false, repeatable: false, streams: false }
@@ -65,8 +66,9 @@ fn call(path: &str) -> Call {
     }
     if let Some(method) = path.strip_prefix(PREDICTION) {
         return match method {
-            "MultiInference" => Call::Named { path: &[1, 1, 1], waits: true, repeatable: true, streams: false },
-            _ => Call::Named { path: &[1, 1], waits: true, repeatable: true, streams: false },
+            "Predict" | "GetModelMetadata" => Call::Named { path: &[1, 1], waits: true, repeatable: true, streams: false },
+            // The others are declined, whatever they name.
+            _ => Call::Any,
         };
     }
     match path {
@@ -84,9 +86,28 @@ impl Gateway {
         // Whose it is, and so how long it may take, is known only once its first message is.
         let longest = self.table().models.values().map(|route| route.timeout).max().unwrap_or(DEFAULT_LIMIT);
         let any = (received + longest, longest);
+        let encoding = Encoding::of_request(&parts.headers)?;
         match call(parts.uri.path()) {
-            Call::Live => Ok(flag(true)),
-            Call::Ready => Ok(flag(self.table().is_ready())),
+            Call::Live => {
+                only::<ServerLiveRequest>(encoding, any, &mut body).await?;
+                Ok(flag(true))
+            }
+            Call::Ready => {
+                only::<ServerReadyRequest>(encoding, any, &mut body).await?;
+                Ok(flag(self.table().is_ready()))
+            }
+            Call::ModelReady => {
+                let asked: ModelReadyRequest = only(encoding, any, &mut body).await?;
+                if self.table().models.get(&asked.name).is_none_or(|route| route.backends.is_empty()) {
+                    return Ok(flag(false));
+                }
+                let errand = Errand { model: Some(&asked.name), waits: false, repeatable: true, bounded: true, http2: true };
+                match self.relay(&errand, parts, body).await {
+                    // Its last replica went meanwhile.
+                    Err(fault) if matches!(fault.kind, Kind::Unavailable | Kind::NotFound) => Ok(flag(false)),
+                    outcome => outcome,
+                }
+            }
             Call::Any => {
                 body.pace(longest);
                 let errand = Errand { model: None, waits: false, repeatable: false, bounded: false, http2: true };
@@ -97,7 +118,7 @@ impl Gateway {
                 self.joined(true, &parts, &body).await
             }
             Call::NamedOrAll(path) => {
-                let name = in_time(any, model(path, &parts, &mut body)).await??;
+                let name = in_time(any, model(path, encoding, &mut body)).await??;
                 in_time(any, body.gather(REPLAYABLE_BYTES)).await??;
                 match name.filter(|name| !name.is_empty()) {
                     None => self.joined(false, &parts, &body).await,
@@ -108,7 +129,10 @@ impl Gateway {
                 }
             }
             Call::Named { path, waits, repeatable, streams } => {
-                let name = in_time(any, model(path, &parts, &mut body)).await??;
+                if streams && in_time(any, body.is_empty()).await?? {
+                    return Ok(ended_well(None));
+                }
+                let name = in_time(any, model(path, encoding, &mut body)).await??;
                 let Some(name) = name.filter(|name| !name.is_empty()) else {
                     return Err(Fault::new(Kind::Invalid, "the message names no model"));
                 };
@@ -118,26 +142,43 @@ impl Gateway {
                 } else {
                     in_time((received + within, within), body.gather(REPLAYABLE_BYTES)).await??;
                 }
+                let control = parts.uri.path().contains("/RepositoryModel");
                 let errand = Errand { model: Some(&name), waits, repeatable, bounded: !streams, http2: true };
-                self.relay(&errand, parts, body).await
+                let response = self.relay(&errand, parts, body).await?;
+                // An answer that is refused has its status in the head.
+                let refused = control && response.headers().get("grpc-status").is_some_and(|status| status == "7");
+                if refused { Err(super::rest::no_control()) } else { Ok(response) }
             }
         }
     }
 }
 
+/// The one message of a call that the gateway itself answers.
+async fn only<M: Message + Default + Name>(
+    encoding: Encoding,
+    until: (Instant, Duration),
+    body: &mut Inbound,
+) -> Result<M, Fault> {
+    body.limit(REPLAYABLE_BYTES);
+    in_time(until, body.gather(REPLAYABLE_BYTES)).await??;
+    message::only(&body.whole()?, encoding)
+}
+
 /// The model that the first message names; reads no more of it than that takes.
-async fn model(path: &[u64], parts: &Parts, body: &mut Inbound) -> Result<Option<String>, Fault> {
-    let gzip = parts.headers.get("grpc-encoding").is_some_and(|value| value == "gzip");
+async fn model(path: &[u64], encoding: Encoding, body: &mut Inbound) -> Result<Option<String>, Fault> {
     let mut seen: Vec<u8> = Vec::new();
+    let mut read = body.taken();
     loop {
-        let Some(piece) = body.read_on().await? else {
+        let next = if read.is_empty() { body.read_on().await? } else { Some(read) };
+        read = Bytes::new();
+        let Some(piece) = next else {
             return Err(Fault::new(Kind::Invalid, "the call ends before its first message does"));
         };
-        let looked = if seen.is_empty() { peek::look(&piece, path, gzip) } else { Look::More };
+        let looked = if seen.is_empty() { peek::look(&piece, path, encoding) } else { Look::More };
         let looked = match looked {
             Look::More => {
                 seen.extend_from_slice(&piece);
-                peek::look(&seen, path, gzip)
+                peek::look(&seen, path, encoding)
             }
             looked => looked,
         };
@@ -173,8 +214,13 @@ fn flag(set: bool) -> Response<Reply> {
 
 /// A good answer of one framed message.
 pub(super) fn message(framed: Bytes) -> Response<Reply> {
+    ended_well(Some(framed))
+}
+
+/// A good answer of one framed message, or of none.
+fn ended_well(framed: Option<Bytes>) -> Response<Reply> {
     let trailers = HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
-    let mut response = Response::new(Reply::Own(Some(framed), Some(trailers)));
+    let mut response = Response::new(Reply::Own(framed, Some(trailers)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
 }

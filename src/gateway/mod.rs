@@ -19,8 +19,10 @@ mod ended;
 mod fault;
 mod front;
 mod grpc;
+mod head_timeout;
 mod headers;
 mod kept;
+mod message;
 mod pace;
 mod page;
 mod peek;
@@ -64,11 +66,13 @@ pub struct Limits {
     pub kept_bytes: u64,
     /// How long one replica may take for its part of an answer that is put together from several.
     pub part: Duration,
+    /// How long a request's head may take from its first byte on.
+    pub head: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { kept_bytes: 64 << 20, part: Duration::from_secs(3) }
+        Self { kept_bytes: 64 << 20, part: Duration::from_secs(3), head: Duration::from_secs(10) }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::grpc::HEAD;
+use super::message::HEAD;
 
 /// Where in its messages a stream is, and until when the message at hand has to be whole.
 pub(super) struct Pace {

@@ -1,6 +1,8 @@
 //! The name of the model in the first bytes of a gRPC message: protobuf is read just far enough to find one field.
 
-use super::grpc::HEAD;
+use std::borrow::Cow;
+
+use super::message::{Encoding, HEAD, head};
 
 /// Bytes of a first message that are looked through at most. Every serialiser writes fields by number, so the name comes first.
 pub(super) const MAX_PEEK: usize = 64 << 10;
@@ -15,56 +17,50 @@ pub(super) enum Look {
     /// The message goes on beyond what is here.
     More,
     /// This is no protobuf, or no gRPC.
-    Malformed(&'static str),
+    Malformed(Cow<'static, str>),
 }
 
-/// Whether the first message is compressed, and its length; `None` while its head is not here.
-pub(super) fn head(stream: &[u8]) -> Option<(bool, usize)> {
-    let head = stream.get(..HEAD)?;
-    Some((head[0] != 0, u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize))
-}
-
-/// Looks for the field at the end of `path` in the first message of `stream`; `gzip` says what its compression is.
-pub(super) fn look(stream: &[u8], path: &[u64], gzip: bool) -> Look {
-    let Some((compressed, length)) = head(stream) else { return Look::More };
+/// Looks for the field at the end of `path` in the first message of `stream`, whose compression, if it has one, is `encoding`.
+pub(super) fn look(stream: &[u8], path: &[u64], encoding: Encoding) -> Look {
+    let (compressed, length) = match head(stream) {
+        Ok(Some(head)) => head,
+        Ok(None) => return Look::More,
+        Err(why) => return Look::Malformed(why.into()),
+    };
     let here = &stream[HEAD..stream.len().min(HEAD + length)];
     let whole = here.len() == length;
-    match (compressed, gzip) {
+    match (compressed, encoding) {
         (false, _) => find(here, whole, path),
-        (true, true) => {
-            let plain = inflate(here);
+        (true, Encoding::Identity) => malformed("a message is flagged as compressed, and the call has no grpc-encoding"),
+        (true, encoding) => {
+            // An error only says that the end is not here; what came before it stands.
+            let (plain, _) = encoding.inflate(here, MAX_PEEK as u64);
             find(&plain, whole && plain.len() < MAX_PEEK, path)
         }
-        (true, false) => Look::Malformed("the message is compressed by a method that is not understood; expected gzip or none"),
     }
 }
 
-/// The start of what `bytes` inflate to, as far as they are here.
-fn inflate(bytes: &[u8]) -> Vec<u8> {
-    use std::io::Read;
-    let mut plain = Vec::new();
-    // An error only says that the end is not here; what came before it stands.
-    let _ = flate2::read::GzDecoder::new(bytes).take(MAX_PEEK as u64).read_to_end(&mut plain);
-    plain
+const fn malformed(why: &'static str) -> Look {
+    Look::Malformed(Cow::Borrowed(why))
 }
 
 fn find(mut rest: &[u8], whole: bool, path: &[u64]) -> Look {
-    let Some((wanted, deeper)) = path.split_first() else { return Look::Malformed("no field is looked for") };
-    let ended = if whole { Look::Malformed("the message ends within a field") } else { Look::More };
+    let Some((wanted, deeper)) = path.split_first() else { return malformed("no field is looked for") };
+    let ended = || if whole { malformed("the message ends within a field") } else { Look::More };
     while !rest.is_empty() {
-        let Some(key) = varint(&mut rest) else { return ended };
+        let Some(key) = varint(&mut rest) else { return ended() };
         let skip = match key & 7 {
             0 => match varint(&mut rest) {
                 Some(_) => 0,
-                None => return ended,
+                None => return ended(),
             },
             1 => 8,
             5 => 4,
             2 => match varint(&mut rest) {
                 Some(length) => usize::try_from(length).unwrap_or(usize::MAX),
-                None => return ended,
+                None => return ended(),
             },
-            _ => return Look::Malformed("the message is no protobuf"),
+            _ => return malformed("the message is no protobuf"),
         };
         if key == (wanted << 3 | 2) {
             let content = &rest[..rest.len().min(skip)];
@@ -72,18 +68,18 @@ fn find(mut rest: &[u8], whole: bool, path: &[u64]) -> Look {
             return match (deeper, all) {
                 ([], true) => match std::str::from_utf8(content) {
                     Ok(text) => Look::Found(text.to_owned()),
-                    Err(_) => Look::Malformed("the model's name is not UTF-8"),
+                    Err(_) => malformed("the model's name is not UTF-8"),
                 },
-                ([], false) => ended,
+                ([], false) => ended(),
                 (deeper, all) => match find(content, all, deeper) {
-                    Look::More if whole => Look::Malformed("the message ends within a field"),
+                    Look::More if whole => malformed("the message ends within a field"),
                     look => look,
                 },
             };
         }
         match rest.get(skip..) {
             Some(after) => rest = after,
-            None => return ended,
+            None => return ended(),
         }
     }
     if whole { Look::Missing } else { Look::More }
@@ -122,14 +118,14 @@ mod tests {
     fn the_name_is_found_wherever_it_is() {
         let found = || Look::Found("mnist".to_owned());
         let flat = field(1, b"mnist");
-        assert_eq!(look(&framed(&[flat.clone(), field(5, b"tensor")].concat(), 0), &[1], false), found());
+        assert_eq!(look(&framed(&[flat.clone(), field(5, b"tensor")].concat(), 0), &[1], Encoding::Identity), found());
         let second = [field(1, b"repository"), vec![3 << 3, 0x96, 1], field(2, b"mnist")].concat();
-        assert_eq!(look(&framed(&second, 0), &[2], false), found());
+        assert_eq!(look(&framed(&second, 0), &[2], Encoding::Identity), found());
         let spec = field(1, &[field(1, b"mnist"), field(3, b"serving_default")].concat());
-        assert_eq!(look(&framed(&spec, 0), &[1, 1], false), found());
-        assert_eq!(look(&framed(&field(1, &spec), 0), &[1, 1, 1], false), found());
-        assert_eq!(look(&framed(&field(5, b"x"), 0), &[1], false), Look::Missing);
-        assert_eq!(look(&framed(b"", 0), &[1], false), Look::Missing);
+        assert_eq!(look(&framed(&spec, 0), &[1, 1], Encoding::Identity), found());
+        assert_eq!(look(&framed(&field(1, &spec), 0), &[1, 1, 1], Encoding::Identity), found());
+        assert_eq!(look(&framed(&field(5, b"x"), 0), &[1], Encoding::Identity), Look::Missing);
+        assert_eq!(look(&framed(b"", 0), &[1], Encoding::Identity), Look::Missing);
     }
 
     #[test]
@@ -138,7 +134,7 @@ mod tests {
         let needed = 5 + 2 + 2 + 5;
         for end in 0..stream.len() {
             let expected = if end < needed { Look::More } else { Look::Found("mnist".to_owned()) };
-            assert_eq!(look(&stream[..end], &[1, 1], false), expected, "{end}");
+            assert_eq!(look(&stream[..end], &[1, 1], Encoding::Identity), expected, "{end}");
         }
     }
 
@@ -148,17 +144,22 @@ mod tests {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(&field(1, b"mnist")).unwrap();
         let packed = encoder.finish().unwrap();
-        assert_eq!(look(&framed(&packed, 1), &[1], true), Look::Found("mnist".to_owned()));
-        assert!(matches!(look(&framed(&packed, 1), &[1], false), Look::Malformed(_)));
-        assert!(matches!(look(&framed(&[0xff; 20], 0), &[1], false), Look::Malformed(_)));
-        assert!(matches!(look(&framed(&[1 << 3 | 2, 9, b'x'], 0), &[1], false), Look::Malformed(_)));
-        assert!(matches!(look(&framed(&field(1, &[0xff, 0xfe]), 0), &[1], false), Look::Malformed(_)));
+        assert_eq!(look(&framed(&packed, 1), &[1], Encoding::Gzip), Look::Found("mnist".to_owned()));
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&field(1, b"mnist")).unwrap();
+        let deflated = encoder.finish().unwrap();
+        assert_eq!(look(&framed(&deflated, 1), &[1], Encoding::Deflate), Look::Found("mnist".to_owned()));
+        assert!(matches!(look(&framed(&packed, 2), &[1], Encoding::Gzip), Look::Malformed(_)));
+        assert!(matches!(look(&framed(&packed, 1), &[1], Encoding::Identity), Look::Malformed(_)));
+        assert!(matches!(look(&framed(&[0xff; 20], 0), &[1], Encoding::Identity), Look::Malformed(_)));
+        assert!(matches!(look(&framed(&[1 << 3 | 2, 9, b'x'], 0), &[1], Encoding::Identity), Look::Malformed(_)));
+        assert!(matches!(look(&framed(&field(1, &[0xff, 0xfe]), 0), &[1], Encoding::Identity), Look::Malformed(_)));
     }
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64), gzip: bool) {
-            look(&bytes, &[1, 1, 1], gzip);
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64), which in 0..3_usize) {
+            look(&bytes, &[1, 1, 1], [Encoding::Identity, Encoding::Gzip, Encoding::Deflate][which]);
         }
     }
 }

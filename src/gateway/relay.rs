@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{Method, Request, Response, Uri, Version};
+use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
@@ -184,9 +184,6 @@ fn onward(parts: &Parts, backend: &Backend, body: Outbound) -> Request<Outbound>
     *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = parts.headers.clone();
-    if parts.method == Method::CONNECT {
-        *request.method_mut() = Method::OPTIONS;
-    }
     request
 }
 

@@ -16,6 +16,9 @@ use super::{DEFAULT_LIMIT, Gateway, REPLAYABLE_BYTES};
 impl Gateway {
     /// Answers one request.
     pub(super) async fn rest(&self, parts: Parts, mut body: Inbound) -> Result<Response<Reply>, Fault> {
+        if parts.method == Method::CONNECT {
+            return Err(Fault::new(Kind::NotFound, "CONNECT asks for a tunnel, and this is no proxy; GET / lists what there is"));
+        }
         match target(&parts.method, parts.uri.path()) {
             Target::Model { name, waits, repeatable } => {
                 let (limit, max) = self.limits(&name);
@@ -29,7 +32,9 @@ impl Gateway {
                     read(&mut body, limit).await?;
                 }
                 let errand = Errand { model: Some(&name), waits, repeatable, bounded: true, http2: false };
-                self.relay(&errand, parts, body).await
+                let response = self.relay(&errand, parts, body).await?;
+                // Of all that a model is asked only loads and unloads are not repeated.
+                if !repeatable && response.status() == StatusCode::FORBIDDEN { Err(no_control()) } else { Ok(response) }
             }
             Target::Any => {
                 let errand = Errand { model: None, waits: false, repeatable: true, bounded: true, http2: false };
@@ -37,17 +42,21 @@ impl Gateway {
             }
             Target::Stats(name) => self.statistics(name.as_deref(), &parts).await,
             Target::Merged(list) => {
-                if body.length().is_none_or(|length| length > REPLAYABLE_BYTES) {
-                    return Err(Fault::new(Kind::Invalid, format!("the body must be at most {REPLAYABLE_BYTES} bytes here")));
+                // One in chunks does not tell its length: it is read as far as it may go.
+                if body.length().is_none_or(|length| length <= REPLAYABLE_BYTES) {
+                    read(&mut body, DEFAULT_LIMIT).await?;
                 }
-                read(&mut body, DEFAULT_LIMIT).await?;
+                if body.length().unwrap_or_else(|| body.gathered()) > REPLAYABLE_BYTES {
+                    let message = format!("the request's body is larger than the limit of {REPLAYABLE_BYTES} bytes here");
+                    return Err(Fault::new(Kind::TooLarge, message));
+                }
                 self.merged(list, &parts, &body).await
             }
-            Target::Live => Ok(health(&parts.method, true, json!({ "live": true }))),
-            Target::Ready => {
-                let ready = self.table().is_ready();
-                Ok(health(&parts.method, ready, json!({ "live": true, "ready": ready })))
-            }
+            Target::Live => Ok(health(&parts.method, true, json!({ "live": true, "ready": self.table().is_ready() }))),
+            Target::Ready => Ok(match self.table().unready() {
+                None => health(&parts.method, true, json!({ "live": true, "ready": true })),
+                Some(why) => health(&parts.method, false, json!({ "live": true, "ready": false, "error": why })),
+            }),
             Target::Front if !matches!(parts.method, Method::GET | Method::HEAD) => Ok(not_allowed(&parts.method, "GET, HEAD")),
             Target::Front => Ok(self.front(&parts).await),
         }
@@ -60,11 +69,20 @@ impl Gateway {
     }
 }
 
+/// Why a replica does not let clients load and unload models, in words that are true of whoever started it.
+pub(super) fn no_control() -> Fault {
+    Fault::new(
+        Kind::Forbidden,
+        "clients may not load or unload models here: 'modelyard local' serves what its files say; edit those, and it follows \
+         (replicas: 0 stops a deployment)",
+    )
+}
+
 /// Reads all of a short body, as long as it comes within the request's time and there is room to keep it.
 async fn read(body: &mut Inbound, within: Duration) -> Result<(), Fault> {
     match tokio::time::timeout(within, body.gather(REPLAYABLE_BYTES)).await {
         Ok(outcome) => Ok(outcome?),
-        Err(_) => Err(Fault::new(Kind::Late, format!("the request's body did not come within {within:?}"))),
+        Err(_) => Err(Fault::new(Kind::Stalled, format!("the request's body did not come within {within:?}"))),
     }
 }
 
@@ -75,6 +93,7 @@ fn health(method: &Method, good: bool, body: serde_json::Value) -> Response<Repl
     let mut response = answer(&body);
     if !good {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from(super::RETRY_AFTER.as_secs()));
     }
     response
 }

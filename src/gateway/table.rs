@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
+/// Models that one message names.
+const NAMED: usize = 10;
+
 /// Every model that is deployed, by the name in URLs.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
@@ -89,10 +92,36 @@ impl Drop for Lease {
 }
 
 impl Table {
-    /// Whether every model that is wanted has a replica that answers.
+    /// Whether requests can be sent here, by the server's rule: no model is on its way, and one that is wanted answers (or none is
+    /// wanted). One that fails beside others that answer does not take them down.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.draining && self.models.values().all(|route| !route.backends.is_empty() || route.absent == Absent::Zero)
+        self.unready().is_none()
+    }
+
+    /// Why requests cannot be sent here, should that be so.
+    pub(super) fn unready(&self) -> Option<String> {
+        let wanted = || self.models.iter().filter(|(_, route)| !route.backends.is_empty() || route.absent != Absent::Zero);
+        let waiting = || wanted().filter(|(_, route)| route.backends.is_empty());
+        let coming = waiting().any(|(_, route)| route.absent == Absent::Starting);
+        let none_answers = wanted().count() > 0 && wanted().all(|(_, route)| route.backends.is_empty());
+        if !(self.draining || coming || none_answers) {
+            return None;
+        }
+        let mut why: Vec<String> = waiting()
+            .take(NAMED)
+            .map(|(name, route)| match &route.absent {
+                Absent::Failing(why) => format!("model '{name}' fails: {why}"),
+                Absent::Starting | Absent::Zero => format!("model '{name}' is on its way"),
+            })
+            .collect();
+        if waiting().count() > NAMED {
+            why.push("...".to_owned());
+        }
+        if self.draining {
+            why.push("the gateway is on its way out".to_owned());
+        }
+        Some(format!("not ready: {}", why.join(", ")))
     }
 
     /// The replicas of each deployment that has any, once.
@@ -108,10 +137,45 @@ impl Table {
 
     /// The names of the models for a message.
     pub(super) fn names(&self) -> String {
-        let mut names: Vec<&str> = self.models.keys().take(10).map(String::as_str).collect();
+        let mut names: Vec<&str> = self.models.keys().take(NAMED).map(String::as_str).collect();
         if self.models.len() > names.len() {
             names.push("...");
         }
         if names.is_empty() { "no model".to_owned() } else { names.join(", ") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_fails_takes_nobody_down_and_one_on_its_way_is_waited_for() {
+        let good = || (vec![Arc::new(Backend::new(SocketAddr::from(([127, 0, 0, 1], 1))))], Absent::Starting);
+        let failing = || (vec![], Absent::Failing("no such file".to_owned()));
+        let (starting, zero) = (|| (vec![], Absent::Starting), || (vec![], Absent::Zero));
+        let unready = |routes: Vec<(Vec<Arc<Backend>>, Absent)>, draining: bool| {
+            let route = |(backends, absent)| Route {
+                deployment: "d".into(),
+                version: None,
+                backends,
+                absent,
+                timeout: Duration::ZERO,
+                max_request_bytes: 0,
+            };
+            let models = routes.into_iter().zip('a'..).map(|(one, name)| (name.to_string(), route(one))).collect();
+            Table { models, draining }.unready()
+        };
+        for routes in [vec![], vec![zero()], vec![good()], vec![good(), failing()], vec![good(), zero()]] {
+            assert_eq!(unready(routes, false), None);
+        }
+        for (routes, words) in [
+            (vec![failing()], "not ready: model 'a' fails: no such file"),
+            (vec![failing(), zero()], "model 'a' fails"),
+            (vec![good(), starting()], "not ready: model 'b' is on its way"),
+        ] {
+            assert!(unready(routes, false).unwrap().contains(words), "{words}");
+        }
+        assert_eq!(unready(vec![good()], true).unwrap(), "not ready: the gateway is on its way out");
     }
 }

@@ -1,5 +1,7 @@
 //! How a server is launched: which executable, with which arguments.
 
+use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -8,18 +10,15 @@ use tokio::process::Command;
 
 use super::{LocalError, Options};
 
-/// Settings of ours that would contradict the arguments if a server inherited them.
-const NOT_INHERITED: [&str; 9] = [
-    "MODELYARD_MODEL",
-    "MODELYARD_CONFIG",
-    "MODELYARD_ALLOW_CONTROL",
-    "MODELYARD_HOST",
-    "MODELYARD_PORT",
-    "MODELYARD_ADMIN_PORT",
-    "MODELYARD_PORTS_FILE",
-    "MODELYARD_THREADS",
-    "MODELYARD_TERMINATION_LOG",
-];
+/// The server's own variables begin so. Those that say what is served, and where, would contradict the arguments, so none is
+/// inherited but these.
+const OF_SERVER: &str = "MODELYARD_";
+/// What is about this machine rather than about what is served; the last is the beginning of names.
+const INHERITED: [&str; 5] = [CACHE_DIR, "MODELYARD_CACHE_LIMIT", LOAD_TIMEOUT, "MODELYARD_ORT_LIB", "MODELYARD_STORE_"];
+const CACHE_DIR: &str = "MODELYARD_CACHE_DIR";
+const LOAD_TIMEOUT: &str = "MODELYARD_LOAD_TIMEOUT";
+/// Seconds that the server takes there.
+const LOAD_SECONDS: RangeInclusive<u64> = 1..=86_400;
 
 /// The file in a replica's folder that its server follows.
 const CONFIG: &str = "config.json";
@@ -39,8 +38,9 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
-    /// Finds the server.
+    /// Finds the server, and looks at what it will inherit: it would refuse that at each of its starts.
     pub(super) fn new(options: &Options) -> Result<Self, LocalError> {
+        check_load_timeout(std::env::var_os(LOAD_TIMEOUT))?;
         let server = match &options.server {
             Some(path) if path.is_file() => path.clone(),
             Some(path) => return Err(LocalError::ServerBin { path: path.display().to_string() }),
@@ -52,7 +52,7 @@ impl Launcher {
     /// The command of one replica, which writes its ports and its last words into `folder`.
     pub(super) fn command(&self, config: &ServerConfig, folder: &Path) -> Command {
         let mut command = Command::new(&self.server);
-        for name in NOT_INHERITED {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| !is_inherited(&name.to_string_lossy())) {
             command.env_remove(name);
         }
         command
@@ -76,6 +76,32 @@ impl Launcher {
     }
 }
 
+fn is_inherited(name: &str) -> bool {
+    let of_machine = |known: &str| name == known || (known.ends_with('_') && name.starts_with(known));
+    !name.starts_with(OF_SERVER) || INHERITED.into_iter().any(of_machine)
+}
+
+fn check_load_timeout(value: Option<OsString>) -> Result<(), LocalError> {
+    let Some(value) = value else { return Ok(()) };
+    let value = value.to_string_lossy();
+    if value.parse::<u64>().is_ok_and(|seconds| LOAD_SECONDS.contains(&seconds)) {
+        return Ok(());
+    }
+    let (least, most) = LOAD_SECONDS.into_inner();
+    Err(LocalError::Environment { name: LOAD_TIMEOUT, found: value.into(), expected: format!("seconds from {least} to {most}") })
+}
+
+/// Makes sure that models that are fetched can be kept: each server would fail for it, by itself.
+pub(super) fn check_cache<'a>(configs: impl Iterator<Item = &'a ServerConfig>) -> Result<(), LocalError> {
+    let fetched = |config: &ServerConfig| config.models.iter().any(|model| !model.uri.starts_with("file:"));
+    let mut configs = configs;
+    let Some(folder) = std::env::var_os(CACHE_DIR).map(PathBuf::from).filter(|_| configs.any(fetched)) else { return Ok(()) };
+    let tried = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
+    tried
+        .map(drop)
+        .map_err(|source| LocalError::System { what: format!("{CACHE_DIR}: cannot write to {}", folder.display()), source })
+}
+
 fn found() -> Result<PathBuf, LocalError> {
     let name = format!("modelyard-server{}", std::env::consts::EXE_SUFFIX);
     let beside = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
@@ -83,8 +109,25 @@ fn found() -> Result<PathBuf, LocalError> {
     let found = beside.iter().chain(&in_path).map(|folder| folder.join(&name)).find(|path| path.is_file());
     found.ok_or_else(|| LocalError::NoServer { beside: beside.unwrap_or_default().display().to_string() })
 }
+
 /// What a Secret holds on a cluster, this process's own environment holds here.
 fn credentials(config: &ServerConfig) -> impl Iterator<Item = (&String, String)> {
     let header = std::env::var("HTTP_AUTHORIZATION").ok();
     config.models.iter().filter_map(move |model| Some((model.authorization_env.as_ref()?, header.clone()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_timeout_that_no_server_takes_is_named() {
+        for good in [None, Some("1"), Some("86400")] {
+            assert!(check_load_timeout(good.map(OsString::from)).is_ok(), "{good:?}");
+        }
+        for bad in ["", "abc", "0", "86401", "1.5"] {
+            let message = check_load_timeout(Some(bad.into())).unwrap_err().to_string();
+            assert_eq!(message, format!("MODELYARD_LOAD_TIMEOUT: expected seconds from 1 to 86400, found '{bad}'"));
+        }
+    }
 }

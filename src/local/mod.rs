@@ -73,11 +73,21 @@ pub enum LocalError {
         /// As it was given.
         path: String,
     },
+    /// A variable that the servers would inherit, and refuse.
+    #[error("{name}: expected {expected}, found '{found}'")]
+    Environment {
+        /// The variable.
+        name: &'static str,
+        /// What it says.
+        found: String,
+        /// What a server takes.
+        expected: String,
+    },
     /// Threads, folders or signals are not to be had.
     #[error("{what}: {source}")]
     System {
         /// What was being done.
-        what: &'static str,
+        what: String,
         /// What the system said.
         source: std::io::Error,
     },
@@ -88,7 +98,7 @@ pub enum LocalError {
 /// # Errors
 /// When it cannot begin.
 pub fn run(options: &Options) -> Result<ExitCode, LocalError> {
-    let failed = |source| LocalError::System { what: "cannot start", source };
+    let failed = |source| LocalError::System { what: "cannot start".to_owned(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(run::run(options))
 }

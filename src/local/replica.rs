@@ -77,7 +77,9 @@ impl Life {
             let ready = ready_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
             in_a_row = if ready_since.is_some() { 1 } else { in_a_row + 1 };
             let wait = backoff.next(ready);
-            self.screen.log(&self.name, &format!("{}; the next start is in {wait:?}", ending.message));
+            let next =
+                if wait.is_zero() { "it starts again at once".to_owned() } else { format!("the next start is in {wait:?}") };
+            self.screen.log(&self.name, &format!("{}; {next}", ending.message));
             self.tell(News::Ended(Ending { in_a_row, ..ending }));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}

@@ -20,22 +20,27 @@ use super::models::Models;
 use super::process::Probe;
 use super::replica::{Life, Stop};
 use super::screen::Screen;
-use super::{LocalError, Options, routes, table, wanted};
+use super::{LocalError, Options, launch, routes, table, wanted};
 use crate::gateway::{self, Limits, Running, Table};
 
 /// What is in flight gets so long to finish at the end, whatever the deployments allow their requests.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(options: &Options) -> Result<ExitCode, LocalError> {
-    let failed = |what: &'static str| move |source| LocalError::System { what, source };
+    let failed = |what: &'static str| move |source| LocalError::System { what: what.to_owned(), source };
     let mut signals = Signals::new().map_err(failed("cannot handle signals"))?;
     let wanted = wanted::read(&options.files).map_err(LocalError::Refused)?;
     let launcher = Launcher::new(options)?;
+    launch::check_cache(wanted.deployments.iter().map(|one| &one.config))?;
     let address = std::net::SocketAddr::new(options.host, options.port);
     let listener = std::net::TcpListener::bind(address).map_err(|source| LocalError::Bind { address, source })?;
     let (publish, tables) = watch::channel(Arc::new(Table::default()));
     let gateway = gateway::start(listener, tables, Limits::default()).map_err(failed("cannot start the gateway"))?;
-    let folder = Folder::new(&std::env::temp_dir()).map_err(failed("cannot make a folder"))?;
+    let temporary = std::env::temp_dir();
+    let folder = Folder::new(&temporary).map_err(|source| {
+        let what = format!("cannot make a folder in {} (TMPDIR names another place)", temporary.display());
+        LocalError::System { what, source }
+    })?;
     let (sender, mut events) = mpsc::unbounded_channel();
     let (models, taken) = watch::channel(wanted.models);
     tokio::spawn(super::watch::watch(options.files.clone(), taken, sender.clone()));

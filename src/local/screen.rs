@@ -25,6 +25,8 @@ struct State {
     /// A terminal shows the table under everything else.
     live: bool,
     table: Vec<String>,
+    /// Rows of it that are on the screen.
+    shown: usize,
 }
 
 /// Lines do not wrap while the table is written, so each takes one row; `ESC [ ? 7 l` and `h` of the VT100.
@@ -33,8 +35,10 @@ const WRAP: &str = "\x1b[?7h";
 
 impl Screen {
     pub(super) fn new(output: Output) -> Self {
-        let live = output == Output::Text && io::stdout().is_terminal();
-        Self(Arc::new(Mutex::new(State { output, live, table: Vec::new() })))
+        // A terminal that calls itself dumb knows no escape sequences.
+        let dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
+        let live = output == Output::Text && io::stdout().is_terminal() && !dumb;
+        Self(Arc::new(Mutex::new(State { output, live, table: Vec::new(), shown: 0 })))
     }
 
     /// Whether the table repaints.
@@ -48,6 +52,7 @@ impl Screen {
         if state.live {
             out(&state.erased());
             state.table.clear();
+            state.shown = 0;
         }
     }
 
@@ -58,7 +63,7 @@ impl Screen {
 
     /// Something that happened to all of it: words for people, an object for scripts.
     pub(super) fn tell(&self, words: &str, event: &Value) {
-        let state = self.0.lock();
+        let mut state = self.0.lock();
         match state.output {
             Output::Json => out(&format!("{event}\n")),
             Output::Text => state.above(words),
@@ -73,7 +78,8 @@ impl Screen {
             (Output::Text, true) => {
                 let erased = state.erased();
                 state.table = table;
-                out(&format!("{erased}{}", state.painted()));
+                let painted = state.painted();
+                out(&format!("{erased}{painted}"));
             }
             (Output::Text, false) => out(&format!("{words}\n")),
         }
@@ -82,9 +88,10 @@ impl Screen {
 
 impl State {
     /// Writes lines above the table. Where there is none, they go beside the standard output, which tells the status alone.
-    fn above(&self, lines: &str) {
+    fn above(&mut self, lines: &str) {
         if self.live {
-            out(&format!("{}{lines}\n{}", self.erased(), self.painted()));
+            let (erased, painted) = (self.erased(), self.painted());
+            out(&format!("{erased}{lines}\n{painted}"));
         } else {
             // A reader of standard error that went away is no failure.
             let _ = writeln!(io::stderr().lock(), "{lines}");
@@ -93,20 +100,50 @@ impl State {
 
     /// Moves to the table's first row and clears from there.
     fn erased(&self) -> String {
-        match self.table.len() {
+        match self.shown {
             0 => String::new(),
             rows => format!("\x1b[{rows}F\x1b[0J"),
         }
     }
 
-    fn painted(&self) -> String {
-        let lines: String = self.table.iter().map(|line| format!("{line}\n")).collect();
+    fn painted(&mut self) -> String {
+        let rows = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| size.ws_row);
+        let shown = cut(&self.table, rows.into());
+        self.shown = shown.len();
+        let lines: String = shown.iter().map(|line| format!("{line}\n")).collect();
         format!("{NO_WRAP}{lines}{WRAP}")
     }
+}
+
+/// As many lines as a terminal of so many rows can show above the cursor's, and take away again; 0 rows are of unknown number.
+fn cut(table: &[String], rows: usize) -> Vec<String> {
+    let room = rows.saturating_sub(1);
+    if rows == 0 || table.len() <= room {
+        return table.to_vec();
+    }
+    let (shown, left) = table.split_at(room.saturating_sub(1));
+    let more = (room > 0).then(|| format!("and {} more", left.len()));
+    shown.iter().cloned().chain(more).collect()
 }
 
 fn out(text: &str) {
     let mut out = io::stdout().lock();
     // A reader that went away is no failure.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_no_higher_than_its_terminal() {
+        let table: Vec<String> = (0..5).map(|line| line.to_string()).collect();
+        for rows in [0, 6, 99] {
+            assert_eq!(cut(&table, rows), table, "{rows}");
+        }
+        assert_eq!(cut(&table, 5), ["0", "1", "2", "and 2 more"]);
+        assert_eq!(cut(&table, 2), ["and 5 more"]);
+        assert_eq!(cut(&table, 1), Vec::<String>::new());
+    }
 }

@@ -25,6 +25,9 @@ pub(super) struct Wanted {
 /// # Errors
 /// Everything that is wrong with them, one message each.
 pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
+    if let Some(twice) = named_twice(files) {
+        return Err(vec![twice]);
+    }
     let reading = manifest::read(files);
     if !reading.diagnostics.is_empty() {
         return Err(reading.diagnostics.iter().map(ToString::to_string).collect());
@@ -91,6 +94,23 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
         wrong.push(format!("no ModelDeployment in {}", names.join(", ")));
     }
     if wrong.is_empty() { Ok(wanted) } else { Err(wrong) }
+}
+
+/// Says which file is given twice, by itself or by its folder too: each of its deployments would clash with itself.
+fn named_twice(files: &[PathBuf]) -> Option<String> {
+    let places: Vec<PathBuf> = files.iter().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone())).collect();
+    for (second, place) in places.iter().enumerate() {
+        let (here, before) = (files[second].display(), &places[..second]);
+        if let Some(first) = before.iter().position(|other| other == place) {
+            return Some(format!("-f {} and -f {here} are the same: leave one out", files[first].display()));
+        }
+        // Whichever comes first.
+        let holds = |folder: &PathBuf, inner: &PathBuf| inner.parent() == Some(folder.as_path()) && inner.is_file();
+        if let Some(first) = before.iter().position(|other| holds(other, place) || holds(place, other)) {
+            return Some(format!("-f {} and -f {here} name one file twice: leave one out", files[first].display()));
+        }
+    }
+    None
 }
 
 /// Fields that are written and have no effect here.
@@ -201,6 +221,27 @@ mod tests {
             wrong.contains("ModelDeployment/a (") && wrong.contains("ModelDeployment/b (") && wrong.contains("'x'"),
             "{wrong}"
         );
+    }
+
+    #[test]
+    fn a_file_given_twice_is_said_to_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, file, other) = (dir.path().to_owned(), dir.path().join("a.yaml"), dir.path().join("./b.yaml"));
+        for (path, name) in [(&file, "a"), (&other, "b")] {
+            std::fs::write(path, document(name, "  model: {uri: \"file:m\"}")).unwrap();
+        }
+        assert_eq!(read(&[file.clone(), other.clone()]).unwrap().deployments.len(), 2);
+        let dotted = dir.path().join("./a.yaml");
+        for (files, words) in [
+            ([file.clone(), file.clone()], "are the same"),
+            ([file.clone(), dotted], "are the same"),
+            (["-".into(), "-".into()], "-f - and -f - are the same"),
+            ([folder.clone(), other.clone()], "name one file twice"),
+            ([other, folder], "name one file twice"),
+        ] {
+            let wrong = read(&files).unwrap_err();
+            assert!(wrong.len() == 1 && wrong[0].contains(words), "{files:?}: {wrong:?}");
+        }
     }
 
     #[test]

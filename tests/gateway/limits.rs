@@ -11,6 +11,8 @@ use hyper::body::{Frame, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use modelyard::gateway::{Absent, Limits, Route};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::front::{front, front_within, post, raw, route};
 use crate::replica::{Chunks, chunks, hanging_up, replica};
@@ -73,9 +75,9 @@ async fn a_clients_own_faults_are_no_fault_of_a_replica() {
     let front = front(&[("m", limited)]);
     let post = "POST /v2/models/m/infer HTTP/1.1\r\nhost: x\r\n";
     for (request, status, words) in [
-        (format!("{post}transfer-encoding: chunked\r\n\r\nzz\r\n"), "400", "malformed"),
+        (format!("{post}transfer-encoding: chunked\r\n\r\nzz\r\n"), "400", "not in chunks"),
         (format!("{post}content-length: 101\r\nexpect: 100-continue\r\n\r\n"), "413", "100 bytes"),
-        (format!("{post}content-length: 10\r\n\r\nslow"), "504", "did not come"),
+        (format!("{post}content-length: 10\r\n\r\nslow"), "408", "did not come"),
         ("DELETE / HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "405", "DELETE"),
         (format!("{post}content-length: 10\r\n\r\n0123456789"), "200", "answered"),
     ] {
@@ -83,4 +85,44 @@ async fn a_clients_own_faults_are_no_fault_of_a_replica() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {answer}");
         assert!(answer.contains(words), "{request:?}: {answer}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_cut_short_is_a_time_out_as_a_servers() {
+    let reads_all = |request: Request<Incoming>| async move {
+        let _ = request.into_body().collect().await;
+        Response::new(chunks(vec!["answered"]))
+    };
+    let front = front(&[("m", route(&[replica(reads_all).await], Absent::Starting))]);
+    for more in ["content-length: 10\r\n\r\nslow", "transfer-encoding: chunked\r\n\r\n5\r\nsl"] {
+        let mut stream = TcpStream::connect(front.running.address()).await.unwrap();
+        stream.write_all(format!("POST /v2/models/m/infer HTTP/1.1\r\nhost: x\r\n{more}").as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = String::new();
+        tokio::time::timeout(Duration::from_secs(10), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("cut short"), "{more}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_given_up_and_an_idle_connection_is_kept() {
+    let limits = Limits { head: Duration::from_millis(200), ..Limits::default() };
+    let front = front_within(&[("m", route(&[], Absent::Zero))], limits);
+    let mut idle = TcpStream::connect(front.running.address()).await.unwrap();
+    let mut used = TcpStream::connect(front.running.address()).await.unwrap();
+    let whole = "GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n";
+    let answered = async |stream: &mut TcpStream| {
+        stream.write_all(whole.as_bytes()).await.unwrap();
+        let mut answer = [0; 1024];
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut answer)).await.unwrap().unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200 "), "{:?}", String::from_utf8_lossy(&answer[..read]));
+    };
+    answered(&mut used).await;
+    let mut slow = TcpStream::connect(front.running.address()).await.unwrap();
+    slow.write_all(&whole.as_bytes()[..20]).await.unwrap();
+    // It is closed, with or without a word.
+    let closed = tokio::time::timeout(Duration::from_secs(10), slow.read_to_end(&mut Vec::new())).await;
+    assert!(closed.is_ok(), "the head is waited for");
+    answered(&mut used).await;
+    answered(&mut idle).await;
 }

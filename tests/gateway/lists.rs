@@ -14,7 +14,7 @@ use modelyard_wire::proto::inference::RepositoryIndexResponse;
 use modelyard_wire::proto::inference::repository_index_response::ModelIndex;
 use prost::Message;
 
-use crate::front::{client, front, front_within, post, route};
+use crate::front::{client, front, front_within, post, raw, route};
 use crate::replica::{Chunks, chunks, replica};
 
 /// A replica that lists these models, as far as the lists' paths go.
@@ -135,4 +135,55 @@ async fn counts_come_from_those_that_answer() {
     assert_eq!(response.headers()["x-modelyard-missing"], "d: it did not answer within 300ms");
     let counts: serde_json::Value = serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
     assert_eq!(counts["model_stats"][0]["inference_count"], 6);
+}
+
+#[tokio::test]
+async fn a_failed_model_is_unavailable_though_its_deployment_answers_for_others() {
+    let both = listing("[]", r#"{"models": ["a", "f"]}"#).await;
+    let routes = [("a", route(&[both], Absent::Starting)), ("f", route(&[], Absent::Failing("no such file".to_owned())))];
+    let front = front(&routes);
+    let unavailable = serde_json::json!([{"name": "f", "version": "1", "state": "UNAVAILABLE", "reason": "no such file"}]);
+    for path in ["/v1/models", "/v2/models"] {
+        let response = client().request(Request::get(front.url(path)).body(Full::default()).unwrap()).await.unwrap();
+        let list: serde_json::Value = serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
+        assert_eq!(list, serde_json::json!({"models": ["a", "f"], "unavailable": unavailable}), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn readiness_is_by_the_servers_rule_and_says_why_not() {
+    let good = listing("[]", "{}").await;
+    let failing = || route(&[], Absent::Failing("no such file".to_owned()));
+    let ready = async |routes: &[(&str, Route)]| {
+        let front = front(routes);
+        let request = Request::get(front.url("/v2/health/ready")).body(Full::default()).unwrap();
+        let response = client().request(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice::<serde_json::Value>(&body).unwrap())
+    };
+    let (status, body) = ready(&[("a", route(&[good], Absent::Starting)), ("f", failing())]).await;
+    assert_eq!((status, body), (StatusCode::OK, serde_json::json!({"live": true, "ready": true})));
+    let (status, body) = ready(&[("f", failing()), ("z", route(&[], Absent::Zero))]).await;
+    let why = "not ready: model 'f' fails: no such file";
+    assert_eq!(
+        (status, body),
+        (StatusCode::SERVICE_UNAVAILABLE, serde_json::json!({"live": true, "ready": false, "error": why}))
+    );
+}
+
+#[tokio::test]
+async fn a_request_for_a_list_may_come_in_chunks_and_not_be_large() {
+    let front = front(&[("b", route(&[], Absent::Zero))]);
+    let head = "POST /v2/repository/index HTTP/1.1\r\nhost: x\r\n";
+    let (size, filler) = ((1 << 20) + 1, "x".repeat((1 << 20) + 1));
+    for (request, status) in [
+        (format!("{head}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"), 200),
+        (format!("{head}content-length: 2\r\n\r\n{{}}"), 200),
+        (format!("{head}content-length: {size}\r\n\r\n"), 413),
+        (format!("{head}transfer-encoding: chunked\r\n\r\n{size:x}\r\n{filler}\r\n"), 413),
+    ] {
+        let answer = raw(&front, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{}: {answer}", &request[..head.len()]);
+    }
 }

@@ -5,6 +5,7 @@
 mod front;
 mod replica;
 
+mod calls;
 mod grpc;
 mod limits;
 mod lists;

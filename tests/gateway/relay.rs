@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use crate::front::{client, front, post, route, table};
+use crate::front::{client, front, post, raw, route, table};
 use crate::replica::{chunks, hanging_up, nobody, replica};
 
 #[tokio::test]
@@ -117,6 +117,14 @@ async fn a_replica_that_dies_mid_answer_breaks_the_answer_off() {
     let response = client().request(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert!(response.into_body().collect().await.is_err(), "half an answer must not look whole");
+}
+
+#[tokio::test]
+async fn nobody_gets_a_tunnel() {
+    let good = replica(|_| async { Response::new(chunks(vec!["good"])) }).await;
+    let front = front(&[("m", route(&[good], Absent::Starting))]);
+    let answer = raw(&front, "CONNECT x:80 HTTP/1.1\r\nhost: x:80\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("no proxy"), "{answer}");
 }
 
 /// Tells when it is dropped.

@@ -9,4 +9,5 @@ mod session;
 mod edits;
 mod ends;
 mod said;
+mod same;
 mod served;

@@ -45,6 +45,68 @@ fn without_a_terminal_a_replicas_port_is_told_once() {
     }
 }
 
+/// The server's variables, by its own help.
+fn variables() -> Vec<String> {
+    let help = Command::new(server()).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let names = help.split("[env: ").skip(1).map(|rest| rest.split('=').next().unwrap().to_owned());
+    names.collect()
+}
+
+#[test]
+fn no_variable_of_a_server_contradicts_what_the_files_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("models.yaml");
+    std::fs::write(&file, mnist(1, "")).unwrap();
+    let machine = ["MODELYARD_CACHE_DIR", "MODELYARD_CACHE_LIMIT", "MODELYARD_LOAD_TIMEOUT"];
+    let of_server = variables();
+    assert!(of_server.iter().any(|name| name == "MODELYARD_ENGINE"), "{of_server:?}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_modelyard"));
+    command.args(["local", "--port", "0", "--output", "json", "--log-level", "warn", "--server-bin"]).arg(server());
+    command.arg("-f").arg(&file).env("TMPDIR", folder.path()).env("MODELYARD_CACHE_DIR", folder.path());
+    // No setting takes this, so a server that inherits one of them does not start.
+    command.envs(of_server.iter().filter(|name| !machine.contains(&name.as_str())).map(|name| (name, "no such")));
+    // Ours of the same name.
+    command.env_remove("MODELYARD_LOG_LEVEL");
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut readiness = serde_json::Value::Null;
+    for line in std::io::BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        let event = serde_json::from_str(&line).unwrap();
+        readiness = condition(&event, "mnist", "Ready").clone();
+        if readiness["status"] == "True" || readiness["reason"] == "InvalidSpec" {
+            break;
+        }
+    }
+    kill(child.id(), Signal::INT);
+    child.wait().unwrap();
+    assert_eq!(readiness["status"], "True", "{readiness}");
+}
+
+#[test]
+fn a_variable_that_no_server_takes_is_named_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |yaml: &str, name: &str, value: &str| {
+        let file = folder.path().join("models.yaml");
+        std::fs::write(&file, yaml).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_modelyard"));
+        command.args(["local", "--port", "0", "--server-bin"]).arg(server()).arg("-f").arg(&file).env(name, value);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let fetched = deployment("a", "  model: {uri: \"http://127.0.0.1:1/m.onnx\"}");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for (yaml, name, value, words) in [
+        (&mnist(1, ""), "MODELYARD_LOAD_TIMEOUT", "abc", "expected seconds from 1 to 86400, found 'abc'"),
+        (&fetched, "MODELYARD_CACHE_DIR", file.to_str().unwrap(), "cannot write to"),
+        (&mnist(1, ""), "TMPDIR", "/nowhere/at/all", "cannot make a folder in /nowhere/at/all"),
+    ] {
+        let message = run(yaml, name, value);
+        assert!(message.starts_with("error: ") && message.contains(name) && message.contains(words), "{message}");
+    }
+}
+
 #[test]
 fn what_cannot_be_served_is_said_before_anything_starts() {
     let folder = tempfile::tempdir().unwrap();
