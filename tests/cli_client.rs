@@ -3,8 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "cli_client/address.rs"]
+mod address;
+#[path = "cli_client/bench.rs"]
+mod bench;
+#[path = "cli_client/evaluate.rs"]
+mod evaluate;
 #[path = "cli_client/fake.rs"]
 mod fake;
+#[path = "cli_client/predict.rs"]
+mod predict;
 #[path = "cli_client/tls.rs"]
 mod tls;
 
@@ -40,6 +48,13 @@ fn stdout(fake: &Fake, arguments: &[&str]) -> String {
 fn refusal(fake: &Fake, arguments: &[&str]) -> String {
     let output = run(fake, arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Standard error of a run that exits 2.
+fn misuse(fake: &Fake, arguments: &[&str]) -> String {
+    let output = run(fake, arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stderr).unwrap()
 }
 
@@ -116,48 +131,6 @@ fn a_picture_becomes_what_the_model_takes() {
 }
 
 #[test]
-fn numpy_reads_what_is_written() {
-    let fake = Fake::start();
-    let output = run(&fake, &["predict", "tiny", "--zeros", "--batch", "2", "-o", "npy"]);
-    assert!(output.stdout.starts_with(b"\x93NUMPY\x01\x00") && output.stdout.len() == 128 + 2 * 3 * 4);
-    let output = run(&fake, &["predict", "tiny", "--random", "--seed", "7", "-o", "npz"]);
-    let arrays = modelyard::inputs::read_arrays(&output.stdout).unwrap();
-    assert_eq!((arrays[0].0.as_str(), arrays[0].1.shape()), ("y", &[1, 3][..]));
-    let again = run(&fake, &["predict", "tiny", "--random", "--seed", "7", "-o", "npz"]);
-    assert_eq!(modelyard::inputs::read_arrays(&again.stdout).unwrap(), arrays);
-}
-
-#[test]
-fn saved_requests_work_with_curl_as_printed() {
-    let fake = Fake::start();
-    let folder = tempfile::tempdir().unwrap();
-    let input = file(folder.path(), "in.json", r#"{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[0,0,1,2]}]}"#);
-    for kind in ["json", "bin", "pb"] {
-        let saved = folder.path().join(format!("it's a request.{kind}"));
-        // The server's metadata is not asked for: the file says it all.
-        let before = fake.requests.infers.load(Ordering::Relaxed);
-        let command = stdout(&fake, &["predict", "tiny", "--input", &input, "--save-request", saved.to_str().unwrap()]);
-        assert_eq!(fake.requests.infers.load(Ordering::Relaxed), before);
-        let output = Command::new("sh").args(["-c", &command]).current_dir(folder.path()).output().unwrap();
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-        if kind == "pb" {
-            let reply = std::fs::read(folder.path().join("reply.pb")).unwrap();
-            let reply: modelyard_wire::proto::tensorflow_serving::PredictResponse =
-                prost::Message::decode(reply.as_slice()).unwrap();
-            assert_eq!(reply.outputs["y"].tensor_content.len(), 12);
-        } else {
-            assert_softmax(&serde_json::from_slice::<Value>(&output.stdout).unwrap()["outputs"]);
-        }
-    }
-    let nowhere = ["predict", "tiny", "--url", "http://127.0.0.1:1", "--input", &input, "--save-request"];
-    let saved = folder.path().join("offline.bin");
-    stdout(&fake, &[&nowhere[..], &[saved.to_str().unwrap()]].concat());
-    let bare = file(folder.path(), "bare.json", "[1]");
-    let error = refusal(&fake, &["predict", "tiny", "--url", "http://127.0.0.1:1", "--input", &bare, "--save-request", "x.json"]);
-    assert!(error.contains("does not name its input") && error.contains("cannot reach http://127.0.0.1:1"), "{error}");
-}
-
-#[test]
 fn faults_say_what_to_do() {
     let fake = Fake::start();
     let folder = tempfile::tempdir().unwrap();
@@ -180,74 +153,6 @@ fn faults_say_what_to_do() {
     let error = refusal(&fake, &["predict", "tiny", "--input", "nosuch.npy"]);
     assert!(error.starts_with("error: cannot read nosuch.npy: No such file"), "{error}");
     assert_eq!(run(&fake, &["predict", "tiny"]).status.code(), Some(2));
-}
-
-/// Rows whose class is where the score is, but for the last.
-fn dataset(folder: &Path) -> String {
-    let mut text = "a,b,c,d,animal\n".to_owned();
-    for row in 0..40 {
-        let class = row % 3;
-        let cells: Vec<&str> = (0..4).map(|column| if column == class + 1 { "2.5" } else { "0" }).collect();
-        let label = if row == 39 { "ox" } else { ["cat", "dog", "ox"][class] };
-        text.push_str(&format!("{},{label}\n", cells.join(",")));
-    }
-    file(folder, "animals.csv", text)
-}
-
-#[test]
-fn a_classifier_is_evaluated() {
-    let fake = Fake::start();
-    let folder = tempfile::tempdir().unwrap();
-    let data = dataset(folder.path());
-    for protocol in PROTOCOLS {
-        let mut arguments = vec!["evaluate", "tiny", "--data", &data, "--labels", "animal", "--batch-size", "7", "-o", "json"];
-        arguments.extend(["--protocol", protocol, "--classes", "cat,dog,ox"]);
-        let found = document(&fake, &arguments);
-        assert_eq!((&found["task"], &found["rows"]), (&json!("classification"), &json!(40)));
-        assert_eq!(found["metrics"]["accuracy"], json!(39.0 / 40.0));
-        assert_eq!(found["confusion"]["counts"], json!([[13, 0, 0], [0, 13, 0], [1, 0, 13]]));
-        assert_eq!(found["undefined"], json!({}));
-        assert!(found["metrics"]["latency_p99_ms"].as_f64().unwrap() > 0.0);
-    }
-}
-
-#[test]
-fn limits_become_exit_codes_and_figures_a_page() {
-    let fake = Fake::start();
-    let folder = tempfile::tempdir().unwrap();
-    let data = dataset(folder.path());
-    let page: PathBuf = folder.path().join("report.html");
-    let base = ["evaluate", "tiny", "--data", &data, "--labels", "animal"];
-    let kept = ["--fail-under", "accuracy=0.9", "--fail-over", "log_loss=1", "--report", page.to_str().unwrap()];
-    let shown = stdout(&fake, &[&base[..], &kept[..]].concat());
-    assert!(shown.contains("tiny version 1: classification of 40 rows") && shown.contains("confusion matrix"), "{shown}");
-    let page = std::fs::read_to_string(page).unwrap();
-    for words in
-        ["<svg role=\"img\" aria-label=\"Confusion matrix\"", "ox taken for cat: 1 of 14", "aria-label=\"ROC\"", "Calibration"]
-    {
-        assert!(page.contains(words), "{words}");
-    }
-    assert!(!page.contains("http") && !page.contains("<script"), "the page must need nothing else");
-    let broken = ["--fail-under", "accuracy=0.99", "--fail-under", "f1_macro=0.5"];
-    let error = refusal(&fake, &[&base[..], &broken[..]].concat());
-    assert!(error.ends_with("failed: accuracy is 0.975, below 0.99\n"), "{error}");
-    let error = refusal(&fake, &[&base[..], &["--fail-under", "r2=0.5"]].concat());
-    assert!(error.contains("no figure 'r2' of this classification; there are accuracy, "), "{error}");
-    let error = refusal(&fake, &["evaluate", "tiny", "--data", &data, "--labels", "species"]);
-    assert!(error.contains(".csv: no column 'species' for --labels; the file holds 'a', 'b', 'c', 'd', 'animal'"), "{error}");
-}
-
-#[test]
-fn a_limit_of_no_known_figure_is_refused_before_anything_is_sent() {
-    let fake = Fake::start();
-    let folder = tempfile::tempdir().unwrap();
-    let data = dataset(folder.path());
-    let base = ["evaluate", "tiny", "--data", &data, "--labels", "animal", "--fail-under"];
-    let error = refusal(&fake, &[&base[..], &["accuracyy=0.5"]].concat());
-    assert!(error.starts_with("error: --fail-under accuracyy: no such figure of an evaluation; there are accuracy, "), "{error}");
-    let error = refusal(&fake, &[&base[..], &["r2=0.5", "--task", "classification"]].concat());
-    assert!(error.starts_with("error: --fail-under r2: no such figure of a classification"), "{error}");
-    assert_eq!(fake.requests.infers.load(Ordering::Relaxed), 0);
 }
 
 #[test]
@@ -275,73 +180,6 @@ fn a_shape_beyond_counting_is_refused() {
 }
 
 #[test]
-fn an_undefined_figure_is_null_with_its_reason() {
-    let fake = Fake::start();
-    let folder = tempfile::tempdir().unwrap();
-    let data = file(folder.path(), "two.csv", "a,b,c,d,y\n1,0,0,0,0\n0,0,3,0,1\n");
-    let found = document(&fake, &["evaluate", "tiny", "--data", &data, "-o", "json"]);
-    assert_eq!(found["metrics"]["roc_auc_ovr_macro"], Value::Null);
-    assert_eq!(found["undefined"]["roc_auc_ovr_macro"], "class 'ox': no row is of the class: ROC AUC needs both");
-    let error = refusal(&fake, &["evaluate", "tiny", "--data", &data, "--fail-under", "roc_auc_ovr_macro=0.5"]);
-    assert!(error.contains("roc_auc_ovr_macro is undefined: class 'ox'"), "{error}");
-}
-
-#[test]
-fn every_protocol_is_measured() {
-    let fake = Fake::start();
-    for protocol in PROTOCOLS {
-        let arguments = ["bench", "tiny", "--protocol", protocol, "-n", "200", "-c", "3", "--warm-up", "0", "-o", "json"];
-        let found = document(&fake, &arguments);
-        assert_eq!((&found["answered"], &found["failed"], &found["loop"]), (&json!(200), &json!(0), &json!("closed")), "{found}");
-        assert!(found["latency_ms"]["p50"].as_f64() > Some(0.0) && found["requests_per_second"].as_f64() > Some(10.0));
-        assert!(found["latency_ms"]["p50"].as_f64() <= found["latency_ms"]["max"].as_f64());
-    }
-    let shown = stdout(&fake, &["bench", "tiny", "--rate", "200", "-d", "0.5", "--warm-up", "0.1"]);
-    assert!(
-        shown.contains("open loop at 200 requests/s") && shown.contains("p99.9") && shown.contains("raise --rate"),
-        "{shown}"
-    );
-}
-
-/// One stall of 400 ms at 200 requests a second delays some eighty of two hundred, and every one of them must count.
-#[test]
-fn an_open_loop_charges_a_stall_in_full() {
-    let fake = Fake::start();
-    let arguments = ["bench", "stalls", "-d", "1", "--warm-up", "0", "-c", "1", "-o", "json"];
-    let open = document(&fake, &[&arguments[..], &["--rate", "200"]].concat());
-    assert!(open["latency_ms"]["p90"].as_f64() > Some(100.0), "{open}");
-    assert_eq!(open["answered"], json!(200), "{open}");
-}
-
-#[test]
-fn failures_are_counted_by_status() {
-    let fake = Fake::start();
-    let found = run(&fake, &["bench", "full", "-n", "50", "--warm-up", "0", "-o", "json"]);
-    assert_eq!(found.status.code(), Some(1), "nothing was answered");
-    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
-    assert_eq!((&found["answered"], &found["failures"]["503"]["count"]), (&json!(0), &json!(50)), "{found}");
-    assert!(found["failures"]["503"]["first"].as_str().unwrap().contains("the queue is full"));
-}
-
-#[test]
-fn a_prober_runs_until_stopped_and_says_failures() {
-    let fake = Fake::start();
-    let arguments = ["bench", "full", "--until-stopped", "--rate", "100", "-c", "2", "--warm-up", "0", "-o", "json"];
-    let child = modelyard(&fake, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while fake.requests.infers.load(Ordering::Relaxed) < 30 {
-        std::thread::yield_now();
-    }
-    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("Z after ") && said.contains("the server answered 503: the queue is full"), "{said}");
-    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(found["failures"]["503"]["count"].as_u64() >= Some(20), "{found}");
-}
-
-#[test]
 fn a_file_is_inspected_by_the_servers_binary() {
     use std::os::unix::fs::PermissionsExt;
     let fake = Fake::start();
@@ -363,6 +201,10 @@ fn a_file_is_inspected_by_the_servers_binary() {
     assert!(
         refusal(&fake, &["inspect", "nosuch.onnx"]).contains("no file nosuch.onnx; to ask a server about a model, say --url")
     );
+    for (name, kind) in [("m.zip", ".zip"), ("m.tar", ".tar"), ("m.tar.gz", ".tar"), ("M.TGZ", ".tar")] {
+        let error = refusal(&fake, &["inspect", &file(folder.path(), name, "PK"), "--server-bin", &binary]);
+        assert!(error.contains(&format!("a {kind} archive is not read here; unpack it, and name the .onnx file")), "{error}");
+    }
 }
 
 #[test]
@@ -383,13 +225,13 @@ fn https_is_spoken_where_the_certificate_is_trusted() {
     let (url, folder) = (front.url("localhost"), tempfile::tempdir().unwrap());
     let trusted = file(folder.path(), "ca.pem", &front.certificate);
     let input = file(folder.path(), "in.json", "[[0, 1, 2, 0]]");
-    let predict = ["predict", "tiny", "--input", &input, "-o", "json", "--url", &url];
+    let predict = ["predict", "tiny", "--input", &input, "--url", &url];
     for protocol in PROTOCOLS {
         stdout(&fake, &[&predict[..], &["--protocol", protocol, "--ca-file", &trusted]].concat());
     }
     let by_environment = modelyard(&fake, &predict).env("SSL_CERT_FILE", &trusted).output().unwrap();
     assert!(by_environment.status.success(), "{}", String::from_utf8_lossy(&by_environment.stderr));
-    let data = dataset(folder.path());
+    let data = evaluate::dataset(folder.path());
     let common = ["tiny", "--url", &url, "--ca-file", &trusted];
     stdout(&fake, &[&["evaluate", "--data", &data, "--labels", "animal"][..], &common].concat());
     stdout(&fake, &[&["bench", "-n", "8", "--warm-up", "0"][..], &common].concat());

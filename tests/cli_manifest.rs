@@ -103,7 +103,10 @@ fn a_missing_file_is_a_fault_of_its_own() {
     assert_eq!(output.status.code(), Some(1));
     let text = text(&output);
     assert!(text.contains("error: missing.yaml: cannot be read: No such file"), "{text}");
-    assert!(text.contains("error: latin.yaml: cannot be read: expected UTF-8 text, found something else at byte 3"), "{text}");
+    assert!(
+        text.contains("error: latin.yaml: cannot be read: line 1, column 4: expected UTF-8 text, found the byte 0x"),
+        "{text}"
+    );
     assert!(text.contains("note: empty.yaml: no document in this file"), "{text}");
 }
 

@@ -199,6 +199,7 @@ async fn each_is_served_and_answers_its_sample() {
         let mut session = Session::launch(tempfile::tempdir().unwrap(), &file, &[]);
         let ready = session.until_ready(&name);
         assert_eq!(one(&ready, &name)["status"]["readyOfWanted"], "1/1");
+        commands(folder, &session.url);
         // Steps around a model make another request of it than its own sample.
         let sample = std::fs::read(folder.join("sample.json")).or_else(|_| std::fs::read(folder.join("model/sample.json")));
         let Ok(sample) = sample else { continue };
@@ -242,6 +243,27 @@ async fn several_models_answer_where_there_is_memory_for_some() {
         models.iter().any(|model| model["state"] == "Standby")
     });
     assert!(told["deployments"][0]["replicas"][0]["models"][0]["memoryBytes"].as_u64().is_some(), "{told:#}");
+}
+
+/// The commands about the served model that the README of an example shows do what it says.
+fn commands(folder: &Path, url: &str) {
+    let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let shown = readme.lines().filter_map(|line| line.strip_prefix("    modelyard "));
+    for command in shown.filter(|command| command.starts_with("predict ") || command.starts_with("evaluate ")) {
+        // Some have a script make their data first, of digits that are fetched.
+        if readme.contains("--output heldout.npz")
+            && command.contains("--data heldout.npz")
+            && !folder.join("heldout.npz").exists()
+        {
+            continue;
+        }
+        let mut asked = Command::new(env!("CARGO_BIN_EXE_modelyard"));
+        let output = asked.args(command.split(' ')).current_dir(folder).env("MODELYARD_URL", url).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{}: {command}: {said}", folder.display());
+        let figures = String::from_utf8_lossy(&output.stdout);
+        assert!(!command.starts_with("evaluate ") || figures.contains("accuracy ") || figures.contains("rmse "), "{figures}");
+    }
 }
 
 /// The items of two lists of one length.

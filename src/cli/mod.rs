@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub mod bench;
@@ -34,6 +35,7 @@ pub mod rollback;
 pub mod served;
 pub mod status;
 mod stdout;
+mod usage;
 pub mod validate;
 pub mod version;
 pub mod wait;
@@ -88,15 +90,23 @@ pub fn run() -> ExitCode {
     if invoked == Invoked::Completer {
         return complete::run(std::env::args().skip(1).collect());
     }
-    let matches = invoked.command(Arguments::command()).get_matches();
+    let matches = forget_empty(invoked.command(Arguments::command())).get_matches();
     match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments.run(),
         Err(error) => error.exit(),
     }
 }
 
+/// An environment variable that is set to nothing is not set.
+fn forget_empty(command: clap::Command) -> clap::Command {
+    let empty = |argument: &clap::Arg| argument.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|argument| if empty(&argument) { argument.env(Resettable::Reset) } else { argument })
+        .mut_subcommands(forget_empty)
+}
+
 impl Arguments {
-    /// Runs the command; a failure is printed as one message with its causes, and exits 1 unless the command says otherwise.
+    /// Runs the command; a failure is printed as one message with its causes, and exits 1, or 2 where the arguments are wrong.
     #[must_use]
     pub fn run(self) -> ExitCode {
         let outcome = match self.command {
@@ -131,7 +141,7 @@ impl Arguments {
         };
         outcome.unwrap_or_else(|error| {
             say(format_args!("error: {}", chain(&error)));
-            ExitCode::FAILURE
+            usage::exit_code(&error)
         })
     }
 }

@@ -1,7 +1,12 @@
 //! Which model behind which server: the arguments that every command about a served model shares.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
 
 use super::cluster::{Through, Tunnel};
 use crate::client::{ClientError, ModelName, Protocol, Session, Target};
@@ -13,7 +18,15 @@ pub struct Served {
     pub model: String,
 
     /// The server's address
-    #[arg(long, short, env = "MODELYARD_URL", default_value = "http://127.0.0.1:8080", value_name = "URL", value_parser = parse_url)]
+    #[arg(
+        long,
+        short,
+        env = "MODELYARD_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
+    #[arg(value_parser = UrlParser)]
     url: Target,
 
     /// Of https: trust the certificates of this PEM file, not the system's (SSL_CERT_FILE does so too)
@@ -32,20 +45,32 @@ pub struct Served {
     through: Through,
 
     /// Seconds to wait for an answer
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub timeout: Duration,
 }
 
-fn parse_url(text: &str) -> Result<Target, ClientError> {
-    text.parse()
+/// Reads a server's address. What is wrong with it is said in the address's own words: clap would repeat it with its password.
+#[derive(Clone)]
+pub(super) struct UrlParser;
+
+impl TypedValueParser for UrlParser {
+    type Value = Target;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Target, clap::Error> {
+        let wrong = |error: ClientError| clap::Error::raw(ErrorKind::ValueValidation, format!("{error}\n")).with_cmd(command);
+        value.to_string_lossy().parse().map_err(wrong)
+    }
 }
+
+/// Thirty years: whoever waits longer means for ever, and a clock can be added to it.
+const MOST_SECONDS: f64 = 1e9;
 
 /// Seconds, fractions allowed.
 pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.trim_end_matches('s').parse().map_err(|_| "expected a number of seconds".to_owned())?;
     match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("expected more than 0 seconds".to_owned()),
+        Ok(duration) if !duration.is_zero() && seconds <= MOST_SECONDS => Ok(duration),
+        _ => Err(format!("expected more than 0 and at most {MOST_SECONDS} seconds")),
     }
 }
 
@@ -82,4 +107,19 @@ impl Served {
 /// The runtime that commands wait in: one thread is enough for a client.
 pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_can_be_waited_for() {
+        assert_eq!(parse_seconds("0.5s"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_seconds("1e9"), Ok(Duration::from_secs(1_000_000_000)));
+        for text in ["0", "-1", "1e10", "1e300", "NaN", "inf"] {
+            assert_eq!(parse_seconds(text), Err("expected more than 0 and at most 1000000000 seconds".to_owned()), "{text}");
+        }
+        assert!(parse_seconds("soon").is_err());
+    }
 }

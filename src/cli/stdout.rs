@@ -16,8 +16,16 @@ pub(super) enum Output {
 /// # Errors
 /// Standard output cannot be written, other than for a reader that went away.
 pub(super) fn print(text: &str) -> io::Result<()> {
+    write(text.as_bytes())
+}
+
+/// Writes bytes as they are.
+///
+/// # Errors
+/// As of [`print`].
+pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }

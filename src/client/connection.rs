@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::lenient::Lenient;
 use super::{ClientError, Target};
 
 /// HTTP/2's window per stream and connection: wide enough that a tensor of a few megabytes never waits for an update.
@@ -164,7 +165,7 @@ impl Connection {
     }
 
     async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Sender, ClientError> {
-        let stream = TokioIo::new(stream);
+        let stream = TokioIo::new(Lenient::new(stream));
         Ok(match self.version {
             Version::One => {
                 let (sender, connection) = http1::handshake(stream).await?;

@@ -53,6 +53,16 @@ pub enum ClientError {
         /// The server's own words.
         message: String,
     },
+    /// Something answers there, and it is no model server.
+    #[error(
+        "{url} does not answer as Modelyard or another model server does: {found}; expected the Open Inference Protocol (is --url right?)"
+    )]
+    Foreign {
+        /// The server's URL.
+        url: String,
+        /// What was asked and what came.
+        found: String,
+    },
     /// The answer is not of the protocol.
     #[error("the answer is not understood: {0}")]
     Reply(String),
@@ -72,7 +82,7 @@ impl ClientError {
             Self::Timeout(_) => "timeout".to_owned(),
             Self::Broken(_) => "broken".to_owned(),
             Self::UnknownModel { .. } => "unknown model".to_owned(),
-            Self::Reply(_) | Self::Url { .. } | Self::Request(_) => "answer".to_owned(),
+            Self::Foreign { .. } | Self::Reply(_) | Self::Url { .. } | Self::Request(_) => "answer".to_owned(),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod connection;
 mod error;
 mod grpc;
+mod lenient;
 mod metadata;
 mod oip;
 mod protocol;

@@ -60,6 +60,8 @@ pub enum Form {
     Json,
     /// The binary tensor extension; the answer comes as JSON, so that it can be read.
     Binary,
+    /// TensorFlow Serving's JSON.
+    Rows,
     /// A serialised `tensorflow.serving.PredictRequest`.
     PredictRequest,
 }
@@ -73,6 +75,7 @@ impl Form {
         match self {
             Self::Json => oip::prepare_json(model, inputs),
             Self::Binary => oip::prepare_binary(model, inputs, oip::Outputs::Json),
+            Self::Rows => tfs::prepare(model, inputs),
             Self::PredictRequest => tfs::prepare_serialised(model, inputs),
         }
     }

@@ -10,7 +10,7 @@ use modelyard_wire::proto::inference::{ModelMetadataRequest, RepositoryIndexRequ
 use serde_json::Value;
 
 use super::connection::Version;
-use super::{Answer, ClientError, Connection, Metadata, ModelName, Prepared, Protocol, Target, grpc, oip};
+use super::{Answer, ClientError, Connection, Metadata, ModelName, Prepared, Protocol, Reply, Target, grpc, oip};
 
 /// One connection, one model, one protocol.
 pub struct Session {
@@ -28,9 +28,10 @@ impl Session {
     pub async fn open(target: &Target, protocol: Protocol, model: &ModelName, timeout: Duration) -> Result<Self, ClientError> {
         let mut connection = Connection::new(target.clone(), protocol.version(), timeout);
         let metadata = match protocol {
-            Protocol::Grpc => over_grpc(&mut connection, model).await?,
-            _ => over_rest(&mut connection, model).await?,
+            Protocol::Grpc => over_grpc(&mut connection, model).await,
+            _ => over_rest(&mut connection, model).await,
         };
+        let metadata = metadata.map_err(|failure| failure.at(target))?;
         Ok(Self { connection, protocol, model: model.clone(), metadata })
     }
 
@@ -59,17 +60,54 @@ impl Session {
     }
 }
 
-async fn over_rest(connection: &mut Connection, model: &ModelName) -> Result<Metadata, ClientError> {
-    let reply = connection.send(&get(format!("/v2{}", model.path()))).await?;
+/// Why there is no metadata.
+enum Failure {
+    /// A failure of its own.
+    Client(ClientError),
+    /// What answered is no model server; what it answered.
+    Foreign(String),
+}
+
+impl Failure {
+    fn at(self, target: &Target) -> ClientError {
+        match self {
+            Self::Client(ClientError::Broken(error)) if error.is_parse() => {
+                ClientError::Foreign { url: target.url(), found: format!("no HTTP came back ({error})") }
+            }
+            Self::Client(error) => error,
+            Self::Foreign(found) => ClientError::Foreign { url: target.url(), found },
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+/// What came instead of the protocol, in words.
+fn instead(asked: &str, reply: &Reply) -> Failure {
+    let kind = reply.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("no Content-Type");
+    Failure::Foreign(format!("{asked} gave {} with {kind}", reply.status.as_u16()))
+}
+
+async fn over_rest(connection: &mut Connection, model: &ModelName) -> Result<Metadata, Failure> {
+    let path = format!("/v2{}", model.path());
+    let reply = connection.send(&get(path.clone())).await?;
+    // Refusals of the protocol are JSON too. What fails with 5xx may be a proxy before the server: its own words are the best.
+    if !reply.status.is_server_error() && serde_json::from_slice::<serde::de::IgnoredAny>(&reply.body).is_err() {
+        return Err(instead(&format!("GET {path}"), &reply));
+    }
     if reply.status == StatusCode::NOT_FOUND {
         let known = index(connection).await?;
         // A known model's version may be the unknown part: the server's own words say so.
         if known.as_ref().is_none_or(|known| !known.contains(&model.name)) {
-            return Err(ClientError::UnknownModel { model: model.name.clone(), known });
+            return Err(ClientError::UnknownModel { model: model.name.clone(), known }.into());
         }
     }
     oip::verdict(&reply)?;
-    Metadata::from_json(&reply.body)
+    Ok(Metadata::from_json(&reply.body)?)
 }
 
 /// The models' names, where the server has an index.
@@ -88,17 +126,21 @@ async fn index(connection: &mut Connection) -> Result<Option<Vec<String>>, Clien
     Ok(Some(names))
 }
 
-async fn over_grpc(connection: &mut Connection, model: &ModelName) -> Result<Metadata, ClientError> {
+async fn over_grpc(connection: &mut Connection, model: &ModelName) -> Result<Metadata, Failure> {
     let request = ModelMetadataRequest { name: model.name.clone(), version: model.version.clone().unwrap_or_default() };
     let reply = connection.send(&grpc::call("ModelMetadata", &request)?).await?;
+    let kind = reply.headers.get(http::header::CONTENT_TYPE);
+    if !reply.status.is_server_error() && !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        return Err(instead("gRPC's ModelMetadata", &reply));
+    }
     match grpc::metadata(&reply) {
         Err(ClientError::Refused { status, .. }) if status == "NOT_FOUND" && model.version.is_none() => {
             let reply = connection.send(&grpc::call("RepositoryIndex", &RepositoryIndexRequest::default())?).await?;
             let known = grpc::verdict(&reply).and_then(|()| grpc::message::<RepositoryIndexResponse>(&reply)).ok();
             let known = known.map(|index| index.models.into_iter().map(|model| model.name).collect());
-            Err(ClientError::UnknownModel { model: model.name.clone(), known })
+            Err(ClientError::UnknownModel { model: model.name.clone(), known }.into())
         }
-        outcome => outcome,
+        outcome => Ok(outcome?),
     }
 }
 

@@ -23,6 +23,11 @@ impl FromStr for Target {
     type Err = ClientError;
 
     fn from_str(url: &str) -> Result<Self, Self::Err> {
+        // Before all else: no message may repeat a password.
+        if let Some((_, behind)) = url.rsplit_once('@') {
+            let why = "a user and a password before '@' are not taken; expected http://HOST:PORT or https://HOST:PORT".to_owned();
+            return Err(ClientError::Url { url: format!("...@{behind}"), why });
+        }
         let wrong = |why: String| ClientError::Url { url: url.to_owned(), why };
         let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let uri: Uri = with_scheme.parse().map_err(|error| wrong(format!("{error}")))?;
@@ -110,6 +115,10 @@ mod tests {
         }
         for (text, why) in [("ftp://host", "scheme 'ftp'"), ("http://", ""), ("h:x", "expected HOST:PORT, found 'h:x'")] {
             assert!(text.parse::<Target>().unwrap_err().to_string().contains(why), "{text}");
+        }
+        for text in ["http://user:s3cret@host", "https://user:s3/cr@et@host:1", "user:s3cret@host:1/p", "ftp://s3cret@"] {
+            let said = text.parse::<Target>().unwrap_err().to_string();
+            assert!(said.contains("a user and a password before '@' are not taken") && !said.contains("s3"), "{said}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use half::{bf16, f16};
-use modelyard_wire::{Data, DataType, Tensor};
+use modelyard_wire::{Data, DataType, Tensor, element_count};
 
 use super::InputError;
 
@@ -28,10 +28,16 @@ impl Scalar {
                 "false" | "0" | "0.0" => Some(Self::Int(0)),
                 _ => None,
             },
-            DataType::Fp16 | DataType::Bf16 | DataType::Fp32 | DataType::Fp64 => cell.parse().ok().map(Self::Float),
-            _ => cell.parse().ok().map(Self::Int).or_else(|| cell.parse().ok().map(Self::Float)),
+            DataType::Fp16 | DataType::Bf16 | DataType::Fp32 | DataType::Fp64 => float_of(cell).map(Self::Float),
+            _ => cell.parse().ok().map(Self::Int).or_else(|| float_of(cell).map(Self::Float)),
         }
     }
+}
+
+/// A number; digits that are beyond every number are none, and no infinity.
+fn float_of(cell: &str) -> Option<f64> {
+    let infinity = |number: f64| number.is_infinite() && cell.bytes().any(|one| one.is_ascii_digit());
+    cell.parse().ok().filter(|number| !infinity(*number))
 }
 
 /// Elements of a datatype, taken one by one.
@@ -57,6 +63,16 @@ impl Elements {
                 }
             };
         }
+        // A finite number must not become an infinity.
+        macro_rules! held {
+            ($put:ident, $narrowed:expr, $bits:expr) => {{
+                let (number, narrowed) = (float(scalar), $narrowed(float(scalar)));
+                if number.is_finite() && !narrowed.is_finite() {
+                    return false;
+                }
+                self.raw.$put($bits(narrowed));
+            }};
+        }
         match (self.datatype, scalar) {
             (DataType::Bytes, Scalar::Text(text)) => self.strings.push(text.clone()),
             (DataType::Bytes, Scalar::Int(number)) => self.strings.push(Bytes::from(number.to_string())),
@@ -74,9 +90,9 @@ impl Elements {
             (DataType::Int16, _) => whole!(put_i16_le, i16),
             (DataType::Int32, _) => whole!(put_i32_le, i32),
             (DataType::Int64, _) => whole!(put_i64_le, i64),
-            (DataType::Fp16, _) => self.raw.put_u16_le(f16::from_f64(float(scalar)).to_bits()),
-            (DataType::Bf16, _) => self.raw.put_u16_le(bf16::from_f64(float(scalar)).to_bits()),
-            (DataType::Fp32, _) => self.raw.put_f32_le(float(scalar) as f32),
+            (DataType::Fp16, _) => held!(put_u16_le, f16::from_f64, f16::to_bits),
+            (DataType::Bf16, _) => held!(put_u16_le, bf16::from_f64, bf16::to_bits),
+            (DataType::Fp32, _) => held!(put_f32_le, |number| number as f32, |number| number),
             (DataType::Fp64, _) => self.raw.put_f64_le(float(scalar)),
         }
         true
@@ -134,10 +150,10 @@ fn scalar(tensor: &Tensor, index: usize) -> Scalar {
     }
 }
 
-/// `tensor` as `datatype`. Floats may lose precision; an integer datatype takes whole numbers within its range only.
+/// `tensor` as `datatype`. Floats may lose precision, but stay finite; an integer datatype takes whole numbers within its range only.
 ///
 /// # Errors
-/// The first element that `datatype` cannot hold, by its index.
+/// The first element that `datatype` cannot hold, by its row and its index there.
 pub fn cast(name: &str, tensor: Tensor, datatype: DataType) -> Result<Tensor, InputError> {
     if tensor.datatype() == datatype {
         return Ok(tensor);
@@ -151,7 +167,9 @@ pub fn cast(name: &str, tensor: Tensor, datatype: DataType) -> Result<Tensor, In
                 Scalar::Float(number) => number.to_string(),
                 Scalar::Text(text) => format!("'{}'", String::from_utf8_lossy(&text).chars().take(40).collect::<String>()),
             };
-            return Err(InputError::Cast { name: name.to_owned(), index, value, from: tensor.datatype(), to: datatype });
+            let wide = element_count(tensor.shape().get(1..).unwrap_or_default()).unwrap_or(1).max(1);
+            let (name, row, index) = (name.to_owned(), index / wide, index % wide);
+            return Err(InputError::Cast { name, row, index, value, from: tensor.datatype(), to: datatype });
         }
     }
     elements.finish(tensor.shape().to_vec())
@@ -175,7 +193,27 @@ mod tests {
         }
         assert_eq!(
             cast("x", doubles, DataType::Uint8).unwrap_err().to_string(),
-            "input 'x': element 1 is -2, which UINT8 cannot hold (the file has FP64)"
+            "input 'x': row 1, element 0 is -2, which UINT8 cannot hold (the file has FP64)"
         );
+    }
+
+    #[test]
+    fn a_finite_number_stays_finite() {
+        let of = |values: [f64; 4]| {
+            let raw: Vec<u8> = values.iter().flat_map(|one| one.to_le_bytes()).collect();
+            Tensor::new(DataType::Fp64, vec![2, 2], Bytes::from(raw)).unwrap()
+        };
+        for (datatype, beyond) in [(DataType::Fp32, 1e300), (DataType::Fp16, -70000.0), (DataType::Bf16, 1e39)] {
+            let error = cast("x", of([0.0, 0.0, 0.0, beyond]), datatype).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("input 'x': row 1, element 1 is {beyond}, which {datatype} cannot hold (the file has FP64)")
+            );
+            let kept = cast("x", of([f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1.0]), datatype).unwrap().to_f64().unwrap();
+            assert!(kept[0] == f64::INFINITY && kept[1] == f64::NEG_INFINITY && kept[2].is_nan(), "{kept:?}");
+        }
+        for (cell, number) in [("1e400", None), ("-1e400", None), ("inf", Some(f64::INFINITY)), ("1e4", Some(1e4))] {
+            assert_eq!(Scalar::parse(cell, DataType::Fp64), number.map(Scalar::Float), "{cell}");
+        }
     }
 }

@@ -22,7 +22,7 @@ pub fn fit(spec: &TensorSpec, tensor: Tensor, notes: &mut Vec<String>) -> Result
     if tensor.datatype() != spec.datatype {
         notes.push(format!("input '{}': {} sent as {}", spec.name, tensor.datatype(), spec.datatype));
     }
-    reshape(cast(&spec.name, tensor, spec.datatype)?, shape)
+    cast(&spec.name, reshape(tensor, shape)?, spec.datatype)
 }
 
 /// The same elements in another shape.

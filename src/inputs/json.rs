@@ -4,21 +4,22 @@
 use modelyard_wire::json::{Cursor, Elements, JsonError, Kind};
 use modelyard_wire::{DataType, Tensor};
 
-use super::{Bound, InputError, Named, bind, fit};
+use super::{Bound, InputError, Named, Reading, bind, fit};
 use crate::client::TensorSpec;
 
-/// Reads a body of any of the protocols.
-pub(super) fn read(bytes: &[u8], specs: Option<&[TensorSpec]>) -> Result<Bound, InputError> {
+/// Reads a body of any of the protocols, or the request of a sample.
+pub(super) fn read(bytes: &[u8], reading: Reading<'_>) -> Result<Bound, InputError> {
+    let specs = reading.specs;
     let mut document = Cursor::new(bytes);
-    let body = body(&mut document)?;
+    let (body, outputs) = body(&mut document, reading)?;
     document.end()?;
     let mut notes = Vec::new();
     let inputs = match body {
-        Body::Inference(value) => return bind::arrays(inference(value)?, specs),
+        Body::Inference(value) => return Ok(Bound { outputs, ..bind::arrays(inference(value)?, specs)? }),
         Body::Rows(value) => rows(value, specs, &mut notes)?,
         Body::Columns(value) => columns(value, specs, &mut notes)?,
     };
-    Ok(Bound { inputs, notes })
+    Ok(Bound { inputs, notes, outputs })
 }
 
 /// What a document is, with the cursor at the values.
@@ -31,28 +32,88 @@ enum Body<'a> {
     Columns(Cursor<'a>),
 }
 
-fn body<'a>(document: &mut Cursor<'a>) -> Result<Body<'a>, JsonError> {
+/// What the document is, and the outputs that it asks for.
+fn body<'a>(document: &mut Cursor<'a>, reading: Reading<'_>) -> Result<(Body<'a>, Vec<String>), InputError> {
     if document.kind()? != Kind::Object {
         let value = document.clone();
         document.skip_value()?;
-        return Ok(if holds_objects(&value) { Body::Rows(value) } else { Body::Columns(value) });
+        return Ok((if holds_objects(&value) { Body::Rows(value) } else { Body::Columns(value) }, Vec::new()));
     }
     let whole = document.clone();
-    let (mut inputs, mut instances) = (None, None);
+    // What a model calls its inputs is no part of a protocol where the document is their values by name.
+    let is_input = |key: &str| reading.specs.is_some_and(|specs| specs.iter().any(|spec| spec.name == key));
+    let (mut inputs, mut instances, mut request, mut signature, mut outputs) = (None, None, None, None, None);
     document.object(|key, cursor| {
+        let found = Some(cursor.clone());
         match &*key {
-            "inputs" => inputs = Some(cursor.clone()),
-            "instances" => instances = Some(cursor.clone()),
+            "inputs" => inputs = found,
+            "instances" => instances = found,
+            "request" => request = found,
+            "signature_name" => signature = found,
+            "outputs" => outputs = found,
             _ => {}
         }
         cursor.skip_value()
     })?;
-    Ok(match (inputs, instances) {
+    let body = match (inputs, instances) {
+        (Some(_), Some(_)) => {
+            let both = "expected exactly one of 'instances' and 'inputs', found 'inputs' and 'instances'";
+            return Err(InputError::Content(both.to_owned()));
+        }
         (Some(value), _) if holds_objects(&value) => Body::Inference(value),
         (Some(value), _) => Body::Columns(value),
         (None, Some(value)) => Body::Rows(value),
-        (None, None) => Body::Columns(whole),
-    })
+        (None, None) => match request {
+            // A sample, as the server keeps it beside a model: a request and its right answer.
+            Some(request) if !is_input("request") && request.clone().kind()? == Kind::Object => {
+                return body(&mut request.clone(), reading);
+            }
+            _ => return Ok((Body::Columns(whole), Vec::new())),
+        },
+    };
+    if let Some(mut signature) = signature {
+        check_signature(&signature.string()?)?;
+    }
+    let outputs = match (&body, outputs) {
+        (Body::Inference(_), Some(value)) => wanted(value, reading.outputs)?,
+        _ => Vec::new(),
+    };
+    Ok((body, outputs))
+}
+
+/// The only signature there is, as the server names it.
+const SIGNATURE: &str = "serving_default";
+
+/// Refuses another signature in the server's words: it would answer by none.
+fn check_signature(name: &str) -> Result<(), InputError> {
+    match name {
+        "" | SIGNATURE => Ok(()),
+        _ => Err(InputError::Content(format!("Serving signature key \"{name}\" not found; the model has \"{SIGNATURE}\""))),
+    }
+}
+
+/// The names in `outputs` of an Open Inference Protocol request; an unknown one is refused where the model's are known.
+fn wanted(mut value: Cursor<'_>, known: Option<&[TensorSpec]>) -> Result<Vec<String>, InputError> {
+    let mut names = Vec::new();
+    value.array(|element| {
+        let at = element.position();
+        let mut name = None;
+        element.object(|key, cursor| {
+            if key == "name" {
+                name = Some(cursor.string()?.into_owned());
+                return Ok(());
+            }
+            cursor.skip_value()
+        })?;
+        let name = name.ok_or_else(|| InputError::Content(format!("byte {at}: an output lacks 'name'")))?;
+        if let Some(known) = known.filter(|known| !known.iter().any(|spec| spec.name == name)) {
+            let known = bind::names(known.iter().map(|spec| spec.name.as_str()));
+            return Err(InputError::Content(format!("unknown output '{name}'; the model has {known}")));
+        }
+        names.push(name);
+        Ok::<_, InputError>(())
+    })?;
+    Ok(names)
 }
 
 /// Whether the value is a list whose first element is an object.
@@ -220,8 +281,12 @@ mod tests {
         [spec("a", &[-1, 2]), spec("b", &[-1])][..count].to_vec()
     }
 
+    fn reading(specs: &[TensorSpec]) -> Reading<'_> {
+        Reading { specs: Some(specs), outputs: Some(specs), ..Reading::default() }
+    }
+
     fn read_one(text: &str) -> Bound {
-        read(text.as_bytes(), Some(&specs(1))).unwrap()
+        read(text.as_bytes(), reading(&specs(1))).unwrap()
     }
 
     #[test]
@@ -234,6 +299,7 @@ mod tests {
             r#"[{"a": [1, 2]}, {"a": [3, 4.5]}]"#,
             r#"{"signature_name": "serving_default", "inputs": [[1, 2], [3, 4.5]]}"#,
             r#"{"inputs": {"a": [[1, 2], [3, 4.5]]}}"#,
+            r#"{"request": {"instances": [[1, 2], [3, 4.5]]}, "response": {"predictions": [[1]]}, "tolerance": 0.1}"#,
             r#"{"a": [[1, 2], [3, 4.5]]}"#,
             r#"{"inputs": [{"name": "a", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4.5]}]}"#,
             r#"{"inputs": [{"name": "a", "shape": [2, 2], "datatype": "FP64", "data": [[1, 2], [3, 4.5]]}]}"#,
@@ -251,22 +317,25 @@ mod tests {
 
     #[test]
     fn several_inputs_go_by_name() {
-        let rows = read(br#"{"instances": [{"b": 7, "a": [1, 2]}]}"#, Some(&specs(2))).unwrap();
+        let rows = read(br#"{"instances": [{"b": 7, "a": [1, 2]}]}"#, reading(&specs(2))).unwrap();
         assert_eq!(rows.inputs[1], ("b".to_owned(), Tensor::from_f32(vec![1], &[7.0]).unwrap()));
     }
 
     #[test]
     fn an_inference_request_needs_no_model() {
         let text = br#"{"inputs": [{"name": "t", "shape": [1], "datatype": "BYTES", "data": ["hi"]}]}"#;
-        assert_eq!(read(text, None).unwrap().inputs[0].0, "t");
+        assert_eq!(read(text, Reading::default()).unwrap().inputs[0].0, "t");
         assert!(
-            read(b"[1]", None).unwrap_err().to_string().starts_with("the JSON does not name its input; ask a running server")
+            read(b"[1]", Reading::default())
+                .unwrap_err()
+                .to_string()
+                .starts_with("the JSON does not name its input; ask a running server")
         );
     }
 
     #[test]
     fn faults_say_where() {
-        let message = |text: &str, count| read(text.as_bytes(), Some(&specs(count))).unwrap_err().to_string();
+        let message = |text: &str, count| read(text.as_bytes(), reading(&specs(count))).unwrap_err().to_string();
         assert_eq!(message("[[1, 2], [3]]", 1), "byte 11: this list has another length than those before it");
         assert!(message("[[1, 2], [3, \"x\"]]", 1).starts_with("byte 13: expected"));
         assert!(message("[[1, 2], [3", 1).starts_with("byte 11"));
@@ -275,5 +344,25 @@ mod tests {
         assert!(message("[[1, 2]]", 2).contains("the model has 2: 'a', 'b'"));
         let missing = r#"{"inputs": [{"name": "a", "shape": [1, 2], "data": [1, 2]}]}"#;
         assert!(message(missing, 1).contains("an input lacks 'datatype'"));
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_is_refused_in_its_words() {
+        let inputs = r#""inputs": [{"name": "a", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]"#;
+        for (text, words) in [
+            (
+                r#"{"inputs": [[1, 2]], "signature_name": "foo"}"#.to_owned(),
+                r#"Serving signature key "foo" not found; the model has "serving_default""#,
+            ),
+            (format!(r#"{{{inputs}, "outputs": [{{"name": "nope"}}]}}"#), "unknown output 'nope'; the model has 'a'"),
+            (format!(r#"{{{inputs}, "outputs": [{{}}]}}"#), "an output lacks 'name'"),
+            (format!(r#"{{{inputs}, "instances": [[1, 2]]}}"#), "expected exactly one of 'instances' and 'inputs'"),
+            (format!(r#"{{"request": {{{inputs}, "instances": [[1, 2]]}}}}"#), "expected exactly one of"),
+        ] {
+            let error = read(text.as_bytes(), reading(&specs(1))).unwrap_err().to_string();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+        let text = format!(r#"{{{inputs}, "outputs": [{{"name": "a", "parameters": {{}}}}]}}"#);
+        assert_eq!(read_one(&text).outputs, ["a"]);
     }
 }

@@ -30,7 +30,7 @@ pub use npy::{read_arrays, write_npy, write_npz};
 pub use picture::Scale;
 pub use stack::{slice_rows, stack};
 pub use synthetic::{Fill, synthetic};
-pub use table::Table;
+pub use table::{MISSING, Table};
 
 /// A tensor with the name of the input that takes it.
 pub type Named = (String, Tensor);
@@ -59,11 +59,13 @@ pub enum InputError {
     #[error(transparent)]
     Tensor(#[from] TensorError),
     /// A value that the model's datatype cannot hold.
-    #[error("input '{name}': element {index} is {value}, which {to} cannot hold (the file has {from})")]
+    #[error("input '{name}': row {row}, element {index} is {value}, which {to} cannot hold (the file has {from})")]
     Cast {
         /// The input.
         name: String,
-        /// The element's index in row-major order.
+        /// The row.
+        row: usize,
+        /// The element's index in the row.
         index: usize,
         /// The value, in words.
         value: String,
@@ -109,6 +111,8 @@ fn counted(count: Option<String>) -> String {
 pub struct Reading<'a> {
     /// The model's inputs, where a server was asked.
     pub specs: Option<&'a [TensorSpec]>,
+    /// The model's outputs, likewise: a request may ask for some of them.
+    pub outputs: Option<&'a [TensorSpec]>,
     /// How a picture's values become the model's.
     pub scale: Scale,
     /// Whether a picture's light and dark are swapped.
@@ -123,7 +127,7 @@ pub fn read(path: &Path, reading: Reading<'_>) -> Result<Bound, InputError> {
     let bytes = contents(path)?;
     let shown = shown(path);
     match kind(path).as_deref() {
-        Some("json") => json::read(&bytes, reading.specs),
+        Some("json") => json::read(&bytes, reading),
         Some("npy") => npy::read_array(&bytes).and_then(|tensor| bind::bare(tensor, reading.specs)),
         Some("npz") => npy::read_arrays(&bytes).and_then(|arrays| bind::arrays(arrays, reading.specs)),
         Some("csv") => Table::parse(&bytes).and_then(|table| table.bind(reading.specs)),

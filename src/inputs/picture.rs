@@ -76,10 +76,10 @@ pub(super) fn read(file: &str, bytes: &[u8], reading: Reading<'_>) -> Result<Bou
         if reading.invert { ", inverted" } else { "" },
         said(scale),
     );
-    Ok(Bound { inputs: vec![(spec.name.clone(), elements.finish(shape)?)], notes: vec![note] })
+    Ok(Bound { inputs: vec![(spec.name.clone(), elements.finish(shape)?)], notes: vec![note], ..Bound::default() })
 }
 
-const fn is_float(datatype: DataType) -> bool {
+pub(super) const fn is_float(datatype: DataType) -> bool {
     matches!(datatype, DataType::Fp16 | DataType::Bf16 | DataType::Fp32 | DataType::Fp64)
 }
 
@@ -201,7 +201,7 @@ mod tests {
 
     fn read_as(datatype: DataType, shape: &[i64], scale: Scale) -> Result<Bound, InputError> {
         let specs = [TensorSpec { name: "x".into(), datatype, shape: shape.to_vec() }];
-        read("p.png", &png(4, 2), Reading { specs: Some(&specs), scale, invert: false })
+        read("p.png", &png(4, 2), Reading { specs: Some(&specs), scale, ..Reading::default() })
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn synthetic(specs: &[TensorSpec], rows: usize, shapes: &[(String, Vec<usize
         }
         inputs.push((spec.name.clone(), elements.finish(shape)?));
     }
-    Ok(Bound { inputs, notes })
+    Ok(Bound { inputs, notes, ..Bound::default() })
 }
 
 fn chosen(spec: &TensorSpec, rows: usize, notes: &mut Vec<String>) -> Vec<usize> {

@@ -3,11 +3,15 @@
 use modelyard_wire::{DataType, Tensor};
 
 use super::cast::{Elements, Scalar};
+use super::picture::is_float;
 use super::{Bound, InputError, bind, fit};
 use crate::client::TensorSpec;
 
 /// Columns that hold the truth rather than an input, by the names that people give them.
 pub(super) const LABELS: [&str; 8] = ["labels", "label", "y", "target", "targets", "y_test", "class", "classes"];
+
+/// Cells that say that nothing is there, as pandas reads them.
+pub const MISSING: [&str; 8] = ["", "NA", "N/A", "nan", "NaN", "null", "NULL", "None"];
 
 /// A table of text.
 pub struct Table {
@@ -19,7 +23,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads a table. The first line is its header unless every cell of it is a number.
+    /// Reads a table. The first line is its header unless every cell of it is a number, or missing.
     ///
     /// # Errors
     /// When it is empty, or a row has other columns than the first.
@@ -28,7 +32,8 @@ impl Table {
         let mut rows: Vec<csv::StringRecord> =
             reader.records().collect::<Result<_, _>>().map_err(|error| InputError::Content(format!("not a table: {error}")))?;
         let Some(first) = rows.first() else { return Err(InputError::Content("the table is empty".to_owned())) };
-        let named = !first.iter().all(|cell| cell.trim().parse::<f64>().is_ok());
+        let number = |cell: &str| cell.trim().parse::<f64>().is_ok();
+        let named = !(first.iter().any(number) && first.iter().all(|cell| number(cell) || MISSING.contains(&cell.trim())));
         let names = match named {
             true => first.iter().map(|cell| cell.trim().trim_start_matches('\u{feff}').to_owned()).collect(),
             false => (1..=first.len()).map(|column| format!("column {column}")).collect(),
@@ -91,7 +96,7 @@ impl Table {
                 notes.push(format!("left out: {}", bind::names(rest.into_iter())));
             }
             notes.retain(|note| !note.contains("] sent as ["));
-            return Ok(Bound { inputs, notes });
+            return Ok(Bound { inputs, notes, ..Bound::default() });
         }
         let [spec] = specs else {
             return Err(InputError::Content(format!(
@@ -101,7 +106,7 @@ impl Table {
             )));
         };
         let tensor = self.tensor(spec, &self.features(spec, left_out, &mut notes))?;
-        Ok(Bound { inputs: vec![(spec.name.clone(), fit(spec, tensor, &mut notes)?)], notes })
+        Ok(Bound { inputs: vec![(spec.name.clone(), fit(spec, tensor, &mut notes)?)], notes, ..Bound::default() })
     }
 
     /// The columns of the only input: all, but for one that is surplus and named as a truth.
@@ -124,6 +129,10 @@ impl Table {
         for (index, row) in self.rows.iter().enumerate() {
             for column in columns {
                 let cell = row.get(*column).unwrap_or_default();
+                if is_float(spec.datatype) && MISSING.contains(&cell.trim()) {
+                    elements.push(&Scalar::Float(f64::NAN));
+                    continue;
+                }
                 if !Scalar::parse(cell, spec.datatype).is_some_and(|scalar| elements.push(&scalar)) {
                     return Err(self.misfit(index, *column, spec.datatype));
                 }
@@ -135,7 +144,7 @@ impl Table {
     fn misfit(&self, row: usize, column: usize, datatype: DataType) -> InputError {
         let cell: String = self.rows[row].get(column).unwrap_or_default().chars().take(40).collect();
         let line = row + 1 + self.headers;
-        let hint = if cell.trim().is_empty() { " (a missing number is written nan)" } else { "" };
+        let hint = if MISSING.contains(&cell.trim()) { ", which has no missing values" } else { "" };
         InputError::Content(format!("line {line}, column '{}': '{cell}' is no {datatype}{hint}", self.names[column]))
     }
 }
@@ -168,12 +177,28 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_number_is_no_number() {
+        for cell in MISSING {
+            for text in [format!("a,b\n{cell},2\n"), format!("{cell},2\n")] {
+                let bound = Table::parse(text.as_bytes()).unwrap().bind(Some(&[spec("x", DataType::Fp32, &[-1, 2])])).unwrap();
+                let values = bound.inputs[0].1.to_f64().unwrap();
+                assert!(values[0].is_nan() && values[1] == 2.0, "{text:?}: {values:?}");
+            }
+            let table = Table::parse(format!("x,y\n{cell},2\n").as_bytes()).unwrap();
+            let error = table.bind(Some(&[spec("x", DataType::Int64, &[-1])])).unwrap_err().to_string();
+            assert_eq!(error, format!("line 2, column 'x': '{cell}' is no INT64, which has no missing values"));
+            let text = table.bind(Some(&[spec("x", DataType::Bytes, &[-1])])).unwrap();
+            assert_eq!(text.inputs[0].1, Tensor::strings(vec![1], vec![cell.into()]).unwrap());
+        }
+    }
+
+    #[test]
     fn faults_say_the_line() {
         let specs = [spec("x", DataType::Fp32, &[-1, 2])];
         let message =
             |text: &str| Table::parse(text.as_bytes()).and_then(|table| table.bind(Some(&specs))).unwrap_err().to_string();
         assert_eq!(message("a,b\n1,2\n1,x\n"), "line 3, column 'b': 'x' is no FP32");
-        assert_eq!(message("a,b\n1,\n"), "line 2, column 'b': '' is no FP32 (a missing number is written nan)");
+        assert_eq!(message("a,b\n1,1e39\n"), "line 2, column 'b': '1e39' is no FP32");
         assert!(message("a,b,c\n1,2,3\n").contains("a row has 2 values"));
         assert!(message("a,b\n1,2\n1\n").starts_with("not a table"));
         assert_eq!(message(""), "the table is empty");

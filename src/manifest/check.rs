@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::diagnostic::Severity;
 use super::yaml::{self, Node, Span};
-use super::{Diagnostic, Manifest, Reading, Written, rules};
+use super::{Diagnostic, Manifest, Reading, Written, rules, typed, words};
 
 /// Reads every document of a text into the reading. Whether the file was `listed` in a folder, and not named, decides what JSON
 /// that is no manifest is: data beside it, or a fault.
@@ -68,6 +68,12 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
+    /// The text at a place, as far as it is on one line.
+    fn written(&self, span: Span) -> String {
+        let line = self.lines.get(span.line - 1).copied().unwrap_or_default();
+        line.chars().skip(span.column - 1).take(span.length).collect()
+    }
+
     fn about(&self, span: Option<Span>, path: &Path, message: String) -> Diagnostic {
         Diagnostic {
             position: span.map(Into::into),
@@ -158,7 +164,8 @@ impl Check<'_> {
         schema.complete(&mut object);
         let violations = schema.violations(&object);
         for violation in &violations {
-            self.say(place(node, violation), &violation.path, explained(schema, violation));
+            let place = place(node, violation);
+            self.say(place, &violation.path, words::explained(schema, violation, self.page.written(place)));
         }
         for broken in rules::broken(schema, &object, node, !violations.is_empty()) {
             // A field that the schema refuses already needs no second message.
@@ -169,17 +176,17 @@ impl Check<'_> {
         }
         let name = object["metadata"]["name"].as_str().map(|name| format!("{}/{name}", schema.kind));
         // Of a list, one bad item spoils the rest: it is one document.
-        if self.found.is_empty()
-            && let Some(manifest) = self.manifest(node, object)
-        {
+        if !self.found.is_empty() {
+            self.typed(schema, node, &object);
+        } else if let Some(manifest) = self.manifest(schema, node, object) {
             reading.manifests.push(manifest);
         }
         self.found.iter_mut().filter(|one| one.object.is_none()).for_each(|one| one.object.clone_from(&name));
     }
 
     /// The typed object, resolved. What fails only here is a gap in the schema or its rules, and is said all the same.
-    fn manifest(&mut self, node: &Node, object: Value) -> Option<Manifest> {
-        let deployment = match serde_json::from_value::<api::ModelDeployment>(object) {
+    fn manifest(&mut self, schema: &Schema, node: &Node, object: Value) -> Option<Manifest> {
+        let deployment = match serde_json::from_value::<api::ModelDeployment>(object.clone()) {
             Ok(deployment) => deployment,
             Err(error) => {
                 self.say(node.span(), &Path::root(), format!("Invalid value: {error}"));
@@ -205,11 +212,19 @@ impl Check<'_> {
                     warnings,
                 })
             }
-            Err(invalid) => {
-                let path = Path::parse(&invalid.field);
-                self.say(node.place(&path), &path, format!("Invalid value: {}", invalid.message));
+            Err(_) => {
+                self.typed(schema, node, &object);
                 None
             }
+        }
+    }
+
+    /// Says what only the typed object shows, beside what is said of this object already.
+    fn typed(&mut self, schema: &Schema, node: &Node, object: &Value) {
+        let known: Vec<Path> = self.found.iter().filter(|one| one.object.is_none()).map(|one| Path::parse(&one.path)).collect();
+        for invalid in typed::faults(schema, object, &known) {
+            let path = Path::parse(&invalid.field);
+            self.say(node.place(&path), &path, format!("Invalid value: {}", invalid.message));
         }
     }
 }
@@ -220,26 +235,6 @@ fn place(node: &Node, violation: &Violation) -> Span {
         Kind::Unknown | Kind::Key => node.key_place(&violation.path),
         _ => node.place(&violation.path),
     }
-}
-
-/// Where the API server's words leave the reader alone, a few more.
-fn explained(schema: &Schema, violation: &Violation) -> String {
-    let path = violation.path.to_string();
-    match (violation.kind, path.as_str()) {
-        (Kind::Required, "metadata") => "Required value: write metadata with a name".to_owned(),
-        (Kind::Required, "metadata.name") => "Required value: write a name (generateName needs a cluster)".to_owned(),
-        (Kind::Required, _) => match schema.field(&violation.path).and_then(|field| field["description"].as_str()) {
-            Some(description) => format!("{}: {}", violation.message, first_sentence(description)),
-            None => violation.message.clone(),
-        },
-        _ => violation.message.clone(),
-    }
-}
-
-fn first_sentence(description: &str) -> String {
-    let line = description.replace('\n', " ");
-    let end = line.find(". ").unwrap_or(line.len());
-    line[..end].trim_end_matches('.').to_owned()
 }
 
 /// The value at a path for a message, where it is a scalar: the API server shows no others.

@@ -5,6 +5,8 @@ mod check;
 mod diagnostic;
 mod rules;
 mod source;
+mod typed;
+mod words;
 mod yaml;
 
 use std::collections::HashMap;

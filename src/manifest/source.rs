@@ -41,8 +41,35 @@ fn whole(source: impl Read) -> io::Result<String> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(io::Error::other("larger than 16 MiB: a manifest is expected"));
     }
+    if matches!(bytes.as_slice(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+        return Err(io::Error::other("line 1: expected UTF-8 text, found UTF-16: save it as UTF-8"));
+    }
     String::from_utf8(bytes).map_err(|error| {
-        let position = error.utf8_error().valid_up_to();
-        io::Error::other(format!("expected UTF-8 text, found something else at byte {position}"))
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = String::from_utf8_lossy(good).lines().last().filter(|_| !good.ends_with(b"\n")).map_or(0, |one| one.chars().count()) + 1;
+        let found = error.as_bytes().get(good.len()).copied().unwrap_or_default();
+        io::Error::other(format!(
+            "line {line}, column {column}: expected UTF-8 text, found the byte {found:#04x}, as in Latin-1 or a binary file: save it as UTF-8"
+        ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_utf8_is_told_with_its_line() {
+        for (bytes, words) in [
+            (&b"a: 1\nb: caf\xe9\n"[..], "line 2, column 7: expected UTF-8 text, found the byte 0xe9, as in Latin-1"),
+            (b"\xe9", "line 1, column 1: "),
+            (b"a\n\xe9", "line 2, column 1: "),
+            (b"\xff\xfea\0", "line 1: expected UTF-8 text, found UTF-16"),
+            (b"\xfe\xff\0a", "line 1: expected UTF-8 text, found UTF-16"),
+        ] {
+            let said = whole(bytes).unwrap_err().to_string();
+            assert!(said.starts_with(words), "{said}");
+        }
+    }
 }

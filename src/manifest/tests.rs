@@ -37,7 +37,10 @@ fn every_rule_refuses_offline_and_says_where() {
             "{model: {uri: 'https:///m'}}",
             "4:21: spec.model.uri: Invalid value: \"https:///m\": must be file:PATH, http://HOST/PATH, https://HOST/PATH, s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER[@ACCOUNT]/BLOB, hf://OWNER/REPO[@REVISION][/PATH], oci://HOST/REPOSITORY[:TAG|@DIGEST] or pvc://CLAIM/PATH",
         ),
-        ("{model: {uri: 'file:m', name: 'a/b'}}", "4:37: spec.model.name: Invalid value: \"a/b\": should match '^[^/:]+$'"),
+        (
+            "{model: {uri: 'file:m', name: 'a/b'}}",
+            "4:37: spec.model.name: Invalid value: \"a/b\": should match '^[^/:]+$', such as a name without '/' and ':'",
+        ),
         (
             "{model: {uri: 'file:m', version: 0}}",
             "4:40: spec.model.version: Invalid value: 0: should be greater than or equal to 1",
@@ -77,6 +80,42 @@ fn every_rule_refuses_offline_and_says_where() {
         assert_eq!(named(name).len(), 1, "{name}");
         assert!(named(name)[0].starts_with("m.yaml:4:18: metadata.name: Invalid value:"), "{:?}", named(name));
     }
+}
+
+#[test]
+fn a_pattern_and_a_number_are_told_in_words() {
+    for (spec, words) in [
+        (
+            "{model: {uri: 'file:m', sha256: abc}}",
+            "spec.model.sha256: Invalid value: \"abc\": should match '^[0-9a-fA-F]{64}$', such as the 64 hexadecimal digits that sha256sum prints",
+        ),
+        (
+            "{model: {uri: 'file:m'}, replicas: 010}",
+            "spec.replicas: Invalid value: 010: must be of type integer, not number; write it without zeros in front, which mean an octal number to some readers",
+        ),
+        ("{model: {uri: 'file:m'}, replicas: 1e0}", "spec.replicas: Invalid value: 1e0: must be of type integer, not number"),
+        ("{model: {uri: 'file:m'}, replicas: 1.5}", "spec.replicas: Invalid value: 1.5: must be of type integer, not number"),
+    ] {
+        let found = lines(&format!("{HEAD}spec: {spec}\n"));
+        assert!(found.len() == 1 && found[0].ends_with(words), "{found:?}");
+    }
+}
+
+#[test]
+fn a_fault_of_type_hides_no_other() {
+    let steps = "[{op: Input, columns: [a, b]}, {op: Standardise, columns: [a, b], mean: [1, 2], scale: [1, 0]}, {op: Nothing, columns: [a]}, {op: Rename, columns: [a], to: [b, c]}]";
+    let wrong = "{uri: 'file:m', version: x, preprocess: STEPS}".replace("STEPS", steps);
+    let found = lines(&format!("{HEAD}spec: {{replicas: x, model: {wrong}}}\n"));
+    let of = |field: &str| found.iter().any(|line| line.contains(field));
+    assert!(
+        found.len() == 5
+            && ["spec.replicas: ", "spec.model.version: ", "preprocess[1].", "preprocess[2].", "preprocess[3]."]
+                .into_iter()
+                .all(of),
+        "{found:?}"
+    );
+    // Without a fault of type they are all found too.
+    assert_eq!(lines(&format!("{HEAD}spec: {{model: {{uri: 'file:m', preprocess: {steps}}}}}\n")).len(), 3);
 }
 
 #[test]

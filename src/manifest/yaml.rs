@@ -12,6 +12,8 @@ use serde_json::{Map, Number, Value};
 use serde_yaml::options::DuplicateKeyPolicy;
 use serde_yaml::{Location, Spanned};
 
+use super::words;
+
 /// A place in a file: line and column count from 1, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
@@ -103,7 +105,7 @@ fn reason(error: &serde_yaml::Error) -> String {
     let text = error.without_snippet().to_string();
     let first = text.lines().next().unwrap_or_default();
     let end = [" at line ", " (line "].iter().filter_map(|mark| first.rfind(mark)).min().unwrap_or(first.len());
-    first[..end].trim_start_matches("error: ").to_owned()
+    words::of_yaml(first[..end].trim_start_matches("error: "))
 }
 
 /// The stream's documents with the number of lines before each.
@@ -392,7 +394,10 @@ mod tests {
         for (name, above) in [("b", "a"), ("c", "b"), ("d", "c"), ("e", "d"), ("f", "e"), ("g", "f"), ("h", "g")] {
             bomb += &format!("{name}: &{name} [{}]\n", vec![format!("*{above}"); 10].join(", "));
         }
-        assert_eq!(documents(&bomb).1.len(), 1);
-        assert_eq!(documents(&"[".repeat(10_000)).1.len(), 1);
+        for (text, words) in [(bomb, "aliases (*name) repeat too much"), ("[".repeat(10_000), "nested too deeply")] {
+            let faults = documents(&text).1;
+            assert_eq!(faults.len(), 1);
+            assert!(faults[0].message.starts_with(words) && faults[0].span.is_some(), "{faults:?}");
+        }
     }
 }

@@ -40,31 +40,31 @@ pub struct Arguments {
     input: Option<PathBuf>,
 
     /// Rows of a request, of random values
-    #[arg(long, value_name = "ROWS", default_value = "1", help_heading = "Request", conflicts_with = "input", value_parser = whole(1..=u32::MAX))]
+    #[arg(long, value_name = "ROWS", default_value = "1", help_heading = "Request", conflicts_with = "input", value_parser = whole(1..=u32::MAX), allow_negative_numbers = true)]
     batch: u32,
 
-    /// The shape of an input with free dimensions: NAME=1,3,224,224
-    #[arg(long, value_name = "NAME=DIMS", value_parser = super::predict::parse_shape, help_heading = "Request", conflicts_with = "input")]
+    /// The shape of an input with free dimensions, rows first: NAME=1,3,224,224
+    #[arg(long, value_name = "NAME=DIMS", value_parser = super::predict::parse_shape, help_heading = "Request", conflicts_with_all = ["input", "batch"])]
     shape: Vec<(String, Vec<usize>)>,
 
     /// Requests in flight at most, each on a connection of its own
-    #[arg(long, short, value_name = "N", default_value = "8", help_heading = "Load", value_parser = whole(1..=10_000_u32))]
+    #[arg(long, short, value_name = "N", default_value = "8", help_heading = "Load", value_parser = whole(1..=10_000_u32), allow_negative_numbers = true)]
     concurrency: u32,
 
     /// Requests a second, whatever the answers do (an open loop)
-    #[arg(long, value_name = "PER_SECOND", help_heading = "Load", value_parser = parse_rate)]
+    #[arg(long, value_name = "PER_SECOND", help_heading = "Load", value_parser = parse_rate, allow_negative_numbers = true)]
     rate: Option<f64>,
 
     /// Seconds to measure [default: 10, unless --requests]
-    #[arg(long, short, value_name = "SECONDS", help_heading = "Load", value_parser = parse_seconds)]
+    #[arg(long, short, value_name = "SECONDS", help_heading = "Load", value_parser = parse_seconds, allow_negative_numbers = true)]
     duration: Option<Duration>,
 
     /// Requests to measure
-    #[arg(long, short = 'n', value_name = "N", help_heading = "Load", value_parser = whole(1..=u64::MAX))]
+    #[arg(long, short = 'n', value_name = "N", help_heading = "Load", value_parser = whole(1..=u64::MAX), allow_negative_numbers = true)]
     requests: Option<u64>,
 
     /// Seconds at the start that do not count
-    #[arg(long, value_name = "SECONDS", default_value = "1", help_heading = "Load", value_parser = parse_warm_up)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", help_heading = "Load", value_parser = parse_warm_up, allow_negative_numbers = true)]
     warm_up: Duration,
 
     /// Go on until stopped (Ctrl-C, SIGTERM), saying failures as they happen; exit 1 if there were any
@@ -103,6 +103,7 @@ impl Arguments {
     /// # Errors
     /// What the user should read.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        super::predict::once(&self.shape)?;
         runtime()?.block_on(self.measure())
     }
 
@@ -153,10 +154,16 @@ impl Arguments {
 
     fn inputs(&self, session: &Session) -> anyhow::Result<Vec<Named>> {
         let specs = &session.metadata().inputs;
-        let Bound { inputs, notes } = match &self.input {
-            Some(path) => inputs::read(path, Reading { specs: Some(specs), ..Reading::default() })?,
+        let Bound { inputs, mut notes, outputs } = match &self.input {
+            Some(path) => {
+                let outputs = Some(session.metadata().outputs.as_slice());
+                inputs::read(path, Reading { specs: Some(specs), outputs, ..Reading::default() })?
+            }
             None => inputs::synthetic(specs, self.batch as usize, &self.shape, Fill::Random(0))?,
         };
+        if !outputs.is_empty() {
+            notes.push("left out: the file's 'outputs'; the request asks for all".to_owned());
+        }
         notes.iter().for_each(|note| crate::cli::say(format_args!("{note}")));
         Ok(inputs)
     }

@@ -1,12 +1,12 @@
 //! The outcome of a load in a terminal, or as JSON, and what it says about the size of pods.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 
 use super::load::Outcome;
+use crate::cli::stdout;
 
 /// What is printed.
 pub(super) struct Benchmark<'a> {
@@ -40,7 +40,7 @@ impl Benchmark<'_> {
 
     /// Prints for reading.
     pub(super) fn table(&self) -> anyhow::Result<()> {
-        std::io::stdout().write_all(self.render().as_bytes()).context("cannot write the figures")
+        stdout::print(&self.render()).context("cannot write the figures")
     }
 
     fn render(&self) -> String {
@@ -117,7 +117,7 @@ impl Benchmark<'_> {
     pub(super) fn json(&self) -> anyhow::Result<()> {
         let mut text = serde_json::to_string_pretty(&self.document())?;
         text.push('\n');
-        std::io::stdout().write_all(text.as_bytes()).context("cannot write the figures")
+        stdout::print(&text).context("cannot write the figures")
     }
 
     fn document(&self) -> Value {

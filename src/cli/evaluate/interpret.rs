@@ -73,6 +73,12 @@ pub(super) fn interpret(outputs: &[Named], labels: &Labels, asked: &Asked<'_>) -
     Ok(Interpreted { task: task.with_context(|| format!("output '{name}'"))?, notes })
 }
 
+/// A class name that is there twice: rows of the one would be counted as the other's.
+pub(super) fn duplicate(names: &[String]) -> Option<&str> {
+    let mut seen = BTreeSet::new();
+    names.iter().map(String::as_str).find(|name| !seen.insert(*name))
+}
+
 fn is_float(tensor: &Tensor) -> bool {
     matches!(tensor.datatype().as_str(), "FP16" | "BF16" | "FP32" | "FP64")
 }
@@ -194,7 +200,12 @@ fn class_names(wide: usize, labels: &Labels, asked: &Asked<'_>, notes: &mut Vec<
 fn truths(labels: &Labels, names: &[String]) -> anyhow::Result<Vec<usize>> {
     let unknown = |row: usize, label: &str| {
         let known: Vec<&str> = names.iter().take(12).map(String::as_str).collect();
-        anyhow::anyhow!("row {row}: the truth '{label}' is none of the {} classes ({})", names.len(), known.join(", "))
+        anyhow::anyhow!(
+            "row {row}: the truth '{label}' is none of the {} classes ({}): --classes names them in the output's order, --compare names \
+             another output",
+            names.len(),
+            known.join(", ")
+        )
     };
     match labels {
         Labels::Text(texts) => texts

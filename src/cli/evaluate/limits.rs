@@ -6,6 +6,7 @@ use anyhow::bail;
 
 use super::TaskChoice;
 use super::figures::{CLASSIFICATION, Evaluation, REGRESSION, SPEED};
+use crate::cli::usage::Usage;
 
 /// A figure and the value that it must keep.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +44,7 @@ impl FromStr for Limit {
 
 /// Refuses, before a request is sent, limits of figures that there are not, and those on the wrong side, which no good model could
 /// keep.
-pub(super) fn check(task: TaskChoice, under: &[Limit], over: &[Limit]) -> anyhow::Result<()> {
+pub(super) fn check(task: TaskChoice, under: &[Limit], over: &[Limit]) -> Result<(), Usage> {
     let (of, known) = match task {
         TaskChoice::Classification => ("a classification", [&CLASSIFICATION[..], &SPEED].concat()),
         TaskChoice::Regression => ("a regression", [&REGRESSION[..], &SPEED].concat()),
@@ -51,14 +52,14 @@ pub(super) fn check(task: TaskChoice, under: &[Limit], over: &[Limit]) -> anyhow
     };
     for (flag, limit) in under.iter().map(|one| ("--fail-under", one)).chain(over.iter().map(|one| ("--fail-over", one))) {
         if !known.contains(&limit.metric.as_str()) {
-            bail!("{flag} {}: no such figure of {of}; there are {}", limit.metric, known.join(", "));
+            return Err(Usage::new(format!("{flag} {}: no such figure of {of}; there are {}", limit.metric, known.join(", "))));
         }
     }
     if let Some(limit) = under.iter().find(|limit| SMALLER_IS_BETTER.contains(&limit.metric.as_str())) {
-        bail!("--fail-under {}: smaller is better of this figure; use --fail-over", limit.metric);
+        return Err(Usage::new(format!("--fail-under {}: smaller is better of this figure; use --fail-over", limit.metric)));
     }
     if let Some(limit) = over.iter().find(|limit| !SMALLER_IS_BETTER.contains(&limit.metric.as_str())) {
-        bail!("--fail-over {}: greater is better of this figure; use --fail-under", limit.metric);
+        return Err(Usage::new(format!("--fail-over {}: greater is better of this figure; use --fail-under", limit.metric)));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use super::number::whole;
 use super::served::{Served, runtime};
 use super::stdout::Output;
+use super::usage::Usage;
 use crate::inputs::{self, Dataset};
 
 mod figures;
@@ -44,7 +45,7 @@ pub struct Arguments {
     classes: Vec<String>,
 
     /// The first ROWS rows only
-    #[arg(long, value_name = "ROWS", help_heading = "Data", value_parser = whole(1..=u32::MAX))]
+    #[arg(long, value_name = "ROWS", help_heading = "Data", value_parser = whole(1..=u32::MAX), allow_negative_numbers = true)]
     limit: Option<u32>,
 
     /// What is predicted
@@ -64,11 +65,11 @@ pub struct Arguments {
     all_classes: bool,
 
     /// Rows of one request
-    #[arg(long, value_name = "ROWS", default_value = "64", help_heading = "Requests", value_parser = whole(1..=u32::MAX))]
+    #[arg(long, value_name = "ROWS", default_value = "64", help_heading = "Requests", value_parser = whole(1..=u32::MAX), allow_negative_numbers = true)]
     batch_size: u32,
 
     /// Requests in flight
-    #[arg(long, value_name = "N", default_value = "4", help_heading = "Requests", value_parser = whole(1..=1024_u32))]
+    #[arg(long, value_name = "N", default_value = "4", help_heading = "Requests", value_parser = whole(1..=1024_u32), allow_negative_numbers = true)]
     concurrency: u32,
 
     /// How the figures are printed
@@ -116,6 +117,14 @@ impl Arguments {
     /// What the user should read.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         limits::check(self.task, &self.fail_under, &self.fail_over)?;
+        if let Some(name) = interpret::duplicate(&self.classes) {
+            return Err(
+                Usage::new(format!("--classes: '{name}' is written twice; expected a name of its own for each class")).into()
+            );
+        }
+        if self.report.as_deref().is_some_and(|path| path.as_os_str() == "-") {
+            return Err(Usage::new("--report -: expected a file, such as report.html; the figures are on standard output").into());
+        }
         let evaluation = runtime()?.block_on(self.measure())?;
         match self.output {
             Output::Table => print::table(&evaluation)?,
@@ -134,6 +143,10 @@ impl Arguments {
         let (served, _way) = self.served.reach().await?;
         let session = served.open().await?;
         let metadata = Arc::new(session.metadata().clone());
+        let classes = if self.classes.is_empty() { &metadata.classes } else { &self.classes };
+        if let Some(name) = interpret::duplicate(classes).filter(|_| self.task != TaskChoice::Regression) {
+            bail!("the server calls two classes '{name}'; name each on its own with --classes");
+        }
         let dataset = inputs::dataset(&self.data, self.labels.as_deref(), &rows_free(&metadata.inputs))?;
         dataset.bound.notes.iter().for_each(|note| crate::cli::say(format_args!("{note}")));
         let dataset = self.limited(dataset)?;
@@ -151,7 +164,6 @@ impl Arguments {
             concurrency: self.concurrency as usize,
         };
         let sent = send::send(&plan, &metadata).await?;
-        let classes = if self.classes.is_empty() { &metadata.classes } else { &self.classes };
         let asked = interpret::Asked { task: self.task, compare: self.compare.as_deref(), logits: self.logits, classes };
         let interpreted = interpret::interpret(&sent.outputs, &dataset.labels, &asked)?;
         interpreted.notes.iter().for_each(|note| crate::cli::say(format_args!("{note}")));

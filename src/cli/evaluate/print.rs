@@ -1,19 +1,19 @@
 //! The figures in a terminal, or as JSON.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 
 use super::figures::{Classes, Evaluation};
+use crate::cli::stdout;
 
 /// Classes up to which the confusion matrix fits a terminal.
 const MATRIX: usize = 16;
 
 /// Prints for reading.
 pub(super) fn table(evaluation: &Evaluation) -> anyhow::Result<()> {
-    std::io::stdout().write_all(render(evaluation).as_bytes()).context("cannot write the figures")
+    stdout::print(&render(evaluation)).context("cannot write the figures")
 }
 
 fn render(evaluation: &Evaluation) -> String {
@@ -80,7 +80,7 @@ fn matrix(out: &mut String, classes: &Classes) {
 pub(super) fn json(evaluation: &Evaluation) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(&document(evaluation))?;
     text.push('\n');
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write the figures")
+    stdout::print(&text).context("cannot write the figures")
 }
 
 fn document(evaluation: &Evaluation) -> Value {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use modelyard_wire::Tensor;
 
 use crate::cli::served::Served;
@@ -109,9 +109,17 @@ async fn patient(session: &mut Session, inputs: &[Named]) -> Result<Answer, Clie
 fn progress(rows: usize) -> ProgressBar {
     // Hidden by itself where stderr is no terminal.
     let bar = ProgressBar::new(rows as u64);
-    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} rows  {per_sec}  {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} rows  {rate}  {eta} left");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let _ = out.write_str(&rate(state.per_sec()));
+    }));
     bar
+}
+
+/// Whole rows a second: more digits are noise.
+fn rate(rows: f64) -> String {
+    format!("{rows:.0} rows/s")
 }
 
 fn collect(plan: &Plan<'_>, answers: Vec<(usize, Answer, f64)>, elapsed: f64) -> anyhow::Result<Sent> {
@@ -125,4 +133,14 @@ fn collect(plan: &Plan<'_>, answers: Vec<(usize, Answer, f64)>, elapsed: f64) ->
         bail!("no output of model '{}' has a row for each of the {} rows sent", plan.served.model, plan.rows);
     }
     Ok(Sent { version, outputs, latencies, elapsed, batch: plan.batch, concurrency: plan.concurrency })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_whole() {
+        assert_eq!(rate(4_463.712_6), "4464 rows/s");
+    }
 }

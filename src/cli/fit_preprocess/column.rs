@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::statistics;
-
-/// Cells that say that nothing is there, as pandas reads them.
-const MISSING: [&str; 8] = ["", "NA", "N/A", "nan", "NaN", "null", "NULL", "None"];
+use crate::inputs::MISSING;
 
 /// What a column holds.
 pub(super) enum Kind {

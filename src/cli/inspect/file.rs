@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -10,6 +9,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use super::{Arguments, Output};
+use crate::cli::stdout;
 
 /// The report of `modelyard-server inspect FILE -o json`.
 #[derive(Debug, Deserialize)]
@@ -84,10 +84,13 @@ pub(super) fn show(path: &Path, arguments: &Arguments) -> anyhow::Result<ExitCod
     if !path.exists() {
         bail!("no file {}; to ask a server about a model, say --url", path.display());
     }
+    if let Some(kind) = archive(path) {
+        bail!("{}: a {kind} archive is not read here; unpack it, and name the .onnx file or the folder with it", path.display());
+    }
     let (report, said) = examine(path, arguments.server_bin.as_deref())?;
     match arguments.output {
-        Output::Json => std::io::stdout().write_all(&said)?,
-        Output::Table => std::io::stdout().write_all(render(&report).as_bytes())?,
+        Output::Json => stdout::write(&said)?,
+        Output::Table => stdout::print(&render(&report))?,
     }
     Ok(if report.loadable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -110,6 +113,17 @@ pub(crate) fn examine(path: &Path, binary: Option<&Path>) -> anyhow::Result<(Rep
         Ok(report) => Ok((report, output.stdout)),
         Err(_) if output.stdout.is_empty() => bail!("{} inspect ended with {} and said nothing", binary.display(), output.status),
         Err(error) => bail!("{} inspect: its report is not understood: {error}", binary.display()),
+    }
+}
+
+/// The kind of archive that a file is by its name, as models are stored.
+fn archive(path: &Path) -> Option<&'static str> {
+    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+    let ends = |endings: &[&str]| path.is_file() && endings.iter().any(|ending| name.ends_with(ending));
+    match () {
+        () if ends(&[".zip"]) => Some(".zip"),
+        () if ends(&[".tar", ".tar.gz", ".tgz"]) => Some(".tar"),
+        () => None,
     }
 }
 

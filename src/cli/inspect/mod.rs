@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::ArgGroup;
 
 use super::cluster::Through;
-use super::served::runtime;
+use super::served::{UrlParser, runtime};
 use super::stdout::Output;
-use crate::client::{ClientError, Target};
+use crate::client::Target;
 
 mod file;
 mod remote;
@@ -28,7 +28,7 @@ pub struct Arguments {
     what: String,
 
     /// Ask this server about a model that it serves
-    #[arg(long, short, value_name = "URL", value_parser = parse_url)]
+    #[arg(long, short, value_name = "URL", value_parser = UrlParser)]
     url: Option<Target>,
 
     /// Of https: trust the certificates of this PEM file, not the system's (SSL_CERT_FILE does so too)
@@ -62,10 +62,6 @@ Exit codes: 0 shown, and it runs; 1 it will not run or cannot be read, with the 
 
 /// Limit of a server's answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-fn parse_url(text: &str) -> Result<Target, ClientError> {
-    text.parse()
-}
 
 impl Arguments {
     /// Runs the command.

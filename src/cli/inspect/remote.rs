@@ -1,13 +1,13 @@
 //! A served model, as its server tells: metadata, and the configuration where there is one.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
 use super::file::{Port, line, ports};
 use super::{Arguments, Output, TIMEOUT};
+use crate::cli::stdout;
 use crate::client::{self, ClientError, Metadata, ModelName, Protocol, Session, Target, TensorSpec};
 
 /// Asks the server and shows what it says.
@@ -18,7 +18,7 @@ pub(super) async fn show(target: &Target, arguments: &Arguments) -> anyhow::Resu
         Output::Json => format!("{}\n", serde_json::to_string_pretty(&document)?),
         Output::Table => render(target, &metadata, &document["config"]),
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    stdout::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -83,8 +83,9 @@ enum Weights {
 const EXAMPLES: &str = "\
 Examples:
   modelyard optimize model.onnx -o small.onnx
-  modelyard optimize model.onnx -o small.onnx --weights int8 --data heldout.npz --min-accuracy 0.92
-  modelyard optimize model.onnx -o sparse.onnx --prune 0.5 --data heldout.csv --labels species --metric f1_macro --min-accuracy 0.9
+  modelyard optimize model.onnx -o small.onnx --weights f16 --data heldout.npz --min-accuracy 0.92
+  modelyard optimize model.onnx -o sparse.onnx --prune 0.5 --data heldout.csv --labels species \\
+    --metric f1_macro --min-accuracy 0.9
 
 Exit codes: 0 written; 1 not written, with the reason; 2 wrong arguments.";
 

@@ -1,11 +1,12 @@
 //! An answer for programs: JSON, or NumPy's files, on stdout.
 
-use std::io::{Cursor, Write, stdout};
+use std::io::Cursor;
 
 use anyhow::{Context, bail};
 use modelyard_wire::json::write;
 use modelyard_wire::{Data, Tensor};
 
+use crate::cli::stdout;
 use crate::client::Answer;
 use crate::inputs;
 
@@ -31,7 +32,7 @@ pub(super) fn json(model: &str, answer: &Answer) -> anyhow::Result<()> {
         out.push(b'}');
     }
     out.extend_from_slice(b"]}\n");
-    stdout().write_all(&out).context("cannot write the answer")
+    stdout::write(&out).context("cannot write the answer")
 }
 
 fn data(out: &mut Vec<u8>, tensor: &Tensor) -> anyhow::Result<()> {
@@ -55,12 +56,14 @@ pub(super) fn npy(answer: &Answer) -> anyhow::Result<()> {
         let names: Vec<&str> = answer.outputs.iter().map(|(name, _)| name.as_str()).collect();
         bail!("-o npy writes one output, the model has {}: choose with --only, or -o npz", names.join(", "));
     };
-    Ok(inputs::write_npy(tensor, stdout())?)
+    let mut array = Vec::new();
+    inputs::write_npy(tensor, &mut array)?;
+    stdout::write(&array).context("cannot write the answer")
 }
 
 /// All outputs as `.npz`.
 pub(super) fn npz(answer: &Answer) -> anyhow::Result<()> {
     let mut archive = Cursor::new(Vec::new());
     inputs::write_npz(answer.outputs.iter().map(|(name, tensor)| (name.as_str(), tensor)), &mut archive)?;
-    stdout().write_all(archive.get_ref()).context("cannot write the answer")
+    stdout::write(archive.get_ref()).context("cannot write the answer")
 }

@@ -1,5 +1,6 @@
 //! `modelyard predict`: a file in, an answer out, whatever the file and whatever the protocol.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,7 +8,8 @@ use anyhow::{Context, bail};
 
 use super::number::whole;
 use super::served::{Served, runtime};
-use crate::client::TensorSpec;
+use super::usage::Usage;
+use crate::client::Metadata;
 use crate::inputs::{self, Bound, Fill, InputError, Named, Reading, Scale};
 
 mod emit;
@@ -27,23 +29,25 @@ pub struct Arguments {
     source: Source,
 
     /// A picture's values as the model takes them
-    #[arg(long, value_enum, default_value = "auto", help_heading = "Input")]
+    #[arg(long, value_enum, default_value = "auto", help_heading = "Input", allow_hyphen_values = true, conflicts_with_all = ["zeros", "random"])]
     scale: Scale,
 
     /// Swap a picture's light and dark
-    #[arg(long, help_heading = "Input")]
+    #[arg(long, help_heading = "Input", conflicts_with_all = ["zeros", "random"])]
     invert: bool,
 
     /// Rows of --zeros and --random
     #[arg(long, value_name = "ROWS", default_value = "1", help_heading = "Input", value_parser = whole(1..=u32::MAX))]
+    #[arg(allow_negative_numbers = true, conflicts_with = "input")]
     batch: u32,
 
-    /// The shape of an input with free dimensions, for --zeros and --random: NAME=1,3,224,224
-    #[arg(long, value_name = "NAME=DIMS", value_parser = parse_shape, help_heading = "Input")]
+    /// The shape of an input with free dimensions, rows first, for --zeros and --random: NAME=1,3,224,224
+    #[arg(long, value_name = "NAME=DIMS", value_parser = parse_shape, help_heading = "Input", conflicts_with_all = ["input", "batch"])]
     shape: Vec<(String, Vec<usize>)>,
 
-    /// The same random values for the same seed
+    /// The same values of --random for the same seed
     #[arg(long, default_value = "0", help_heading = "Input", value_parser = whole(0..=u64::MAX))]
+    #[arg(allow_negative_numbers = true, conflicts_with_all = ["input", "zeros"])]
     seed: u64,
 
     /// How the answer is printed
@@ -51,7 +55,7 @@ pub struct Arguments {
     output: Output,
 
     /// Classes to show of each row
-    #[arg(long, value_name = "K", default_value = "5", help_heading = "Output", value_parser = whole(1..=u32::MAX))]
+    #[arg(long, value_name = "K", default_value = "5", help_heading = "Output", value_parser = whole(1..=u32::MAX), allow_negative_numbers = true)]
     top: u32,
 
     /// Only this output
@@ -59,7 +63,7 @@ pub struct Arguments {
     only: Option<String>,
 
     /// Write the request to FILE.json, FILE.bin or FILE.pb instead of sending it, and print how curl sends it
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, value_name = "FILE", help_heading = "Output", conflicts_with_all = ["output", "top", "only"])]
     save_request: Option<PathBuf>,
 }
 
@@ -111,10 +115,21 @@ pub(super) fn parse_shape(text: &str) -> Result<(String, Vec<usize>), String> {
     Ok((name.to_owned(), dims.collect::<Result<_, _>>().map_err(|_| format!("'{text}': expected NAME=1,2,3"))?))
 }
 
+/// Refuses an input with two shapes, of which only one could be meant.
+pub(super) fn once(shapes: &[(String, Vec<usize>)]) -> Result<(), Usage> {
+    let mut seen = std::collections::BTreeSet::new();
+    match shapes.iter().find(|(name, _)| !seen.insert(name)) {
+        Some((name, _)) => Err(Usage::new(format!("--shape: input '{name}' has two shapes; expected one for each input"))),
+        None => Ok(()),
+    }
+}
+
 /// What is sent, and what each row of it is called.
 struct Request {
     inputs: Vec<Named>,
     rows: Vec<String>,
+    /// The outputs that the files ask for; all of them where they name none.
+    outputs: Vec<String>,
 }
 
 impl Arguments {
@@ -123,6 +138,16 @@ impl Arguments {
     /// # Errors
     /// What the user should read.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        once(&self.shape)?;
+        if let Some(path) = &self.save_request {
+            save::check(path, self.served.protocol)?;
+        }
+        if matches!(self.output, Output::Npy | Output::Npz) && std::io::stdout().is_terminal() {
+            return Err(Usage::new(
+                "-o npy and -o npz write bytes, which a terminal cannot show: write them to a file by '> FILE'",
+            )
+            .into());
+        }
         runtime()?.block_on(self.ask())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -130,12 +155,18 @@ impl Arguments {
     async fn ask(self) -> anyhow::Result<()> {
         if let Some(path) = &self.save_request {
             let request = self.request_to_save().await?;
+            if !request.outputs.is_empty() {
+                say(&["left out: the file's 'outputs'; the saved request asks for all".to_owned()]);
+            }
             return save::save(&self.served, path, &request.inputs);
         }
         let (served, _way) = self.served.reach().await?;
         let mut session = served.open().await?;
-        let request = self.request(Some(&session.metadata().inputs))?;
+        let request = self.request(Some(session.metadata()))?;
         let mut answer = session.infer(&request.inputs).await?;
+        if !request.outputs.is_empty() {
+            answer.outputs.retain(|(name, _)| request.outputs.contains(name));
+        }
         if let Some(only) = &self.only {
             let known: Vec<String> = answer.outputs.iter().map(|(name, _)| format!("'{name}'")).collect();
             answer.outputs.retain(|(name, _)| name == only);
@@ -160,30 +191,33 @@ impl Arguments {
             Err(error) if matches!(error.downcast_ref(), Some(InputError::NeedsModel(_))) => {
                 let (served, _way) = self.served.reach().await?;
                 let session = served.open().await.with_context(|| error.to_string())?;
-                self.request(Some(&session.metadata().inputs))
+                self.request(Some(session.metadata()))
             }
             outcome => outcome,
         }
     }
 
-    fn request(&self, specs: Option<&[TensorSpec]>) -> anyhow::Result<Request> {
+    fn request(&self, model: Option<&Metadata>) -> anyhow::Result<Request> {
+        let specs = model.map(|model| model.inputs.as_slice());
         if self.source.input.is_empty() {
             let specs = specs.ok_or_else(|| InputError::NeedsModel("made-up data needs the model's shapes".to_owned()))?;
             let fill = if self.source.random { Fill::Random(self.seed) } else { Fill::Zeros };
-            let Bound { inputs, notes } = inputs::synthetic(specs, self.batch as usize, &self.shape, fill)?;
+            let Bound { inputs, notes, outputs } = inputs::synthetic(specs, self.batch as usize, &self.shape, fill)?;
             say(&notes);
-            return Ok(Request { rows: row_names("row", &inputs), inputs });
+            return Ok(Request { rows: row_names("row", &inputs), inputs, outputs });
         }
-        let (mut samples, mut rows) = (Vec::new(), Vec::new());
+        let (mut samples, mut rows, mut asked) = (Vec::new(), Vec::new(), Vec::new());
         for path in &self.source.input {
-            let reading = Reading { specs, scale: self.scale, invert: self.invert };
-            let Bound { inputs, notes } = inputs::read(path, reading)?;
+            let outputs = model.map(|model| model.outputs.as_slice());
+            let reading = Reading { specs, outputs, scale: self.scale, invert: self.invert };
+            let Bound { inputs, notes, outputs } = inputs::read(path, reading)?;
+            asked.extend(outputs);
             say(&notes);
             let file = path.file_name().map_or_else(|| "row".to_owned(), |name| name.to_string_lossy().into_owned());
             rows.extend(row_names(&file, &inputs));
             samples.push(inputs);
         }
-        Ok(Request { inputs: inputs::stack(samples)?, rows })
+        Ok(Request { inputs: inputs::stack(samples)?, rows, outputs: asked })
     }
 }
 

@@ -1,30 +1,49 @@
 //! A request as a file, and the command that sends it: what people put into a bug report, a load test, a manual.
 
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::cli::served::Served;
-use crate::client::{Form, Prepared, Target};
+use crate::cli::stdout;
+use crate::cli::usage::Usage;
+use crate::client::{Form, Prepared, Protocol, Target};
 use crate::inputs::Named;
+
+/// The form that the file's extension names, of the protocol where it has one of its own.
+fn form(path: &Path, protocol: Protocol) -> Result<Form, Usage> {
+    let unlike = |expected: &str| {
+        let (path, protocol) = (path.display(), protocol.as_str());
+        Err(Usage::new(format!("--save-request {path}: --protocol {protocol} has no such file; expected {expected}")))
+    };
+    match (path.extension().and_then(|extension| extension.to_str()), protocol) {
+        (Some("json" | "bin"), Protocol::Grpc) => unlike(".pb, or --protocol json or binary"),
+        (Some("bin"), Protocol::Tfs) => unlike(".json (rows) or .pb (a PredictRequest)"),
+        (Some("json"), Protocol::Tfs) => Ok(Form::Rows),
+        (Some("json"), _) => Ok(Form::Json),
+        (Some("bin"), _) => Ok(Form::Binary),
+        (Some("pb"), _) => Ok(Form::PredictRequest),
+        _ => Err(Usage::new(format!(
+            "--save-request {}: expected .json (JSON), .bin (binary tensors) or .pb (a PredictRequest)",
+            path.display()
+        ))),
+    }
+}
+
+/// Refuses, before a server is asked, a file that says no form.
+pub(super) fn check(path: &Path, protocol: Protocol) -> Result<(), Usage> {
+    form(path, protocol).map(|_| ())
+}
 
 /// Writes the request in the form that the file's extension names, and prints curl's command line on stdout.
 pub(super) fn save(served: &Served, path: &Path, inputs: &[Named]) -> anyhow::Result<()> {
     let (model, target) = (served.name(), served.target()?);
-    let (form, rest) = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("json") => (Form::Json, ""),
-        Some("bin") => (Form::Binary, ""),
-        Some("pb") => (Form::PredictRequest, " --output reply.pb"),
-        _ => bail!("--save-request {}: expected .json (JSON), .bin (binary tensors) or .pb (a PredictRequest)", path.display()),
-    };
+    let form = form(path, served.protocol)?;
+    let rest = if form == Form::PredictRequest { " --output reply.pb" } else { "" };
     let prepared = form.prepare(&model, inputs)?;
     std::fs::write(path, &prepared.body).with_context(|| format!("cannot write {}", path.display()))?;
     crate::cli::say(format_args!("{}: {} bytes; send it with", path.display(), prepared.body.len()));
-    writeln!(std::io::stdout().lock(), "{}{rest}", curl(&target, path, &prepared)).or_else(|error| match error.kind() {
-        std::io::ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(error).context("cannot write the command"),
-    })
+    stdout::print(&format!("{}{rest}\n", curl(&target, path, &prepared))).context("cannot write the command")
 }
 
 fn curl(target: &Target, path: &Path, prepared: &Prepared) -> String {

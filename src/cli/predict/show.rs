@@ -1,11 +1,11 @@
 //! An answer for people: the likeliest classes with bars, or what the tensors hold.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::Context;
 use modelyard_wire::{Data, Tensor};
 
+use crate::cli::stdout;
 use crate::client::Answer;
 
 /// What is shown.
@@ -25,7 +25,7 @@ const BAR: usize = 24;
 
 /// Prints the answer on stdout.
 pub(super) fn print(shown: &Shown<'_>) -> anyhow::Result<()> {
-    std::io::stdout().write_all(render(shown).as_bytes()).context("cannot write the answer")
+    stdout::print(&render(shown)).context("cannot write the answer")
 }
 
 fn render(shown: &Shown<'_>) -> String {
