@@ -34,7 +34,8 @@ fn as_written(message: &str, written: &str) -> String {
     let Some((value, why)) = message.strip_prefix("Invalid value: ").and_then(|rest| rest.split_once(": ")) else {
         return message.to_owned();
     };
-    if value.parse::<f64>().is_err() || written.is_empty() || written == value {
+    // Of a list that is too short the number is its length, and what is written is no number.
+    if value.parse::<f64>().is_err() || written.parse::<f64>().is_err() || written == value {
         return message.to_owned();
     }
     let digits = written.trim_start_matches(['-', '+']);
@@ -62,4 +63,24 @@ pub(super) fn of_yaml(reason: &str) -> String {
         _ => reason,
     };
     plain.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_numbers_are_shown_as_written() {
+        for (message, written, shown) in [
+            (
+                "Invalid value: 10.0: why",
+                "010",
+                "Invalid value: 010: why; write it without zeros in front, which mean an octal number to some readers",
+            ),
+            ("Invalid value: 0: should have at least 1 items", "models", "Invalid value: 0: should have at least 1 items"),
+            ("Invalid value: 0: should have at least 1 items", "", "Invalid value: 0: should have at least 1 items"),
+        ] {
+            assert_eq!(as_written(message, written), shown);
+        }
+    }
 }

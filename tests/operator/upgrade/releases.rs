@@ -157,7 +157,11 @@ impl Models<'_> {
         let made = templates(self.namespace, &["kept", "renewed"]).await;
         let (kept, renewed) = (replicas(self.namespace, "kept").await.0, replicas(self.namespace, "renewed").await.0);
 
-        cluster::run("helm", &["rollback", RELEASE, "--namespace", RELEASE, "--wait", "--timeout", "2m"], "");
+        cluster::run(
+            "helm",
+            &["rollback", RELEASE, "--namespace", RELEASE, "--force-conflicts", "--wait", "--timeout", "2m"],
+            "",
+        );
         until_operator(self.namespace, "before").await;
         assert!(!is_known(), "the definition of the kind goes back too");
         scale(&self.kept, 2).await;
