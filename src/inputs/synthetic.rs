@@ -1,6 +1,7 @@
 //! Made-up inputs of a model's own shapes: enough to see that it answers, and how fast.
 
 use bytes::Bytes;
+use modelyard_core::random::SplitMix64;
 use modelyard_wire::{DataType, element_count};
 
 use super::cast::{Elements, Scalar};
@@ -29,7 +30,7 @@ pub fn synthetic(specs: &[TensorSpec], rows: usize, shapes: &[(String, Vec<usize
         let known = super::bind::names(specs.iter().map(|spec| spec.name.as_str()));
         return Err(InputError::Content(format!("--shape: unknown input '{name}'; the model has {known}")));
     }
-    let mut random = Random(if let Fill::Random(seed) = fill { seed } else { 0 });
+    let mut random = SplitMix64::new(if let Fill::Random(seed) = fill { seed } else { 0 });
     for spec in specs {
         let shape = match shapes.iter().find(|(name, _)| *name == spec.name) {
             Some((_, shape)) if super::fits(shape, &spec.shape) => shape.clone(),
@@ -66,32 +67,19 @@ fn chosen(spec: &TensorSpec, rows: usize, notes: &mut Vec<String>) -> Vec<usize>
     shape
 }
 
-fn element(datatype: DataType, fill: Fill, random: &mut Random) -> Scalar {
+fn element(datatype: DataType, fill: Fill, random: &mut SplitMix64) -> Scalar {
     match (fill, datatype) {
         (Fill::Zeros, DataType::Bytes) => Scalar::Text(Bytes::new()),
         (Fill::Zeros, _) => Scalar::Int(0),
         (Fill::Random(_), DataType::Bytes) => {
-            let letter = |_| b'a' + u8::try_from(random.next() % 26).unwrap_or(0);
+            let letter = |_| b'a' + u8::try_from(random.draw() % 26).unwrap_or(0);
             Scalar::Text(Bytes::from_iter((0..6).map(letter)))
         }
         (Fill::Random(_), DataType::Fp16 | DataType::Bf16 | DataType::Fp32 | DataType::Fp64) => {
             // 53 random bits over 2^53.
-            Scalar::Float((random.next() >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0))
+            Scalar::Float((random.draw() >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0))
         }
-        (Fill::Random(_), _) => Scalar::Int(i128::from(random.next() >> 63)),
-    }
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014): small, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        (Fill::Random(_), _) => Scalar::Int(i128::from(random.draw() >> 63)),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod claim;
 pub mod diagnose;
 pub mod location;
 pub mod plan;
+pub mod random;
 pub mod release;
 pub mod render;
 pub mod resolve;

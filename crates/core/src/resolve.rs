@@ -5,20 +5,24 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serde::Serialize;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::api::{
-    Artefact, Cache, CacheEmptyDir, Compute, Engine, EngineName, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions,
-    PodOptions, Reason, Resources, ServiceOptions, Serving,
+    Artefact, Cache, Compute, Engine, EngineName, ModelDeployment, ModelDeploymentSpec, NetworkPolicyOptions, PodOptions, Reason,
+    Resources, ServiceOptions, Serving,
 };
 use crate::claim::Claim;
-use crate::location::{Key, Scheme};
 use crate::plan::Capacity;
 use crate::server_config::{BatchingConfig, ModelConfig, QueueConfig, ServerConfig, ServingConfig};
 use crate::steps::{Step, WrittenStep};
 use crate::units;
+
+mod revision;
+mod secrets;
+
+pub(crate) use revision::{digest, revision};
+pub use secrets::SecretVariable;
+pub(crate) use secrets::authorization_env;
+use secrets::{credentials_env, keys, secrets};
 
 /// A deployment that can be planned and launched.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,34 +160,6 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
     })
 }
 
-/// A variable of the server's environment that the kubelet fills in from a Secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretVariable {
-    /// Its name.
-    pub variable: String,
-    /// The Secret's.
-    pub secret: String,
-    /// The key in the Secret.
-    pub key: &'static str,
-    /// Whether the Secret may be without it.
-    pub optional: bool,
-}
-
-/// The keys that the store of an artefact reads from a Secret. The others, and those of `file:`, are not handed out.
-fn keys(artefact: &Artefact) -> &'static [Key] {
-    Scheme::of(&artefact.uri).map_or(&[], Scheme::keys)
-}
-
-/// The variable that holds the header for the store of the model at an index.
-pub(crate) fn authorization_env(at: usize) -> String {
-    format!("MODELYARD_AUTHORIZATION_{at}")
-}
-
-/// What the variables begin with that hold the Secret for any other store.
-fn credentials_env(at: usize) -> String {
-    format!("MODELYARD_STORE_{at}_")
-}
-
 /// The artefacts, in the order of the server's models.
 fn artefacts(spec: &ModelDeploymentSpec) -> impl Iterator<Item = &Artefact> {
     spec.model.iter().map(|model| &model.artefact).chain(spec.models.iter().map(|model| &model.artefact))
@@ -193,38 +169,6 @@ fn artefacts(spec: &ModelDeploymentSpec) -> impl Iterator<Item = &Artefact> {
 fn claims(spec: &ModelDeploymentSpec) -> Vec<String> {
     let named: BTreeSet<_> = artefacts(spec).filter_map(|one| Some(Claim::of(&one.uri)?.ok()?.name)).collect();
     named.into_iter().collect()
-}
-
-/// The artefacts that have a Secret: their index, and its name.
-fn with_secrets(spec: &ModelDeploymentSpec) -> impl Iterator<Item = (usize, &Artefact, &String)> {
-    artefacts(spec).enumerate().filter_map(|(at, artefact)| Some((at, artefact, &artefact.secret_ref.as_ref()?.name)))
-}
-
-/// What shapes a revision: which Secret is for which model. The keys of it that a store reads do not: a release that reads one more
-/// makes no new revision.
-fn secret_names(spec: &ModelDeploymentSpec) -> Vec<(String, String)> {
-    let env = |at, artefact| if keys(artefact).is_empty() { authorization_env(at) } else { credentials_env(at) };
-    with_secrets(spec).map(|(at, artefact, secret)| (env(at, artefact), secret.clone())).collect()
-}
-
-/// The variables that the server's environment needs from Secrets.
-fn secrets(spec: &ModelDeploymentSpec) -> Vec<SecretVariable> {
-    let variables = with_secrets(spec).flat_map(|(at, artefact, secret)| match keys(artefact) {
-        [] => {
-            let variable = authorization_env(at);
-            vec![SecretVariable { variable, secret: secret.clone(), key: "HTTP_AUTHORIZATION", optional: false }]
-        }
-        keys => {
-            let variable = |key: &Key| SecretVariable {
-                variable: key.variable(&credentials_env(at)),
-                secret: secret.clone(),
-                key: key.name,
-                optional: !key.required,
-            };
-            keys.iter().map(variable).collect()
-        }
-    });
-    variables.collect()
 }
 
 fn config_of(at: usize, field: &str, (name, artefact, engine): (&str, &Artefact, Engine)) -> Result<ModelConfig, Invalid> {
@@ -333,73 +277,6 @@ fn check(resources: &Resources) -> Result<(), Invalid> {
         }
     }
     Ok(())
-}
-
-/// Names what shapes a replica: its whole server configuration (`drainDelay` too, or a change of it would reach nobody), its
-/// resources, its image if the spec names one, and what the spec says of its pod and cache. The number of replicas does not shape one.
-///
-/// The name is the beginning of the SHA-256 of that as JSON with sorted keys, so it does not depend on the order of fields; a
-/// field that a later release adds must stay out of the JSON while it has its default, or that release would restart every model.
-pub(crate) fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Shape<'a> {
-        config: &'a ServerConfig,
-        resources: &'a Resources,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        server_image: Option<&'a String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        pod: Option<&'a PodOptions>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        cache: Option<&'a Cache>,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        secrets: Vec<(String, String)>,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        claims: Vec<String>,
-    }
-    let cache = Cache {
-        empty_dir: spec.cache.empty_dir.as_ref().map(|dir| CacheEmptyDir { size_limit: in_one_spelling(&dir.size_limit) }),
-        ..spec.cache.clone()
-    };
-    let shape = Shape {
-        config,
-        resources: &each_in_one_spelling(&spec.resources),
-        server_image: spec.server_image.as_ref(),
-        pod: Some(&spec.pod).filter(|pod| **pod != PodOptions::default()),
-        cache: Some(&cache).filter(|cache| **cache != Cache::default()),
-        secrets: secret_names(spec),
-        claims: claims(spec),
-    };
-    digest(&shape)
-}
-
-/// Ten hexadecimal digits that name a value, whatever the order of its fields.
-pub(crate) fn digest(value: &impl Serialize) -> String {
-    let value = serde_json::to_value(value).map(sorted).unwrap_or_default();
-    let sum = Sha256::digest(value.to_string());
-    sum.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// `1000m` and `1` are the same amount and shape the same replica; the API server itself writes the one for the other.
-fn in_one_spelling(amount: &Option<Quantity>) -> Option<Quantity> {
-    amount.as_ref().map(|amount| units::canonical(&amount.0).map_or_else(|_| amount.clone(), Quantity))
-}
-
-fn each_in_one_spelling(resources: &Resources) -> Resources {
-    let compute = |compute: &Compute| Compute { cpu: in_one_spelling(&compute.cpu), memory: in_one_spelling(&compute.memory) };
-    Resources { requests: compute(&resources.requests), limits: resources.limits.as_ref().map(compute) }
-}
-
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<(String, Value)> = fields.into_iter().map(|(key, value)| (key, sorted(value))).collect();
-            fields.sort_by(|left, right| left.0.cmp(&right.0));
-            Value::Object(fields.into_iter().collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
-        scalar => scalar,
-    }
 }
 
 #[cfg(test)]

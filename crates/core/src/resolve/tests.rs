@@ -1,6 +1,6 @@
 //! What a spec becomes, and what is refused.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::api::{Isolation, SelfCheck};

@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use half::{bf16, f16};
+use modelyard_core::random::SplitMix64;
 use modelyard_wire::{DataType, Tensor, element_count};
 
 use crate::signature::{Signature, TensorSpec};
@@ -53,7 +54,7 @@ fn filled(datatype: DataType, shape: &[usize], fill: Fill) -> Option<Tensor> {
     let Some(size) = datatype.size() else {
         return Tensor::strings(shape.to_vec(), vec![Bytes::new(); count]).ok();
     };
-    let mut dice = Dice(if let Fill::Random(seed) = fill { seed } else { 0 });
+    let mut dice = SplitMix64::new(if let Fill::Random(seed) = fill { seed } else { 0 });
     let mut raw = BytesMut::with_capacity(count * size);
     for at in 0..count {
         // Multiples of an odd number modulo a prime: different, and the same on every machine.
@@ -61,8 +62,8 @@ fn filled(datatype: DataType, shape: &[usize], fill: Fill) -> Option<Tensor> {
             Fill::Zero => 0.0,
             Fill::One => 1.0,
             Fill::Varied => (at * 7919 % 1009) as f32 / 1009.0,
-            Fill::Random(seed) if seed % 2 == 0 => dice.share(),
-            Fill::Random(_) => dice.share() * 4.0 - 2.0,
+            Fill::Random(seed) if seed % 2 == 0 => share(&mut dice),
+            Fill::Random(_) => share(&mut dice) * 4.0 - 2.0,
         };
         match datatype {
             DataType::Fp16 => raw.extend_from_slice(&f16::from_f32(value).to_le_bytes()),
@@ -75,32 +76,19 @@ fn filled(datatype: DataType, shape: &[usize], fill: Fill) -> Option<Tensor> {
     Tensor::new(datatype, shape.to_vec(), raw.freeze()).ok()
 }
 
-fn whole(datatype: DataType, fill: Fill, dice: &mut Dice) -> u64 {
+fn whole(datatype: DataType, fill: Fill, dice: &mut SplitMix64) -> u64 {
     match fill {
         Fill::Zero => 0,
         Fill::One | Fill::Varied => 1,
-        Fill::Random(seed) if datatype == DataType::Uint8 && seed % 2 == 1 => dice.next() >> 56,
+        Fill::Random(seed) if datatype == DataType::Uint8 && seed % 2 == 1 => dice.draw() >> 56,
         Fill::Random(seed) if seed % 3 == 2 => 0,
-        Fill::Random(_) => dice.next() >> 63,
+        Fill::Random(_) => dice.draw() >> 63,
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// In 0..1.
-    fn share(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 24) as f32
-    }
+/// In 0..1.
+fn share(dice: &mut SplitMix64) -> f32 {
+    (dice.draw() >> 40) as f32 / (1 << 24) as f32
 }
 
 #[cfg(test)]

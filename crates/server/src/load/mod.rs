@@ -1,6 +1,6 @@
 //! From a configured model to one that answers: fetch, try, make room, load, prove, measure; and back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,14 +10,10 @@ use modelyard_core::server_config::ModelConfig;
 use tokio::sync::Semaphore;
 
 use crate::engine::choice::{self, Wanted};
-use crate::engine::selfcheck::Outcome;
-use crate::engine::{self, Engine, sample};
 use crate::fault::{Code, Fault};
 use crate::infer::{Model, Scheduling};
-use crate::metrics::ModelMetrics;
 use crate::protocol::Service;
 use crate::registry::{Entry, Failure, Loaded, Phases, Rest, State};
-use crate::steps::{self, Around};
 use crate::store::{self, Artifact, Progress, Source, Store};
 use crate::trial::{Trial, TrialError, Tried};
 
@@ -25,10 +21,12 @@ pub(crate) mod change;
 mod demand;
 mod failure;
 pub(crate) mod memory;
+mod prepare;
 mod room;
 mod thread;
 
 use failure::NotLoaded;
+use prepare::{into_model, tell};
 pub(crate) use room::Room;
 pub use room::Share;
 pub(crate) use thread::NICENESS;
@@ -337,20 +335,6 @@ impl Loader {
     }
 }
 
-/// What came of a model's self-check, in the log.
-fn tell(model: &str, checked: &[Outcome]) {
-    for outcome in checked {
-        match outcome {
-            Outcome::Alike { what, runs, micros } => {
-                tracing::debug!(model, runs, microseconds = micros, "self-check: {what} answer alike");
-            }
-            Outcome::NoVerdict(reason) => tracing::debug!(model, reason, "self-check: no verdict"),
-            Outcome::Skipped(reason) => tracing::info!(model, reason, "self-check: left out"),
-            Outcome::Doubtful(what) => tracing::warn!(model, "self-check: {what}"),
-        }
-    }
-}
-
 fn source(config: &ModelConfig) -> Source {
     Source {
         uri: config.uri.clone(),
@@ -358,30 +342,6 @@ fn source(config: &ModelConfig) -> Source {
         authorization_env: config.authorization_env.clone(),
         credentials_env: config.credentials_env.clone(),
     }
-}
-
-/// Proves the model on its sample and measures it, by itself; then puts its steps around it.
-fn into_model(
-    config: &ModelConfig,
-    (engine, path): (Box<dyn Engine>, PathBuf),
-    (scheduling, metrics): (&Scheduling, Arc<ModelMetrics>),
-) -> Result<Arc<Model>, NotLoaded> {
-    engine.signature().check_classes(config.classes.len()).map_err(NotLoaded::Classes)?;
-    if let Some(folder) = path.parent()
-        && let Some(proof) = sample::prove(&*engine, folder)?
-    {
-        tracing::info!(
-            model = config.name,
-            outputs = proof.outputs,
-            nanoseconds = proof.nanos,
-            "the model answers its sample as expected"
-        );
-    }
-    let measured = engine::measure(&*engine);
-    let classes = if config.classes.is_empty() { engine.facts().classes.clone() } else { config.classes.clone() };
-    let around = Around { before: &config.preprocess, after: &config.postprocess, classes: &classes, folder: path.parent() };
-    let engine = if around.is_empty() { engine } else { steps::wrap(engine, &around)? };
-    Model::counting(config, engine, scheduling, (measured, metrics)).map_err(NotLoaded::Scheduling)
 }
 
 /// Loads every model of the service side by side, and waits for all.
