@@ -123,12 +123,6 @@ const RULES: &[Rule] = &[
         why: "protocol adapters decode, call infer and encode; they never touch the batcher, the lanes or one engine",
     },
     Rule {
-        sources: "crates/server/src",
-        room: "store",
-        forbidden: &["crate::protocol", "crate::serve", "crate::infer", "crate::engine", "crate::*"],
-        why: "a store fetches bytes and knows nothing of serving",
-    },
-    Rule {
         sources: "crates/core/src",
         room: "",
         forbidden: &[

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::inspect::inspect;
 use crate::serve::{EXIT_BUG, exit_code};
-use crate::store::{self, About, Limits, Progress, Source, Store, StoreError};
+use modelyard_store::{self as store, About, Limits, Progress, Source, Store, StoreError};
 
 /// How often the progress is told.
 const TOLD_EVERY: Duration = Duration::from_millis(100);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::engine::sample::{self, Proof};
 use crate::engine::{Facts, LoadError, Problem};
 use crate::signature::{Signature, TensorSpec};
-use crate::store;
+use modelyard_store as store;
 
 /// What a file holds, and what keeps it from running.
 #[derive(Clone, Debug, Serialize)]

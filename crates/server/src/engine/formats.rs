@@ -6,7 +6,7 @@ use modelyard_core::api::Format;
 
 use super::ensemble::Trees;
 use super::{LoadError, catboost, lightgbm, xgboost};
-use crate::native::Native;
+use modelyard_store::Native;
 
 /// The model of a file in a booster's own format, as its first bytes or `said` have it; `None` for an `.onnx` file.
 ///

@@ -83,7 +83,7 @@ mod tests {
     use crate::infer::Scheduling;
     use crate::load::Loader;
     use crate::registry::State;
-    use crate::store::{Limits, Store};
+    use modelyard_store::{Limits, Store};
 
     fn service(queue_length: usize) -> Arc<Service> {
         let scheduling = Scheduling { threads: 1, queue_length, batching: None, request_timeout: Duration::from_secs(600) };

@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use crate::engine::LoadError;
 use crate::engine::sample::SampleError;
 use crate::steps::StepError;
-use crate::store::{self, StoreError};
 use crate::trial::TrialError;
+use modelyard_store::{self as store, StoreError};
 
 /// Why a model did not become ready.
 #[derive(Debug, thiserror::Error)]

@@ -14,8 +14,8 @@ use crate::fault::{Code, Fault};
 use crate::infer::{Model, Scheduling};
 use crate::protocol::Service;
 use crate::registry::{Entry, Failure, Loaded, Phases, Rest, State};
-use crate::store::{self, Artifact, Progress, Source, Store};
 use crate::trial::{Trial, TrialError, Tried};
+use modelyard_store::{self as store, Artifact, Progress, Source, Store};
 
 pub(crate) mod change;
 mod demand;

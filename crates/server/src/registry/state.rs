@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::infer::Model;
 use crate::metrics::ModelMetrics;
-use crate::store::Progress;
+use modelyard_store::Progress;
 
 /// Where a model stands.
 #[derive(Clone)]

@@ -16,9 +16,9 @@ use crate::infer::Scheduling;
 use crate::load::{Loader, load_all};
 use crate::protocol::Service;
 use crate::registry::Failure;
-use crate::store::{Limits, Store};
 use crate::telemetry::traces::Traces;
 use crate::trial::Trial;
+use modelyard_store::{Limits, Store};
 
 mod admin;
 pub(crate) mod cgroup;

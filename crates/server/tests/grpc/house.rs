@@ -15,7 +15,7 @@ use modelyard_server::load::Loader;
 use modelyard_server::protocol::{Inbound, Reply, Seen, Service, handle};
 use modelyard_server::registry::State;
 use modelyard_server::signature::{Signature, TensorSpec};
-use modelyard_server::store::{Limits, Store};
+use modelyard_store::{Limits, Store};
 use modelyard_wire::proto::inference::infer_parameter::ParameterChoice;
 use modelyard_wire::proto::inference::model_infer_request::InferInputTensor;
 use modelyard_wire::proto::inference::{InferParameter, InferTensorContents, ModelInferRequest};

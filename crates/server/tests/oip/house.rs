@@ -13,7 +13,7 @@ use modelyard_server::load::Loader;
 use modelyard_server::protocol::{Inbound, Seen, Service, handle};
 use modelyard_server::registry::{Failure, State};
 use modelyard_server::signature::{Signature, TensorSpec};
-use modelyard_server::store::{Limits, Store};
+use modelyard_store::{Limits, Store};
 use modelyard_wire::json::oip::Response;
 use modelyard_wire::{DataType, Tensor};
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use super::onnx::file::slurp;
 use super::onnx::labels::Labels;
 use super::trees::{Branch, Ensemble, Fault, Field, Kind, MOST_TARGETS, Model, Node, Precision, Test, Tree, Weight};
 use super::{Facts, LoadError};
-use crate::native::Native;
+use modelyard_store::Native;
 
 mod objective;
 mod saved;
