@@ -36,7 +36,7 @@ pub struct Arguments {
     /// How log lines look
     #[arg(long, env = "MODELYARD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// error, warn, info, debug or trace; or by target, such as info,kube=debug. PUT /loglevel on the health port changes it
+    /// error, warn, info or debug; or by target, such as info,kube=debug. PUT /loglevel on the health port changes it
     #[arg(long, env = "MODELYARD_LOG_LEVEL", default_value = "info")]
     log_level: String,
 }

@@ -31,7 +31,7 @@ pub struct Arguments {
     /// The server to launch (default: the modelyard-server beside this program, or in PATH)
     #[arg(long, value_name = "PATH", env = "MODELYARD_SERVER_BIN")]
     server_bin: Option<PathBuf>,
-    /// Which log lines the servers write: off, error, warn, info, debug or trace; or by target, TARGET=LEVEL, several with commas
+    /// Which log lines the servers write: off, error, warn, info or debug; or by target, TARGET=LEVEL, several with commas
     /// between them
     #[arg(long, default_value = "warn", env = "MODELYARD_LOG_LEVEL", value_parser = log_level)]
     log_level: String,
@@ -63,7 +63,7 @@ fn address(text: &str) -> Result<IpAddr, String> {
 
 /// Each server would refuse it at its start; here it is told once, before anything starts.
 fn log_level(levels: &str) -> Result<String, String> {
-    let known = ["off", "error", "warn", "info", "debug", "trace"];
+    let known = ["off", "error", "warn", "info", "debug"];
     let level = |part: &str| part.rsplit('=').next().unwrap_or_default().trim().to_ascii_lowercase();
     match levels.split(',').find(|part| !known.contains(&level(part).as_str())) {
         Some(part) => Err(format!("expected one of {}, or TARGET=LEVEL, found '{part}'", known.join(", "))),

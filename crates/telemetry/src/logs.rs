@@ -21,7 +21,7 @@ pub enum Lines {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
     /// A word that is no level. It would be taken for a target whose every line is wanted, and all else would be silent.
-    #[error("expected off, error, warn, info, debug or trace, or TARGET=LEVEL, found '{0}'")]
+    #[error("expected off, error, warn, info or debug, or TARGET=LEVEL, found '{0}'")]
     Word(String),
     /// It looks like levels, and is not.
     #[error("'{levels}': {problem}")]
@@ -114,8 +114,11 @@ fn fmt() -> SubscriberBuilder<DefaultFields, Format, LevelFilter, fn() -> Stderr
 }
 
 fn filter(levels: &str) -> Result<EnvFilter, LogError> {
-    // The empty word parses, as `error`.
-    let wrong = |part: &&str| part.is_empty() || !part.contains('=') && part.parse::<LevelFilter>().is_err();
+    // The empty word parses, as `error`. Nothing is compiled in at `trace`, so it would be taken and ignored.
+    let wrong = |part: &&str| {
+        let level = part.rsplit('=').next().unwrap_or_default().parse::<LevelFilter>();
+        part.is_empty() || level.as_ref().is_ok_and(|level| *level == LevelFilter::TRACE) || !part.contains('=') && level.is_err()
+    };
     if let Some(part) = levels.split(',').map(str::trim).find(wrong) {
         return Err(LogError::Word(part.to_owned()));
     }
@@ -132,7 +135,15 @@ mod tests {
         for good in ["info", "WARN", "off", "info,access=debug", "access=debug"] {
             assert!(filter(good).is_ok(), "{good}");
         }
-        for (bad, part) in [("verbose", "'verbose'"), ("info,access", "'access'"), ("", "''"), ("info,kube=loud", "kube=loud")] {
+        for (bad, part) in [
+            ("verbose", "'verbose'"),
+            ("info,access", "'access'"),
+            ("", "''"),
+            ("info,kube=loud", "kube=loud"),
+            ("trace", "'trace'"),
+            ("info,h2=TRACE", "'h2=TRACE'"),
+            ("5", "'5'"),
+        ] {
             assert!(filter(bad).unwrap_err().to_string().contains(part), "{bad}");
         }
     }

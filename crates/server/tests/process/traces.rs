@@ -98,3 +98,18 @@ fn lost_spans_are_warned_of_and_not_again_at_once() {
     // What was lost since is said at the end.
     assert_eq!(server.log().matches("spans were lost").count(), 2, "{}", server.log());
 }
+
+#[test]
+fn a_collector_that_never_answers_holds_no_spans_for_ever() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let mut server = Server::start_with(&[mnist()], &json!({ "drainDelay": "0s" }), |command| {
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint).env("OTEL_BSP_SCHEDULE_DELAY", "20");
+        command.env("OTEL_EXPORTER_OTLP_TIMEOUT", "100");
+    });
+    assert_eq!(post(server.address(), "/v1/models/mnist:predict", &mnist_body(1)).unwrap().status, 200);
+    // It is connected to, by the system, and nobody reads.
+    eventually("the warning", || server.log().contains("no answer within 100ms").then_some(()));
+    server.terminate();
+    assert_eq!(server.exit().code(), Some(0), "{}", server.log());
+}
