@@ -136,13 +136,16 @@ impl Gateway {
                 let Some(name) = name.filter(|name| !name.is_empty()) else {
                     return Err(Fault::new(Kind::Invalid, "the message names no model"));
                 };
+                let control = parts.uri.path().contains("/RepositoryModel");
+                if control && !self.table().models.contains_key(&name) {
+                    return Err(super::rest::no_control());
+                }
                 let within = route(&self.table(), &name)?.timeout;
                 if streams {
                     body.pace(within);
                 } else {
                     in_time((received + within, within), body.gather(REPLAYABLE_BYTES)).await??;
                 }
-                let control = parts.uri.path().contains("/RepositoryModel");
                 let errand = Errand { model: Some(&name), waits, repeatable, bounded: !streams, http2: true };
                 let response = self.relay(&errand, parts, body).await?;
                 // An answer that is refused has its status in the head.

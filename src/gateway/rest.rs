@@ -21,6 +21,10 @@ impl Gateway {
         }
         match target(&parts.method, parts.uri.path()) {
             Target::Model { name, waits, repeatable } => {
+                // Only loads and unloads are not repeated. A replica would refuse them whatever they name.
+                if !repeatable && !self.table().models.contains_key(&name) {
+                    return Err(no_control());
+                }
                 let (limit, max) = self.limits(&name);
                 // Told before it is sent on: a replica that refuses it half-way would look like one that broke.
                 if body.length().is_some_and(|length| length > max) {
@@ -33,7 +37,6 @@ impl Gateway {
                 }
                 let errand = Errand { model: Some(&name), waits, repeatable, bounded: true, http2: false };
                 let response = self.relay(&errand, parts, body).await?;
-                // Of all that a model is asked only loads and unloads are not repeated.
                 if !repeatable && response.status() == StatusCode::FORBIDDEN { Err(no_control()) } else { Ok(response) }
             }
             Target::Any => {

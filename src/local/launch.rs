@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use modelyard_core::server_config::ServerConfig;
+use modelyard_core::units;
 use tokio::process::Command;
 
 use super::{LocalError, Options};
@@ -14,8 +15,9 @@ use super::{LocalError, Options};
 /// inherited but these.
 const OF_SERVER: &str = "MODELYARD_";
 /// What is about this machine rather than about what is served; the last is the beginning of names.
-const INHERITED: [&str; 5] = [CACHE_DIR, "MODELYARD_CACHE_LIMIT", LOAD_TIMEOUT, "MODELYARD_ORT_LIB", "MODELYARD_STORE_"];
+const INHERITED: [&str; 5] = [CACHE_DIR, CACHE_LIMIT, LOAD_TIMEOUT, "MODELYARD_ORT_LIB", "MODELYARD_STORE_"];
 const CACHE_DIR: &str = "MODELYARD_CACHE_DIR";
+const CACHE_LIMIT: &str = "MODELYARD_CACHE_LIMIT";
 const LOAD_TIMEOUT: &str = "MODELYARD_LOAD_TIMEOUT";
 /// Seconds that the server takes there.
 const LOAD_SECONDS: RangeInclusive<u64> = 1..=86_400;
@@ -41,6 +43,7 @@ impl Launcher {
     /// Finds the server, and looks at what it will inherit: it would refuse that at each of its starts.
     pub(super) fn new(options: &Options) -> Result<Self, LocalError> {
         check_load_timeout(std::env::var_os(LOAD_TIMEOUT))?;
+        check_cache_limit(std::env::var_os(CACHE_LIMIT))?;
         let server = match &options.server {
             Some(path) if path.is_file() => path.clone(),
             Some(path) => return Err(LocalError::ServerBin { path: path.display().to_string() }),
@@ -91,6 +94,16 @@ fn check_load_timeout(value: Option<OsString>) -> Result<(), LocalError> {
     Err(LocalError::Environment { name: LOAD_TIMEOUT, found: value.into(), expected: format!("seconds from {least} to {most}") })
 }
 
+fn check_cache_limit(value: Option<OsString>) -> Result<(), LocalError> {
+    let Some(value) = value else { return Ok(()) };
+    let value = value.to_string_lossy();
+    units::whole(&value).map(drop).map_err(|_| LocalError::Environment {
+        name: CACHE_LIMIT,
+        found: value.as_ref().into(),
+        expected: "a quantity of bytes such as '500M' or '20Gi'".to_owned(),
+    })
+}
+
 /// Makes sure that models that are fetched can be kept: each server would fail for it, by itself.
 pub(super) fn check_cache<'a>(configs: impl Iterator<Item = &'a ServerConfig>) -> Result<(), LocalError> {
     let fetched = |config: &ServerConfig| config.models.iter().any(|model| !model.uri.starts_with("file:"));
@@ -128,6 +141,18 @@ mod tests {
         for bad in ["", "abc", "0", "86401", "1.5"] {
             let message = check_load_timeout(Some(bad.into())).unwrap_err().to_string();
             assert_eq!(message, format!("MODELYARD_LOAD_TIMEOUT: expected seconds from 1 to 86400, found '{bad}'"));
+        }
+    }
+
+    #[test]
+    fn a_cache_limit_that_no_server_takes_is_named() {
+        for good in [None, Some("0"), Some("500M"), Some("1.5Gi")] {
+            assert!(check_cache_limit(good.map(OsString::from)).is_ok(), "{good:?}");
+        }
+        for bad in ["", "lots", "-1", "5Q"] {
+            let message = check_cache_limit(Some(bad.into())).unwrap_err().to_string();
+            let expected = format!("MODELYARD_CACHE_LIMIT: expected a quantity of bytes such as '500M' or '20Gi', found '{bad}'");
+            assert_eq!(message, expected);
         }
     }
 }

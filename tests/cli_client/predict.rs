@@ -86,6 +86,8 @@ fn flags_that_would_be_ignored_are_refused() {
         let error = misuse(&fake, &[base, more].concat());
         assert!(error.contains("cannot be used with"), "{base:?} {more:?}: {error}");
     }
+    let error = misuse(&fake, &[&from_file[..], &["-o", "json", "--top", "1"]].concat());
+    assert!(error.starts_with("error: --top: only a table"), "{error}");
     for command in ["bench", "predict"] {
         let mut arguments = vec![command, "tiny", "--shape", "x=1,4", "--shape", "x=2,4"];
         arguments.extend((command == "predict").then_some("--zeros"));

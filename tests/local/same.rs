@@ -88,6 +88,8 @@ async fn strange_requests_are_answered_alike() {
     }
     // The one answer that differs on purpose: the flag that a server names is none of local mode's.
     let load = "/inference.GRPCInferenceService/RepositoryModelLoad";
-    let (_, status, words, _) = call(gateway, load, plain, "identity", &named(2, "mnist")).await;
-    assert!(status == "7" && words.contains("modelyard local") && !words.contains("--allow-control"), "{words}");
+    for name in ["mnist", "nobody"] {
+        let (_, status, words, _) = call(gateway, load, plain, "identity", &named(2, name)).await;
+        assert!(status == "7" && words.contains("modelyard local") && !words.contains("--allow-control"), "{name}: {words}");
+    }
 }

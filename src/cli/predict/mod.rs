@@ -16,6 +16,9 @@ mod emit;
 mod save;
 mod show;
 
+/// Classes of each row that a table shows unless --top says otherwise.
+const CLASSES_SHOWN: u32 = 5;
+
 /// Send one prediction to a served model
 ///
 /// A file's names, datatypes and shapes are fitted to the model's metadata; whatever is changed is said on stderr.
@@ -54,9 +57,9 @@ pub struct Arguments {
     #[arg(long, short, value_enum, default_value = "table", help_heading = "Output")]
     output: Output,
 
-    /// Classes to show of each row
-    #[arg(long, value_name = "K", default_value = "5", help_heading = "Output", value_parser = whole(1..=u32::MAX), allow_negative_numbers = true)]
-    top: u32,
+    /// Classes to show of each row, in a table [default: 5]
+    #[arg(long, value_name = "K", help_heading = "Output", value_parser = whole(1..=u32::MAX), allow_negative_numbers = true)]
+    top: Option<u32>,
 
     /// Only this output
     #[arg(long, value_name = "NAME", help_heading = "Output")]
@@ -148,6 +151,9 @@ impl Arguments {
             )
             .into());
         }
+        if self.top.is_some() && self.output != Output::Table {
+            return Err(Usage::new("--top: only a table shows some of the classes; what -o writes has all of them").into());
+        }
         runtime()?.block_on(self.ask())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -177,7 +183,12 @@ impl Arguments {
         match self.output {
             Output::Table => {
                 let classes = session.metadata().classes.as_slice();
-                show::print(&show::Shown { answer: &answer, rows: &request.rows, classes, top: self.top as usize })
+                show::print(&show::Shown {
+                    answer: &answer,
+                    rows: &request.rows,
+                    classes,
+                    top: self.top.unwrap_or(CLASSES_SHOWN) as usize,
+                })
             }
             Output::Json => emit::json(&self.served.model, &answer),
             Output::Npy => emit::npy(&answer),

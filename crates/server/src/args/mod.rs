@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use modelyard_core::server_config::{InvalidConfig, ServerConfig, ServingConfig};
+use modelyard_core::units;
 
 use crate::exchange::{Exchange, PullArguments, PushArguments};
 use crate::load::LOAD_TIMEOUT;
@@ -73,7 +74,7 @@ struct ServeArguments {
     #[arg(long, value_name = "DIR", env = "MODELYARD_CACHE_DIR", help_heading = "What to serve")]
     cache_dir: Option<PathBuf>,
     /// Bytes that they may take before those unused for longest are removed; with a suffix such as Mi or G
-    #[arg(long, value_name = "SIZE", default_value = "20Gi", value_parser = size, env = "MODELYARD_CACHE_LIMIT", help_heading = "What to serve")]
+    #[arg(long, value_name = "SIZE", default_value = "20Gi", value_parser = units::whole, env = "MODELYARD_CACHE_LIMIT", help_heading = "What to serve")]
     cache_limit: u64,
     /// Seconds that preparing a model may take once it is here
     #[arg(long, value_name = "SECONDS", default_value_t = LOAD_TIMEOUT.as_secs(), env = "MODELYARD_LOAD_TIMEOUT", help_heading = "What to serve", value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -110,7 +111,7 @@ struct ServeArguments {
     /// How log lines look
     #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "MODELYARD_LOG_FORMAT", help_heading = "Process")]
     log_format: LogFormat,
-    /// error, warn, info, debug or trace; or by target, such as info,access=debug
+    /// error, warn, info or debug; or by target, such as info,access=debug
     #[arg(long, default_value = "info", env = "MODELYARD_LOG_LEVEL", help_heading = "Process")]
     log_level: String,
 }
@@ -259,20 +260,6 @@ impl ServeArguments {
     }
 }
 
-/// A number of bytes, as Kubernetes writes quantities: `500`, `512Mi`, `20G`.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
-    let factor: Option<u64> = match &text[digits.len()..] {
-        "" => Some(1),
-        suffix => ["k", "M", "G", "T"].iter().zip(1..).find_map(|(letter, power)| match suffix.strip_suffix('i') {
-            Some(binary) => binary.eq_ignore_ascii_case(letter).then(|| 1024_u64.pow(power)),
-            None => (suffix == *letter).then(|| 1000_u64.pow(power)),
-        }),
-    };
-    let bytes = digits.parse::<u64>().ok().zip(factor).and_then(|(count, factor)| count.checked_mul(factor));
-    bytes.ok_or_else(|| format!("expected a number of bytes such as 500000000, 512Mi or 20G, found '{text}'"))
-}
-
 fn read_config(text: &str) -> Result<String, InvalidArguments> {
     match text.strip_prefix('@') {
         Some(path) => std::fs::read_to_string(path).map_err(|source| InvalidArguments::Read { path: path.to_owned(), source }),
@@ -298,18 +285,6 @@ mod tests {
         let uris: Vec<_> = by_hand.config.models.iter().map(|model| model.uri.as_str()).collect();
         assert_eq!(uris, ["file:/x/y.onnx", "http://h/z.zip"]);
         assert_eq!(by_hand.config.serving.threads, Some(3));
-    }
-
-    #[test]
-    fn sizes_are_quantities() {
-        for (text, bytes) in
-            [("7", 7), ("2k", 2000), ("512Mi", 512 << 20), ("20Gi", 20 << 30), ("1T", 1_000_000_000_000), ("1Ki", 1024)]
-        {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        for text in ["", "Gi", "1.5G", "-1", "5Q", "5mi i", "99999999999Ti"] {
-            assert!(size(text).unwrap_err().contains("expected a number of bytes"), "{text}");
-        }
     }
 
     #[test]
