@@ -19,6 +19,9 @@ from onnx import TensorProto, helper
 
 import models
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import builds
+
 SLICE = 0.02
 
 
@@ -108,26 +111,21 @@ def spread(values):
     return f"{min(values):.1f} / {statistics.median(values):.1f} / {max(values):.1f}"
 
 
-def given(root, binary):
-    """A built example."""
-    sys.path.insert(0, str(root / "bench"))
-    import builds
-
-    return binary, f"{builds.machine()}; binary as given"
+def described(binary):
+    """The machine, and what the binary says of how it was built."""
+    built = subprocess.run([binary, "build"], capture_output=True, text=True, check=True).stdout.strip()
+    return f"{builds.machine()}; build {built}"
 
 
 def build(root):
     """The example, for this machine's level of x86-64."""
-    sys.path.insert(0, str(root / "bench"))
-    import builds
-
     made = builds.Build(str(root), portable=False)
     environment = {**os.environ, "CARGO_TARGET_DIR": made.folder}
     if made.v3:
         environment["RUSTFLAGS"] = "-C target-cpu=x86-64-v3"
     command = ["cargo", "build", "--release", "--locked", "--workspace", "--example", "engine_time"]
     subprocess.run(command, cwd=root, env=environment, check=True)
-    return made.example("engine_time"), f"{builds.machine()}; build {made.name}"
+    return made.example("engine_time")
 
 
 def main():
@@ -135,15 +133,18 @@ def main():
     parser.add_argument("root", type=Path, help="the repository")
     parser.add_argument("--rounds", type=int, default=21, help="turns of each engine per case (default: 21)")
     parser.add_argument("--binary", help="a built engine_time, instead of building it")
+    parser.add_argument("--only", default="", help="only models in whose names this is")
     options = parser.parse_args()
-    binary, machine = given(options.root, options.binary) if options.binary else build(options.root)
+    binary = options.binary or build(options.root)
     folder = options.root / "target" / "bench" / "engines"
     folder.mkdir(parents=True, exist_ok=True)
-    print(f"\n{machine}; ONNX Runtime {onnxruntime.__version__}; load average {os.getloadavg()[0]:.1f}")
+    print(f"\n{described(binary)}; ONNX Runtime {onnxruntime.__version__}; load average {os.getloadavg()[0]:.1f}")
     print(f"microseconds per call on one thread, min / median / max of {options.rounds} turns; ratio: theirs by ours\n")
     print("| model | rows | engine | ours | ONNX Runtime | ratio | goal |\n|---|---|---|---|---|---|---|")
     missed = 0
-    for name, (files, goals) in models.write(folder).items():
+    for name, (files, goals) in models.write(folder, models.MODELS | models.ESTIMATORS).items():
+        if options.only not in name:
+            continue
         session = onnxruntime.InferenceSession(files[0], providers=["CPUExecutionProvider"])
         rows = np.fromfile(files[1], np.float32).reshape(-1, session.get_inputs()[0].shape[1])
         for count, goal in goals.items():

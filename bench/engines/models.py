@@ -3,8 +3,16 @@
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import to_onnx
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits, make_friedman1
+from sklearn.decomposition import PCA
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.svm import SVC, SVR
 
 ROWS = 1000
 
@@ -23,6 +31,30 @@ def booster():
     x = x.astype(np.float32)
     model = GradientBoostingRegressor(n_estimators=500, max_depth=6, random_state=0, subsample=0.5).fit(x, y)
     return to_onnx(model, x[:1]), x[:ROWS]
+
+
+def classifier(estimator):
+    """An estimator, or a pipeline of several, on the digits."""
+    x, y = load_digits(return_X_y=True)
+    x = x.astype(np.float32)
+    return to_onnx(estimator.fit(x, y), x[:1], options={"zipmap": False}), x[:ROWS]
+
+
+def regressor(estimator):
+    """An estimator of one number, of twenty."""
+    x, y = make_friedman1(2000, n_features=20, noise=0.5, random_state=0)
+    x = x.astype(np.float32)
+    return to_onnx(estimator.fit(x, y), x[:1]), x[:ROWS]
+
+
+def categories(encoder):
+    """Eight columns of ten categories each, encoded, before a linear classifier."""
+    dice = np.random.default_rng(0)
+    x = dice.integers(0, 10, (2000, 8)).astype(np.float32)
+    y = (x.sum(axis=1) + dice.normal(0, 3, len(x)) > 36).astype(int)
+    encoded = make_column_transformer((encoder, list(range(x.shape[1]))))
+    model = make_pipeline(encoded, LogisticRegression(max_iter=500)).fit(x, y)
+    return to_onnx(model, x[:1], options={"zipmap": False}), x[:ROWS]
 
 
 def layers(*widths):
@@ -46,6 +78,9 @@ def layers(*widths):
 TREES = {1: 1.0, 32: 1.0, 1000: 1.5}
 NETWORKS = {1: 1.0, 32: 1.0, 256: 1.0}
 
+OTHERS = {1: 1.0, 32: 1.0, 1000: 1.0}
+
+#: What engines of our own are made for.
 MODELS = {
     "forest 100 x 10": (forest, TREES),
     "booster 500 x 6": (booster, TREES),
@@ -55,11 +90,29 @@ MODELS = {
     "layers 784-512-256-10": (lambda: layers(784, 512, 256, 10), NETWORKS),
 }
 
+#: What else scikit-learn's users bring. It runs in tract, with operators of ours in it.
+ESTIMATORS = {
+    "logistic regression": (lambda: classifier(LogisticRegression(max_iter=500)), OTHERS),
+    "linear regression": (lambda: regressor(LinearRegression()), OTHERS),
+    "scalers, PCA, logistic": (
+        lambda: classifier(make_pipeline(MinMaxScaler(), StandardScaler(), PCA(16), LogisticRegression(max_iter=500))),
+        OTHERS,
+    ),
+    "SVC linear": (lambda: classifier(SVC(kernel="linear")), OTHERS),
+    "SVC rbf": (lambda: classifier(SVC()), OTHERS),
+    "SVC poly": (lambda: classifier(SVC(kernel="poly")), OTHERS),
+    "SVR rbf": (lambda: regressor(SVR()), OTHERS),
+    "nearest neighbours": (lambda: classifier(KNeighborsClassifier()), OTHERS),
+    "Gaussian naive Bayes": (lambda: classifier(GaussianNB()), OTHERS),
+    "one-hot, logistic": (lambda: categories(OneHotEncoder()), OTHERS),
+    "ordinal, logistic": (lambda: categories(OrdinalEncoder()), OTHERS),
+}
 
-def write(folder):
-    """Makes what is not in `folder` yet: for each model its file, its rows, and the goals."""
+
+def write(folder, models):
+    """Makes what is not in `folder` yet: for each of the models its file, its rows, and the goals."""
     made = {}
-    for name, (make, goals) in MODELS.items():
+    for name, (make, goals) in models.items():
         stem = folder / name.replace(" ", "-")
         model, rows = stem.with_suffix(".onnx"), stem.with_suffix(".bin")
         if not (model.is_file() and rows.is_file()):

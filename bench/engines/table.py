@@ -31,7 +31,7 @@ def cases(root, folder):
     rows = folder / "digits.bin"
     digits["pixels"].tofile(rows)
     found = {name: (root / "examples" / of / "model" / "model.onnx", rows, digits["labels"]) for name, of in DIGITS.items()}
-    made = {name: (*files, None) for name, (files, _) in models.write(folder).items()}
+    made = {name: (*files, None) for name, (files, _) in models.write(folder, models.MODELS).items()}
     return found | made
 
 
@@ -136,10 +136,10 @@ def main():
     if "MODELYARD_ORT_LIB" not in os.environ:
         parser.error("MODELYARD_ORT_LIB names no library of ONNX Runtime: MODELYARD_ORT_LIB=$(tools/onnxruntime)")
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    binary, machine = compare.given(options.root, options.binary) if options.binary else compare.build(options.root)
+    binary = options.binary or compare.build(options.root)
     folder = options.root / "target" / "bench" / "engines"
     folder.mkdir(parents=True, exist_ok=True)
-    head = f"{machine}; ONNX Runtime {onnxruntime.__version__}; one thread; load average {os.getloadavg()[0]:.1f}:"
+    head = f"{compare.described(binary)}; ONNX Runtime {onnxruntime.__version__}; one thread; medians of {options.rounds} turns; load average {os.getloadavg()[0]:.1f}:"
     table = [head, "", "| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
     for name, (model, rows, labels) in cases(options.root, folder).items():
         for line in lines(binary, name, (model, rows), labels, options.rounds):

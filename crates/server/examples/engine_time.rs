@@ -1,5 +1,6 @@
-//! Times the runs of a model: `engine_time MODEL ROWS.bin ROWS [own|tract|onnxruntime]`, on the engine that the server would choose by
-//! itself (`own`, unless it is said), on tract whatever else takes the file, or on ONNX Runtime.
+//! Times the runs of a model: `engine_time MODEL ROWS.bin ROWS [own|tract|onnxruntime]`, or says for which processors it was
+//! built: `engine_time build`. It runs on the engine that the server would choose by itself (`own`, unless it is said), on tract whatever
+//! else takes the file, or on ONNX Runtime.
 //!
 //! ROWS.bin holds rows of the model's one input, little-endian, one after another. The first line printed is the engine, the nanoseconds that
 //! loading it took, and the bytes by which the process has grown after a first run. Each line read is a number of runs; they are made, and the
@@ -51,12 +52,25 @@ fn resident() -> anyhow::Result<u64> {
     Ok(pages * u64::try_from(rustix::param::page_size())?)
 }
 
+/// The level of x86-64 that the compiler was told of, elsewhere the architecture.
+fn built_for() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" if cfg!(target_feature = "avx512f") => "x86-64-v4",
+        "x86_64" if cfg!(target_feature = "avx2") => "x86-64-v3",
+        other => other,
+    }
+}
+
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (model, rows_file, rows, engine) = match &arguments[..] {
         [model, file, rows] => (model, file, rows, "own"),
         [model, file, rows, engine] => (model, file, rows, engine.as_str()),
-        _ => bail!("usage: engine_time MODEL ROWS.bin ROWS [own|tract|onnxruntime]"),
+        [word] if word == "build" => {
+            println!("{}", built_for());
+            return Ok(());
+        }
+        _ => bail!("usage: engine_time MODEL ROWS.bin ROWS [own|tract|onnxruntime], or: engine_time build"),
     };
     let (before, begun) = (resident()?, Instant::now());
     let engine = load(model.as_ref(), engine)?;

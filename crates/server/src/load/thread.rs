@@ -28,11 +28,12 @@ pub(super) async fn blocking<T: Send + 'static>(
 /// How far a load stands back: a tenth of a thread's share where both want the same core (sched(7)).
 pub(crate) const NICENESS: i32 = 10;
 
-/// Lets threads that serve go before this one. Elsewhere than on Linux niceness is a process's. Where ONNX Runtime is at hand it may make threads of its own that serve, and they would be
-/// as nice for good.
+/// Lets threads that serve go before this one. Elsewhere than on Linux niceness is a process's. Where ONNX Runtime's library is at hand, a
+/// load may open it, and it may make threads of its own that serve: they would be as nice for good. It is only looked for here, since
+/// opening it costs more than loading most models.
 fn give_way() {
     if cfg!(target_os = "linux")
-        && onnxruntime::absence().is_some()
+        && !onnxruntime::is_at_hand()
         && let Err(error) = rustix::process::nice(NICENESS)
     {
         tracing::debug!(%error, "a load takes its full share of the processor");

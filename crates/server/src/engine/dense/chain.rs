@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use pulp::Arch;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::activation::Activation;
-use super::matrix::{Element, Matrix};
+use super::matrix::{Matrix, Rows};
 use crate::engine::LoadError;
 use crate::engine::onnx::facts::full_domain;
 use crate::engine::onnx::file::File;
@@ -31,10 +32,14 @@ impl Layer {
         self.matrix.width()
     }
 
-    /// `rows (count x depth)` through this layer into `values`, `count x width`.
-    pub(super) fn run<T: Element>(&self, rows: &[T], count: usize, values: &mut Vec<f32>) {
-        self.matrix.multiply(rows, count, values);
-        self.activations.iter().for_each(|activation| activation.apply(values, self.width()));
+    /// Elements of a row as [`Layer::run`] leaves it: the rest fills up a vector.
+    pub(super) const fn padded(&self) -> usize {
+        self.matrix.padded()
+    }
+
+    /// Rows of `depth` through this layer into the first `count x padded` of `values`.
+    pub(super) fn run(&self, rows: Rows<'_>, values: &mut [f32]) {
+        self.matrix.run(rows, &self.activations, values);
     }
 }
 
@@ -120,7 +125,7 @@ impl Plain {
 
     fn packed(self) -> Layer {
         let bias = self.bias.unwrap_or_else(|| vec![0.0; self.width]);
-        Layer { matrix: Matrix::pack(&self.weights, &bias, self.depth), activations: self.activations }
+        Layer { matrix: Matrix::pack(Arch::new(), (&self.weights, &bias), self.depth), activations: self.activations }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Dense: chains of fully connected layers, the multilayer perceptron, as packed matrix products with bias and activation.
 //!
 //! Such models answer in about a microsecond, and what a general engine does around its products costs several times that. So a
-//! graph that is one such chain ([`chain`] tells) is run here: any number of rows with the same packed weights ([`matrix`]), no
+//! graph that is one such chain ([`chain`] tells) is run here: any number of rows with the same packed weights ([`matrix`], [`kernel`]), no
 //! plan per shape, no copy of the request. Everything else is another engine's.
 
 use bytes::Bytes;
 use modelyard_wire::{Data, DataType, Tensor};
+use pulp::bytemuck;
 
 use super::onnx::declared::{Declared, Dim, Port};
 use super::onnx::facts;
@@ -15,9 +16,15 @@ use crate::signature::{Signature, TensorSpec};
 
 mod activation;
 mod chain;
+mod exponential;
+mod kernel;
 mod matrix;
 
+pub(super) use activation::Activation;
 use chain::Layer;
+#[cfg(test)]
+pub(super) use matrix::tests::processors;
+pub(super) use matrix::{Matrix, Rows};
 
 /// Rows that go through all layers together: their values between two layers stay in the processor's cache.
 const BLOCK: usize = 48;
@@ -62,21 +69,24 @@ impl Dense {
     /// The values of `rows` rows, `rows x width`.
     fn compute(&self, elements: &[[u8; 4]], rows: usize, stop: &Stop) -> Result<Vec<u8>, RunError> {
         let mut answer = Vec::with_capacity(rows * self.width * size_of::<f32>());
-        let (mut values, mut next) = (Vec::new(), Vec::new());
+        let widest = self.layers.iter().map(Layer::padded).max().unwrap_or(0);
+        let room = vec![0.0_f32; widest * rows.min(BLOCK)];
+        let (mut values, mut next) = (room.clone(), room);
         for block in elements.chunks(BLOCK * self.depth) {
-            let rows = block.len() / self.depth;
+            let count = block.len() / self.depth;
+            let mut stride = self.depth;
             for (at, layer) in self.layers.iter().enumerate() {
                 if let Some(reason) = stop.reason() {
                     return Err(reason);
                 }
-                if at == 0 {
-                    layer.run(block, rows, &mut values);
-                } else {
-                    layer.run(&values, rows, &mut next);
-                    std::mem::swap(&mut values, &mut next);
-                }
+                let rows = if at == 0 { Rows { elements: block, count, stride } } else { Rows::of(&values, count, stride) };
+                layer.run(rows, &mut next);
+                std::mem::swap(&mut values, &mut next);
+                stride = layer.padded();
             }
-            values.iter().for_each(|value| answer.extend_from_slice(&value.to_le_bytes()));
+            for row in values.chunks_exact(stride).take(count) {
+                answer.extend_from_slice(bytemuck::cast_slice(&row[..self.width]));
+            }
         }
         Ok(answer)
     }

@@ -57,6 +57,11 @@ pub fn absence() -> Option<Absence> {
     environment().err()
 }
 
+/// Whether there is a library, usable or not; it is not opened.
+pub(crate) fn is_at_hand() -> bool {
+    library().is_some()
+}
+
 /// Starts this program again with telemetry switched off, where there is a library and it is not: a variable of a running process
 /// cannot be set without harm. Returns only where there was nothing to do, or with what the system said.
 pub fn again_without_telemetry() -> Option<std::io::Error> {

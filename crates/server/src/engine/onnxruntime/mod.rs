@@ -27,7 +27,7 @@ mod tensors;
 mod watch;
 
 pub use library::{Absence, absence, again_without_telemetry};
-pub(crate) use library::{NO_TELEMETRY, VARIABLE};
+pub(crate) use library::{NO_TELEMETRY, VARIABLE, is_at_hand};
 use pool::{Pool, Runner};
 
 /// Bytes of weights that the sessions of one model may hold together: each has its own.

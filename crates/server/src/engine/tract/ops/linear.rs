@@ -1,26 +1,63 @@
 //! Linear models.
 
+use pulp::Arch;
 use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Fact, Kernel};
 use super::numbers::{dot, elements, floats, number, table, tensor};
 use super::outcome::{greatest, transform};
+use crate::engine::dense::{Activation, Matrix, Rows};
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 use crate::engine::onnx::labels::Labels;
 use crate::engine::transform::Transform;
 
-/// Weights of one or more outputs over the same features: a row of them for each output.
+/// Weights of one or more outputs over the same features.
 #[derive(Debug)]
 struct Weights {
-    coefficients: Vec<f32>,
-    /// One for each output, or none.
-    intercepts: Vec<f32>,
+    product: Product,
+    features: usize,
     outputs: usize,
 }
 
+/// How the scores are computed.
+#[derive(Debug)]
+enum Product {
+    /// Of few outputs by a dot product each: a row of coefficients for each output, and one intercept for each, or none.
+    Few { coefficients: Vec<f32>, intercepts: Vec<f32> },
+    /// As a layer of a network.
+    Many(Matrix),
+}
+
+/// Whether a layer is quicker than dot products: it takes a step for each feature, whatever places of a vector are empty; a dot product one for
+/// eight features, and some at its end.
+const fn is_many(outputs: usize, features: usize) -> bool {
+    features < outputs.saturating_mul(features / 8 + 25)
+}
+
+/// The scores of all rows.
+struct Scores {
+    rows: usize,
+    values: Vec<f32>,
+    /// Values from one row to the next; the outputs are the first of them.
+    stride: usize,
+}
+
+impl Scores {
+    /// `width` values of each row.
+    fn into_table(mut self, width: usize) -> TractResult<Tensor> {
+        if self.stride > width {
+            for row in 1..self.rows {
+                self.values.copy_within(row * self.stride..row * self.stride + width, row * width);
+            }
+            self.values.truncate(self.rows * width);
+        }
+        tensor(&[self.rows, width], self.values)
+    }
+}
+
 impl Weights {
-    /// `outputs` rows of `coefficients`.
-    fn read(attributes: &Attributes<'_>, outputs: usize) -> Result<Self, Wrong> {
+    /// `outputs` rows of `coefficients`. Where there are to be spare places after the scores, there are none of a layer.
+    fn read(attributes: &Attributes<'_>, outputs: usize, spare: usize) -> Result<Self, Wrong> {
         let coefficients = attributes.floats("coefficients")?.to_vec();
         let intercepts = attributes.floats("intercepts")?.to_vec();
         if coefficients.is_empty() || coefficients.len() % outputs != 0 {
@@ -30,35 +67,60 @@ impl Weights {
         if !intercepts.is_empty() && intercepts.len() != outputs {
             return Err(format!("attribute intercepts has {} values; expected {outputs} or none", intercepts.len()));
         }
-        Ok(Self { coefficients, intercepts, outputs })
-    }
-
-    fn features(&self) -> usize {
-        self.coefficients.len() / self.outputs
+        let features = coefficients.len() / outputs;
+        let product = if spare > 0 || !is_many(outputs, features) {
+            Product::Few { coefficients, intercepts }
+        } else {
+            let column = |feature: usize| coefficients.iter().skip(feature).step_by(features).copied();
+            let weights: Vec<f32> = (0..features).flat_map(column).collect();
+            let bias = if intercepts.is_empty() { vec![0.0; outputs] } else { intercepts };
+            Product::Many(Matrix::pack(Arch::new(), (&weights, &bias), features))
+        };
+        Ok(Self { product, features, outputs })
     }
 
     /// Checks that the input is a table of numbers with as many columns as there are features; its rows.
     fn rows(&self, input: &Fact) -> TractResult<TDim> {
         number(input.kind)?;
         if let Some(found) = input.columns()? {
-            ensure!(found == self.features(), "the input has {found} columns; the model has {} features", self.features());
+            ensure!(found == self.features, "the input has {found} columns; the model has {} features", self.features);
         }
         Ok(input.table()?.0)
     }
 
-    /// The scores of all rows, `spare` more places after each.
-    fn scores(&self, input: &Tensor, spare: usize) -> TractResult<(usize, Vec<f32>)> {
+    /// The scores of all rows, with `spare` more places after each.
+    fn scores(&self, input: &Tensor, spare: usize) -> TractResult<Scores> {
         let (rows, columns) = table(input)?;
-        ensure!(columns == self.features(), "the input has {columns} columns; the model has {} features", self.features());
+        ensure!(columns == self.features, "the input has {columns} columns; the model has {} features", self.features);
         let input = floats(input)?;
-        let mut scores = Vec::with_capacity(elements(&[rows, self.outputs + spare], 4)?);
-        for row in input.chunks_exact(columns) {
-            for (at, weights) in self.coefficients.chunks_exact(columns).enumerate() {
-                scores.push(dot(row, weights) + self.intercepts.get(at).copied().unwrap_or(0.0));
+        let (stride, values) = match &self.product {
+            Product::Few { coefficients, intercepts } => {
+                let stride = self.outputs + spare;
+                let mut values = Vec::with_capacity(elements(&[rows, stride], 4)?);
+                for row in input.chunks_exact(columns) {
+                    for (at, weights) in coefficients.chunks_exact(columns).enumerate() {
+                        values.push(dot(row, weights) + intercepts.get(at).copied().unwrap_or(0.0));
+                    }
+                    values.extend(std::iter::repeat_n(0.0, spare));
+                }
+                (stride, values)
             }
-            scores.extend(std::iter::repeat_n(0.0, spare));
+            Product::Many(matrix) => {
+                let mut values = vec![0.0; elements(&[rows, matrix.padded()], 4)?];
+                matrix.run(Rows::of(&input, rows, columns), &[], &mut values);
+                (matrix.padded(), values)
+            }
+        };
+        Ok(Scores { rows, values, stride })
+    }
+
+    /// What is done to the scores of all rows, each by itself.
+    fn transform(&self, post: Transform, scores: &mut Scores) {
+        match (post, &self.product) {
+            (Transform::None, _) => {}
+            (Transform::Softmax, Product::Many(matrix)) => matrix.activate(Activation::Softmax, &mut scores.values),
+            _ => scores.values.chunks_exact_mut(scores.stride).for_each(|row| post.apply(&mut row[..self.outputs])),
         }
-        Ok((rows, scores))
     }
 }
 
@@ -77,7 +139,7 @@ impl Kernel for LinearRegressor {
 
     fn read(attributes: &Attributes<'_>) -> Result<Self, Wrong> {
         let targets = attributes.size("targets", 1, (1, MOST))?;
-        Ok(Self { weights: Weights::read(attributes, targets)?, post: transform(attributes)? })
+        Ok(Self { weights: Weights::read(attributes, targets, 0)?, post: transform(attributes)? })
     }
 
     fn facts(&self, inputs: &[Fact], _free: &[TDim]) -> TractResult<TVec<Fact>> {
@@ -88,12 +150,12 @@ impl Kernel for LinearRegressor {
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
         let targets = self.weights.outputs;
-        let (rows, mut scores) = self.weights.scores(inputs[0], 0)?;
+        let mut scores = self.weights.scores(inputs[0], 0)?;
         // Of a single target only PROBIT is heeded, as ONNX Runtime does.
         if targets > 1 || self.post == Transform::Probit {
-            scores.chunks_exact_mut(targets).for_each(|row| self.post.apply(row));
+            self.weights.transform(self.post, &mut scores);
         }
-        Ok(tvec!(tensor(&[rows, targets], scores)?))
+        Ok(tvec!(scores.into_table(targets)?))
     }
 }
 
@@ -138,7 +200,8 @@ impl Kernel for LinearClassifier {
         }
         // Only ever a hint: the scores are of one class against the rest in either case.
         attributes.flag("multi_class", false)?;
-        Ok(Self { weights: Weights::read(attributes, scores)?, labels, post: transform(attributes)? })
+        let weights = Weights::read(attributes, scores, classes - scores)?;
+        Ok(Self { weights, labels, post: transform(attributes)? })
     }
 
     fn facts(&self, inputs: &[Fact], _free: &[TDim]) -> TractResult<TVec<Fact>> {
@@ -150,19 +213,19 @@ impl Kernel for LinearClassifier {
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
         let (classes, single) = (self.labels.len(), self.is_single());
-        let (rows, mut scores) = self.weights.scores(inputs[0], usize::from(single))?;
-        let mut winners = Vec::with_capacity(rows);
-        for row in scores.chunks_exact_mut(classes) {
+        let mut scores = self.weights.scores(inputs[0], usize::from(single))?;
+        let mut winners = Vec::with_capacity(scores.rows);
+        for row in scores.values.chunks_exact_mut(scores.stride) {
             if single {
                 winners.push(usize::from(row[0] > 0.0));
                 self.complement(row);
             } else {
-                winners.push(greatest(row));
-                if classes > 1 {
-                    self.post.apply(row);
-                }
+                winners.push(greatest(&row[..classes]));
             }
         }
-        Ok(tvec!(self.labels.of(&winners)?, tensor(&[rows, classes], scores)?))
+        if classes > 1 && !single {
+            self.weights.transform(self.post, &mut scores);
+        }
+        Ok(tvec!(self.labels.of(&winners)?, scores.into_table(classes)?))
     }
 }

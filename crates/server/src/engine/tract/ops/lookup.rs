@@ -14,6 +14,8 @@ pub(super) enum Keys {
     Ints(Whole),
     /// By bits: every NaN is one key, and so are both zeros.
     Floats(HashMap<u64, usize>),
+    /// Numbers without a fraction, all of them, as categories mostly are.
+    WholeFloats(Whole),
 }
 
 /// Of keys that are given more than once, which counts.
@@ -31,8 +33,15 @@ impl Keys {
             Values::Ints(all) => Self::Ints(Whole::of(all, repeated)),
             Values::Int32s(all) => Self::Ints(Whole::of(all.into_iter().map(i64::from), repeated)),
             Values::Int16s(all) => Self::Ints(Whole::of(all.into_iter().map(i64::from), repeated)),
-            Values::Floats(all) => Self::Floats(places(all.into_iter().map(|key| bits(f64::from(key))), repeated)),
-            Values::Doubles(all) => Self::Floats(places(all.into_iter().map(bits), repeated)),
+            Values::Floats(all) => Self::of_floats(all.into_iter().map(f64::from).collect(), repeated),
+            Values::Doubles(all) => Self::of_floats(all, repeated),
+        }
+    }
+
+    fn of_floats(all: Vec<f64>, repeated: Repeated) -> Self {
+        match all.iter().map(|key| whole(*key)).collect::<Option<Vec<i64>>>() {
+            Some(all) => Self::WholeFloats(Whole::of(all, repeated)),
+            None => Self::Floats(places(all.into_iter().map(bits), repeated)),
         }
     }
 
@@ -51,6 +60,9 @@ impl Keys {
             Self::Floats(places) => {
                 slice::<f64>(&*input.cast_to::<f64>()?)?.iter().map(|key| places.get(&bits(*key)).copied()).collect()
             }
+            Self::WholeFloats(places) => {
+                slice::<f64>(&*input.cast_to::<f64>()?)?.iter().map(|key| whole(*key).and_then(|key| places.get(key))).collect()
+            }
         })
     }
 
@@ -67,7 +79,7 @@ impl Keys {
     pub(super) fn check(&self, kind: DatumType) -> TractResult<()> {
         let fits = match self {
             Self::Texts(_) => kind == String::datum_type(),
-            Self::Ints(_) | Self::Floats(_) => kind.is_number(),
+            Self::Ints(_) | Self::Floats(_) | Self::WholeFloats(_) => kind.is_number(),
         };
         let expected = if matches!(self, Self::Texts(_)) { "strings" } else { "numbers" };
         ensure!(fits, "the input is {kind:?}; expected {expected}, as the keys are");
@@ -129,6 +141,13 @@ fn places<K: std::hash::Hash + Eq>(keys: impl IntoIterator<Item = K>, repeated: 
         }
     }
     places
+}
+
+/// A number without a fraction as an integer, where it is exactly one: neither NaN nor infinities are.
+fn whole(key: f64) -> Option<i64> {
+    /// 2^53: up to here every integer is a FP64 of its own.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    (key.abs() <= MOST && key.fract() == 0.0).then_some(key as i64)
 }
 
 fn bits(key: f64) -> u64 {
@@ -210,5 +229,17 @@ mod tests {
             assert_eq!(found.map(|(key, _)| (key, whole.get(key))), found);
         }
         assert_eq!(Whole::of([], Repeated::First).get(0), None);
+    }
+
+    #[test]
+    fn numbers_are_found_with_and_without_fractions() {
+        let inputs = [3.0, -0.0, 2.5, f64::NAN, f64::INFINITY, 1e300, 3.5];
+        let found = |keys: Vec<f64>| {
+            let keys = Keys::of(Values::Doubles(keys), Repeated::First);
+            (matches!(keys, Keys::WholeFloats(_)), keys.find(&tensor(&[inputs.len()], inputs.to_vec()).unwrap()).unwrap())
+        };
+        assert_eq!(found(vec![0.0, 3.0]), (true, vec![Some(1), Some(0), None, None, None, None, None]));
+        assert_eq!(found(vec![0.0, 3.5, f64::NAN]), (false, vec![None, Some(0), None, Some(2), None, None, Some(1)]));
+        assert_eq!(found(vec![f64::INFINITY, 1e300]).1, [None, None, None, None, Some(0), Some(1), None]);
     }
 }

@@ -70,29 +70,29 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     let rest: f32 = tail_a.iter().zip(tail_b).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
+    together(sums) + rest
 }
 
 /// The sum of `a[i] * b[i]`, in 64 bits.
-pub(super) fn exact_dot(a: &[f32], b: &[f32]) -> f64 {
-    exact(a, b, |a, b| a * b)
-}
-
-/// The sum of `(a[i] - b[i])^2`, in 64 bits.
-pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
-    exact(a, b, |a, b| (a - b) * (a - b))
-}
-
-fn exact(a: &[f32], b: &[f32], term: impl Fn(f64, f64) -> f64) -> f64 {
-    const LANES: usize = 8;
+pub(super) fn weighted(a: &[f32], b: &[f64]) -> f64 {
     let (head_a, tail_a) = a.as_chunks::<LANES>();
     let (head_b, tail_b) = b.as_chunks::<LANES>();
     let mut sums = [0.0_f64; LANES];
     for (a, b) in head_a.iter().zip(head_b) {
         for lane in 0..LANES {
-            sums[lane] += term(f64::from(a[lane]), f64::from(b[lane]));
+            sums[lane] += f64::from(a[lane]) * b[lane];
         }
     }
-    let rest: f64 = tail_a.iter().zip(tail_b).map(|(a, b)| term(f64::from(*a), f64::from(*b))).sum();
-    sums.iter().sum::<f64>() + rest
+    let rest: f64 = tail_a.iter().zip(tail_b).map(|(a, b)| f64::from(*a) * b).sum();
+    together(sums) + rest
+}
+
+/// The sum of partial sums, by halves: of one after another each addition would wait for the one before.
+fn together<T: Copy + std::ops::AddAssign>(mut sums: [T; LANES]) -> T {
+    for half in [LANES / 2, LANES / 4, LANES / 8, LANES / 16] {
+        for lane in 0..half {
+            sums[lane] += sums[lane + half];
+        }
+    }
+    sums[0]
 }

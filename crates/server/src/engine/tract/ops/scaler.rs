@@ -54,15 +54,27 @@ impl Kernel for Scaler {
         let input = inputs[0];
         let (_, columns) = table(input)?;
         self.check_columns(columns)?;
-        let parameters = self.offset.iter().zip(&self.scale).cycle();
         let scaled = if input.datum_type() == f32::datum_type() {
-            let scale = |(x, (offset, scale)): (&f32, (&f64, &f64))| (x - *offset as f32) * *scale as f32;
-            slice::<f32>(input)?.iter().zip(parameters).map(scale).collect()
+            let narrow = |values: &[f64]| values.iter().map(|value| *value as f32).collect::<Vec<_>>();
+            let (offset, scale) = (narrow(&self.offset), narrow(&self.scale));
+            scaled(slice::<f32>(input)?, (&offset, &scale), |x, offset, scale| (x - offset) * scale)
         } else {
             let wide = input.cast_to::<f64>()?;
-            let scale = |(x, (offset, scale)): (&f64, (&f64, &f64))| ((x - offset) * scale) as f32;
-            slice::<f64>(&wide)?.iter().zip(parameters).map(scale).collect()
+            scaled(slice::<f64>(&wide)?, (&self.offset, &self.scale), |x, offset, scale| ((x - offset) * scale) as f32)
         };
         Ok(tvec!(tensor(input.shape(), scaled)?))
     }
+}
+
+/// Each value with its column's offset and scale, or with the one of each that there is.
+fn scaled<T: Copy>(values: &[T], (offset, scale): (&[T], &[T]), of: impl Fn(T, T, T) -> f32) -> Vec<f32> {
+    let mut scaled = Vec::with_capacity(values.len());
+    if let ([offset], [scale]) = (offset, scale) {
+        scaled.extend(values.iter().map(|x| of(*x, *offset, *scale)));
+        return scaled;
+    }
+    for row in values.chunks_exact(offset.len()) {
+        scaled.extend(row.iter().zip(offset).zip(scale).map(|((x, offset), scale)| of(*x, *offset, *scale)));
+    }
+    scaled
 }

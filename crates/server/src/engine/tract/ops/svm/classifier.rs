@@ -1,16 +1,21 @@
 //! `SVMClassifier`: one machine for each pair of classes, votes for the label, and probabilities where the file has Platt's
 //! parameters.
 
+use pulp::Arch;
 use tract_onnx::tract_hir::internal::*;
 
 use super::function::Function;
 use super::platt;
+use super::vectors::Vectors;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 use crate::engine::onnx::labels::Labels;
 use crate::engine::tract::ops::kernel::{Fact, Kernel};
-use crate::engine::tract::ops::numbers::{dot, elements, floats, number, table, tensor};
+use crate::engine::tract::ops::numbers::{dot, elements, floats, number, table, tensor, weighted};
 use crate::engine::tract::ops::outcome::{greatest, transform};
 use crate::engine::transform::Transform;
+
+/// Rows whose likeness to all support vectors is kept at a time.
+const BLOCK: usize = 16;
 
 /// Labels [N], and scores: [N, 2] of two classes, [N, pairs] of more, [N, classes] where they are probabilities.
 #[derive(Debug)]
@@ -34,7 +39,7 @@ enum Machine {
 /// libsvm's machines, one for each pair of classes.
 #[derive(Debug)]
 struct Pairs {
-    vectors: Vec<f32>,
+    vectors: Vectors,
     /// Where the support vectors of each class begin, and where the last end.
     starts: Vec<usize>,
     /// A row for each class but one: the weights against the other classes.
@@ -79,7 +84,7 @@ impl Pairs {
         Ok(Self {
             coefficients: exactly("coefficients", count.checked_mul(classes - 1))?,
             rho: exactly("rho", Some(pairs))?,
-            vectors: vectors.to_vec(),
+            vectors: Vectors::pack(Arch::new(), vectors, vectors.len() / count),
             starts,
             platt: a.into_iter().zip(b).collect(),
             function: Function::read(attributes)?,
@@ -90,15 +95,14 @@ impl Pairs {
         self.starts.len() - 1
     }
 
-    /// The decision of every pair, (0, 1), (0, 2), ..., into `decisions`: positive for the first of the two.
-    fn decide(&self, row: &[f32], likeness: &mut Vec<f64>, decisions: &mut Vec<f64>) {
-        likeness.clear();
-        likeness.extend(self.vectors.chunks_exact(row.len()).map(|vector| self.function.of(row, vector)));
-        let vectors = likeness.len();
+    /// The decision of every pair, (0, 1), (0, 2), ..., into `decisions`: positive for the first of the two. `likeness` is that of a row
+    /// to every support vector.
+    fn decide(&self, likeness: &[f64], decisions: &mut Vec<f64>) {
+        let vectors = self.starts[self.classes()];
         let part = |class: usize, against: usize| {
             let range = self.starts[class]..self.starts[class + 1];
             let weights = &self.coefficients[against * vectors..][range.clone()];
-            weights.iter().zip(&likeness[range]).map(|(weight, like)| f64::from(*weight) * like).sum::<f64>()
+            weighted(weights, &likeness[range])
         };
         decisions.clear();
         for i in 0..self.classes() - 1 {
@@ -172,19 +176,27 @@ impl SvmClassifier {
 
     fn run_pairs(&self, pairs: &Pairs, input: &[f32], answer: &mut Answer) {
         let (mut likeness, mut decisions) = (Vec::new(), Vec::new());
-        for row in input.chunks_exact(self.features) {
-            pairs.decide(row, &mut likeness, &mut decisions);
-            answer.winners.push(pairs.vote(&decisions));
-            let begin = answer.scores.len();
-            if !pairs.platt.is_empty() {
-                answer.scores.extend(pairs.probabilities(&decisions).into_iter().map(|p| p as f32));
-                self.post.apply(&mut answer.scores[begin..]);
-            } else if let [decision] = *decisions {
-                answer.scores.extend(self.pair(decision as f32));
-            } else {
-                answer.scores.extend(decisions.iter().map(|decision| *decision as f32));
-                self.post.apply(&mut answer.scores[begin..]);
+        for rows in input.chunks(BLOCK * self.features) {
+            pairs.vectors.alike(pairs.function, rows, &mut likeness);
+            for row in likeness.chunks_exact(pairs.vectors.padded()) {
+                pairs.decide(row, &mut decisions);
+                self.judge(pairs, &decisions, answer);
             }
+        }
+    }
+
+    /// The label and the scores of a row.
+    fn judge(&self, pairs: &Pairs, decisions: &[f64], answer: &mut Answer) {
+        answer.winners.push(pairs.vote(decisions));
+        let begin = answer.scores.len();
+        if !pairs.platt.is_empty() {
+            answer.scores.extend(pairs.probabilities(decisions).into_iter().map(|p| p as f32));
+            self.post.apply(&mut answer.scores[begin..]);
+        } else if let [decision] = *decisions {
+            answer.scores.extend(self.pair(decision as f32));
+        } else {
+            answer.scores.extend(decisions.iter().map(|decision| *decision as f32));
+            self.post.apply(&mut answer.scores[begin..]);
         }
     }
 
@@ -216,7 +228,7 @@ impl Kernel for SvmClassifier {
         let per_class = attributes.ints("vectors_per_class")?;
         if !per_class.is_empty() {
             let pairs = Pairs::read(attributes, per_class, classes)?;
-            let features = pairs.vectors.len() / pairs.starts[classes];
+            let features = pairs.vectors.features();
             return Ok(Self { labels, post, features, machine: Machine::Pairs(pairs) });
         }
         let (weights, rho) = (attributes.floats("coefficients")?, attributes.floats("rho")?);

@@ -4,6 +4,7 @@ mod classifier;
 mod function;
 mod platt;
 mod regressor;
+mod vectors;
 
 pub(super) use classifier::SvmClassifier;
 pub(super) use regressor::SvmRegressor;

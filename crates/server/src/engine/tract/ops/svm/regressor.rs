@@ -1,19 +1,23 @@
 //! `SVMRegressor`: `sum of coefficient * K(x, vector) + rho`, and its sign for one-class machines.
 
+use pulp::Arch;
 use tract_onnx::tract_hir::internal::*;
 
 use super::function::Function;
+use super::vectors::Vectors;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 use crate::engine::tract::ops::kernel::{Fact, Kernel};
-use crate::engine::tract::ops::numbers::{floats, number, table, tensor};
+use crate::engine::tract::ops::numbers::{floats, number, table, tensor, weighted};
 use crate::engine::tract::ops::outcome::transform;
+
+/// Rows whose likeness to all support vectors is kept at a time.
+const BLOCK: usize = 16;
 
 /// A machine of one output. Without support vectors (liblinear) the coefficients are the only one.
 #[derive(Debug)]
 pub(crate) struct SvmRegressor {
-    vectors: Vec<f32>,
+    vectors: Vectors,
     coefficients: Vec<f32>,
-    features: usize,
     rho: f32,
     function: Function,
     one_class: bool,
@@ -21,7 +25,11 @@ pub(crate) struct SvmRegressor {
 
 impl SvmRegressor {
     fn check_columns(&self, columns: usize) -> TractResult<()> {
-        ensure!(columns == self.features, "the input has {columns} columns; the model has {} features", self.features);
+        ensure!(
+            columns == self.vectors.features(),
+            "the input has {columns} columns; the model has {} features",
+            self.vectors.features()
+        );
         Ok(())
     }
 }
@@ -44,15 +52,15 @@ impl Kernel for SvmRegressor {
             return Err(format!("attribute coefficients has {found} values; expected n_supports, which is {count}"));
         }
         if count == 0 {
-            let (vectors, features) = (coefficients.to_vec(), coefficients.len());
-            return Ok(Self { vectors, coefficients: vec![1.0], features, rho, function: Function::LINEAR, one_class });
+            let vectors = Vectors::pack(Arch::new(), coefficients, coefficients.len());
+            return Ok(Self { vectors, coefficients: vec![1.0], rho, function: Function::LINEAR, one_class });
         }
         if vectors.is_empty() || vectors.len() % count != 0 {
             let found = vectors.len();
             return Err(format!("attribute support_vectors has {found} values; expected a multiple of n_supports, {count}"));
         }
-        let features = vectors.len() / count;
-        Ok(Self { vectors: vectors.to_vec(), coefficients: coefficients.to_vec(), features, rho, function, one_class })
+        let vectors = Vectors::pack(Arch::new(), vectors, vectors.len() / count);
+        Ok(Self { vectors, coefficients: coefficients.to_vec(), rho, function, one_class })
     }
 
     fn facts(&self, inputs: &[Fact], _free: &[TDim]) -> TractResult<TVec<Fact>> {
@@ -68,17 +76,19 @@ impl Kernel for SvmRegressor {
         let (rows, columns) = table(inputs[0])?;
         self.check_columns(columns)?;
         let input = floats(inputs[0])?;
-        let score = |row: &[f32]| {
-            let vectors = self.vectors.chunks_exact(self.features).zip(&self.coefficients);
-            let sum: f64 = vectors.map(|(vector, weight)| self.function.of(row, vector) * f64::from(*weight)).sum();
-            let score = (sum + f64::from(self.rho)) as f32;
+        let score = |likeness: &[f64]| {
+            let score = (weighted(&self.coefficients, likeness) + f64::from(self.rho)) as f32;
             match self.one_class {
                 true if score > 0.0 => 1.0,
                 true => -1.0,
                 false => score,
             }
         };
-        let scores: Vec<f32> = input.chunks_exact(columns).map(score).collect();
+        let (mut scores, mut likeness) = (Vec::with_capacity(rows), Vec::new());
+        for rows in input.chunks(BLOCK * columns) {
+            self.vectors.alike(self.function, rows, &mut likeness);
+            scores.extend(likeness.chunks_exact(self.vectors.padded()).map(|row| score(&row[..self.coefficients.len()])));
+        }
         Ok(tvec!(tensor(&[rows, 1], scores)?))
     }
 }
