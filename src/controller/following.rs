@@ -58,6 +58,11 @@ impl<'a> Following<'a> {
         ready.map(|server| Server { follows: Some(Arc::clone(&follows)), ..server }).take(ASKED).collect()
     }
 
+    /// Whether one that is ready said nothing so far, and may yet: a server that loads is busy.
+    pub(super) fn waits(&self, heard: &Heard) -> bool {
+        self.servers().iter().any(|server| heard.silent.contains(&server.pod))
+    }
+
     /// What those say that are ready; none: one that was asked and says nothing.
     fn said<'h>(&self, heard: &'h Heard) -> Vec<Option<&'h Loading>> {
         let names = self.servers().into_iter().map(|server| server.pod).filter(|pod| !heard.silent.contains(pod));

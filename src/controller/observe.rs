@@ -14,6 +14,7 @@ use modelyard_core::diagnose::{self, Started, is_replica};
 use modelyard_core::plan::Observed;
 use modelyard_core::render::{REVISION_LABEL, is_owned_by};
 use modelyard_core::resolve::Resolved;
+use modelyard_core::unresolve::follows;
 
 use super::following::Following;
 use super::kept::Kept;
@@ -90,7 +91,9 @@ impl Look<'_> {
                 && is_replica(pod, workload)
             {
                 let said = pod.metadata.name.as_ref().and_then(|name| heard.said.get(name)).and_then(Option::as_ref);
-                (seen.cold_start, seen.digest) = (Some(diagnose::cold_start(started, said)), said.and_then(diagnose::digest));
+                seen.cold_start = Some(diagnose::cold_start(started, said));
+                // What is served by servers that follow their models is not the revision's.
+                seen.digest = said.filter(|_| !follows(workload)).and_then(diagnose::digest);
             }
             if let Some(following) = following.as_ref().filter(|one| one.is_of(&seen.revision)) {
                 following.tell(&heard, &mut seen, self.now);
@@ -98,8 +101,9 @@ impl Look<'_> {
             seen
         });
         let observed = Observed { revisions: revisions.collect() };
+        let waiting = heard.waiting || following.as_ref().is_some_and(|following| following.waits(&heard));
         let (untold, again) = following.map(|following| (following.untold(&heard), following.again(&heard))).unwrap_or_default();
-        Seen { workloads, observed, untold, waiting: heard.waiting, unheard, again }
+        Seen { workloads, observed, untold, waiting, unheard, again }
     }
 }
 
