@@ -272,8 +272,9 @@ async fn as_many_models_as_the_schema_lets_through_are_taken() {
         assert_eq!(most, 500);
         // As long as addresses are in practice, and half as much again.
         let uri = |at: u64| format!("https://models.example.com/{}/{at}/model.onnx", "a".repeat(160));
-        let models: Vec<Value> =
-            (0..most).map(|at| json!({ "name": format!("model-{at}"), "uri": uri(at), "sha256": "0".repeat(64), "version": at + 1 })).collect();
+        let models: Vec<Value> = (0..most)
+            .map(|at| json!({ "name": format!("model-{at}"), "uri": uri(at), "sha256": "0".repeat(64), "version": at + 1 }))
+            .collect();
         let found = compare(namespace, &[object("mnist", &json!({ "models": models }))]).await;
         assert_eq!(found, [Faults::new()]);
     })

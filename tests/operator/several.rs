@@ -40,14 +40,18 @@ fn states(object: &Value) -> Vec<(String, String)> {
 /// Until the newest spec serves with exactly these models, all of them ready.
 pub(crate) async fn until_has(deployed: &Deployed<'_>, names: &[&str]) -> Value {
     let expected: Vec<_> = names.iter().map(|name| ((*name).to_owned(), "Ready".to_owned())).collect();
-    let reached = |object: &Value| is_current(object) && condition(object, "Ready").status == "True" && states(object) == expected;
+    let reached =
+        |object: &Value| is_current(object) && condition(object, "Ready").status == "True" && states(object) == expected;
     deployed.until(&format!("has {names:?}"), reached).await
 }
 
 /// The pods that are not on their way out, by their UID, none of which was started twice.
 async fn pods(namespace: &Namespace) -> BTreeMap<String, Pod> {
     let all = namespace.api::<Pod>().list(&Default::default()).await.unwrap();
-    let own = all.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() && pod.labels().contains_key(DEPLOYMENT_LABEL));
+    let own = all
+        .items
+        .into_iter()
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none() && pod.labels().contains_key(DEPLOYMENT_LABEL));
     own.map(|pod| {
         let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
         assert_eq!(containers.map(|one| one.restart_count).sum::<i32>(), 0, "{} was started again", pod.name_any());
@@ -129,7 +133,8 @@ async fn models_come_and_go_and_no_pod_restarts() {
             })
             .await;
         let told = said(namespace, &fresh);
-        let served: Vec<_> = told["models"].as_array().unwrap().iter().map(|one| (&one["name"], &one["version"], &one["state"])).collect();
+        let served: Vec<_> =
+            told["models"].as_array().unwrap().iter().map(|one| (&one["name"], &one["version"], &one["state"])).collect();
         let (ready, expected) = (json!("Ready"), [(json!("mnist"), json!(2)), (json!("third"), json!(7))]);
         assert_eq!(served, expected.each_ref().map(|(name, version)| (name, version, &ready)), "{told:#}");
         until_has(&deployed, &["mnist", "third"]).await;
@@ -149,7 +154,8 @@ async fn a_revision_that_is_gone_back_to_has_the_models_that_it_had() {
         let mut more = several(&[b.clone(), a.clone()], 1);
         deployed.apply(more.clone()).await;
         until_has(&deployed, &["b", "a"]).await;
-        let refused = cluster::attempt(env!("CARGO_BIN_EXE_modelyard"), &["rollback", "-n", &namespace.name, "zoo"], "").unwrap_err();
+        let refused =
+            cluster::attempt(env!("CARGO_BIN_EXE_modelyard"), &["rollback", "-n", &namespace.name, "zoo"], "").unwrap_err();
         assert!(refused.contains("a change of models[] alone makes no revision"), "{refused}");
 
         more["models"] = json!([a]);

@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::api::{
-    Class, ColdStart, Failure, ModelDeploymentStatus, ModelState, ModelStatus, Reason, RevisionStatus, Role,
-};
+use crate::api::{Class, ColdStart, Failure, ModelDeploymentStatus, ModelState, ModelStatus, Reason, RevisionStatus, Role};
 use crate::plan::{ModelObserved, Observed, Plan, RevisionObserved};
 use crate::resolve::{Invalid, Resolved};
 

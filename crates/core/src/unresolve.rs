@@ -128,7 +128,8 @@ pub fn unresolve(name: &str, deployment: &Deployment, configuration: Option<&Con
     let follows = json.starts_with('@');
     let (json, place) = if follows {
         let file = configuration.and_then(|one| one.data.as_ref()?.get(CONFIG_FILE));
-        let missing = || unknown(format!("its servers follow a ConfigMap of its name, which is not there or has no {CONFIG_FILE}"));
+        let missing =
+            || unknown(format!("its servers follow a ConfigMap of its name, which is not there or has no {CONFIG_FILE}"));
         (file.ok_or_else(missing)?.as_str(), "its ConfigMap")
     } else {
         (json, "MODELYARD_CONFIG")

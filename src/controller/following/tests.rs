@@ -17,10 +17,8 @@ fn resolved(names: &[&str], paused: bool) -> Resolved {
 
 /// The ConfigMap of this as it is kept.
 fn stored(resolved: &Resolved) -> ConfigMap {
-    let mut configuration = ConfigMap {
-        data: Some([(CONFIG_FILE.to_owned(), resolved.config.to_json())].into()),
-        ..ConfigMap::default()
-    };
+    let mut configuration =
+        ConfigMap { data: Some([(CONFIG_FILE.to_owned(), resolved.config.to_json())].into()), ..ConfigMap::default() };
     configuration.metadata.name = Some(deployment_name("m", &resolved.revision));
     slim::configuration(&mut configuration);
     configuration
@@ -28,14 +26,16 @@ fn stored(resolved: &Resolved) -> ConfigMap {
 
 fn pod(name: &str, ready: bool, mark: Option<&str>) -> Pod {
     let annotations: Value = mark.map_or(Value::Null, |mark| json!({ CONFIG_ANNOTATION: mark }));
-    let ready = json!({"type": "Ready", "status": if ready { "True" } else { "False" }, "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let ready =
+        json!({"type": "Ready", "status": if ready { "True" } else { "False" }, "lastTransitionTime": "2026-01-01T00:00:00Z"});
     serde_json::from_value(json!({"metadata": {"name": name, "annotations": annotations},
         "status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": [ready]}}))
     .unwrap()
 }
 
 fn says(digest: &str, models: &[(&str, &str)]) -> Loading {
-    let models: Vec<Value> = models.iter().map(|(name, state)| json!({"name": name, "state": state, "reason": "ModelNotFound"})).collect();
+    let models: Vec<Value> =
+        models.iter().map(|(name, state)| json!({"name": name, "state": state, "reason": "ModelNotFound"})).collect();
     serde_json::from_value(json!({"state": "Ready", "models": models, "config": {"sha256": digest}})).unwrap()
 }
 
@@ -68,7 +68,9 @@ fn who_serves_other_models_is_told_once_and_not_before_the_configmap_is_there() 
         Following::of(resolved, stored, pods.iter().collect()).unwrap().untold(&heard(&said))
     };
     assert_eq!(untold(&now, Some(&stored(&now))), ["behind", "behind-again", "silent", "starts"]);
-    for (resolved, stored) in [(&now, Some(stored(&before))), (&now, None), (&self::resolved(&["a", "b"], true), Some(stored(&now)))] {
+    for (resolved, stored) in
+        [(&now, Some(stored(&before))), (&now, None), (&self::resolved(&["a", "b"], true), Some(stored(&now)))]
+    {
         assert_eq!(untold(resolved, stored.as_ref()), Vec::<String>::new());
     }
     assert!(Following::of(&one(), None, Vec::new()).is_none(), "a single model is followed by nobody");

@@ -52,7 +52,7 @@ pub struct Artefact {
     #[x_kube(validation = spelled("!self.startsWith('s3:') || self.matches('^s3://[A-Za-z0-9._-]+/.+$')"))]
     #[x_kube(validation = spelled("!self.startsWith('gs:') || self.matches('^gs://[A-Za-z0-9._-]+/.+$')"))]
     #[x_kube(validation = spelled("!self.startsWith('az:') || self.matches('^az://[A-Za-z0-9$-]+(@[A-Za-z0-9-]+)?/.+$')"))]
-    #[x_kube(validation = spelled("!self.startsWith('hf:') || self.matches('^hf://[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[^/]+)?(/.*)?$')"))]
+    #[x_kube(validation = spelled("!self.startsWith('hf:') || self.matches('^hf:/(/[A-Za-z0-9._-]+){2}(@[^/]+)?(/.*)?$')"))]
     #[x_kube(validation = spelled("!self.startsWith('oci:') || self.matches('^oci://[^/?#@]+/.+$')"))]
     #[x_kube(validation = spelled("!self.startsWith('pvc:') || self.matches('^pvc://[a-z0-9]([a-z0-9.-]*[a-z0-9])?/.+$')"))]
     #[x_kube(validation = Rule::new("!self.matches('^pvc://[^/]+/(.*/)?[.][.](/.*)?$')")

@@ -81,7 +81,8 @@ impl Followers<'_> {
     pub fn trouble(&self, models: &[ModelObserved]) -> Option<(Reason, String)> {
         let said = || self.said.iter().flatten();
         if let Some(refused) = said().find_map(|said| said.config.as_ref()?.refused.as_ref()) {
-            return Some((Reason::InvalidSpec, format!("a server refuses its new configuration: {refused}; the one before stays")));
+            let what = "the one before stays; if the servers are of an earlier release, modelyard restart brings newer ones";
+            return Some((Reason::InvalidSpec, format!("a server refuses its new configuration: {refused}; {what}")));
         }
         let failed: Vec<_> = models.iter().filter(|model| model.state == ModelState::Failed).collect();
         if let Some(first) = failed.first() {
@@ -112,7 +113,11 @@ fn serves(said: &Loading, config: &ServerConfig) -> bool {
 /// Where a model stands with one server, why, and in words.
 fn of(model: &Loaded) -> (ModelState, Option<Reason>, Option<String>) {
     if let Some(refused) = &model.refused {
-        return (ModelState::Failed, Some(named(&refused.reason)), Some(format!("{}; the one before serves on", refused.message)));
+        return (
+            ModelState::Failed,
+            Some(named(&refused.reason)),
+            Some(format!("{}; the one before serves on", refused.message)),
+        );
     }
     if model.changing {
         let words = "another is on its way to take its place; the one before serves on";

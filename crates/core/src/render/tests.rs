@@ -72,7 +72,8 @@ fn every_option_reaches_its_object() {
 
 #[test]
 fn servers_of_several_models_follow_a_configmap() {
-    let models = json!([{"name": "a", "uri": "http://models/a.onnx"}, {"name": "b", "uri": "s3://zoo/b", "secretRef": {"name": "zoo"}}]);
+    let models =
+        json!([{"name": "a", "uri": "http://models/a.onnx"}, {"name": "b", "uri": "s3://zoo/b", "secretRef": {"name": "zoo"}}]);
     let several = resolved(json!({ "models": models }));
     let Objects { configuration, deployment, .. } = rendered(&several, &Observed::default());
     insta::assert_yaml_snapshot!("configuration", configuration);

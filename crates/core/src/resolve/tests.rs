@@ -175,8 +175,9 @@ fn models_of_one_secret_share_its_variables() {
 /// As the release before this one named it, by the snapshot of examples/kubernetes/several.yaml.
 #[test]
 fn the_name_that_earlier_releases_gave_to_several_models_stays_known() {
-    let models: Vec<Value> =
-        [("fraud", 7), ("churn", 12), ("ranking", 3)].map(|(name, at)| json!({"name": name, "uri": format!("s3://models/{name}/{at}")})).into();
+    let models: Vec<Value> = [("fraud", 7), ("churn", 12), ("ranking", 3)]
+        .map(|(name, at)| json!({"name": name, "uri": format!("s3://models/{name}/{at}")}))
+        .into();
     let resources = json!({"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"cpu": "2", "memory": "4Gi"}});
     let several = resolved(json!({"models": models, "replicas": 2, "serving": {"memoryBudget": "3Gi"}, "resources": resources}));
     assert_eq!(several.inline.unwrap().revision, "2e976cfde4");
