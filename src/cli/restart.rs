@@ -11,12 +11,11 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Patch, PatchParams};
 use modelyard_core::release::RENEW;
 use modelyard_core::render::TEMPLATE_ANNOTATION;
-use modelyard_core::resolve::resolve;
 use serde_json::json;
 
 use super::cluster::{
-    Access, Cluster, Document, FIELD_MANAGER, Seen, document, follow, interrupted, parse_duration, parse_name, revision_of,
-    workloads_of,
+    Access, Cluster, Document, FIELD_MANAGER, Seen, document, follow, interrupted, parse_duration, parse_name, resolve_beside,
+    revision_of, workloads_of,
 };
 use super::served::runtime;
 
@@ -69,11 +68,11 @@ impl Arguments {
     async fn restart(&self) -> anyhow::Result<ExitCode> {
         let cluster = self.access.open().await?;
         let object = cluster.find(&self.name).await?;
-        let resolved = resolve(&object)?;
+        let workloads = workloads_of(&cluster, &self.name).await?;
+        let resolved = resolve_beside(&object, &workloads)?;
         if resolved.replicas == 0 {
             bail!("{} wants 0 replicas: there is nothing to restart", self.name);
         }
-        let workloads = workloads_of(&cluster, &self.name).await?;
         let current = workloads.iter().find(|one| revision_of(&object, one).as_ref() == Some(&resolved.revision));
         let Some(workload) = current.and_then(|one| one.metadata.name.clone()) else {
             bail!("revision {} has no Deployment yet; modelyard status {} says why", resolved.revision, self.name);

@@ -5,17 +5,20 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
 use kube::api::PostParams;
 use kube::core::DynamicObject;
 use modelyard_core::api::{ModelDeployment, Role};
-use modelyard_core::render::REVISION_LABEL;
-use modelyard_core::resolve::resolve;
 use modelyard_core::schema::Path;
 use modelyard_core::units;
-use modelyard_core::unresolve::{Shape, unresolve};
+use modelyard_core::unresolve::{Shape, follows, unresolve};
 use serde_json::{Value, json};
 
-use super::cluster::{Access, Document, FIELD_MANAGER, changes, document, parse_name, replacement, revision_of, workloads_of};
+use super::cluster::{
+    Access, Cluster, ClusterError, Document, FIELD_MANAGER, changes, document, label, parse_name, replacement, resolve_beside,
+    revision_of, workloads_of,
+};
 use super::served::runtime;
 
 /// Go back to an earlier revision
@@ -23,7 +26,8 @@ use super::served::runtime;
 /// Sets what shapes the pods (model, serving, resources, serverImage, pod, cache) to what it was in that revision; the rest stays, the
 /// number of replicas too. The revision before
 /// the current one is kept with its pods gone, so going back needs no file. It changes the cluster, not your files: applying a file
-/// again goes forward again.
+/// again goes forward again. A change of models[] alone makes no revision, since servers take it while they run: to undo one, apply the
+/// list as it was. A revision that is gone back to has the models that it had last.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -70,17 +74,17 @@ impl Arguments {
         // With what this program does not know of the spec, which is to stay.
         let mut object: DynamicObject = cluster.find_as(&api, &self.name).await?;
         let before = typed(&object)?;
-        let spec_revision = resolve(&before).map(|resolved| resolved.revision).ok();
         let workloads = workloads_of(&cluster, &self.name).await?;
+        let spec_revision = resolve_beside(&before, &workloads).map(|resolved| resolved.revision).ok();
         let own = workloads.iter().find(|one| spec_revision.is_some() && revision_of(&before, one) == spec_revision);
         let current = own.map(label).or(spec_revision.as_deref());
         let target = choose(&workloads, &before, current, self.to.as_deref())?;
-        let shape = unresolve(&self.name, target)?;
+        let shape = unresolve(&self.name, target, configuration_of(&cluster, target).await?.as_ref())?;
         set(&mut object, &shape)?;
         let after = typed(&object)?;
         let spec = |object: &ModelDeployment| serde_json::to_value(&object.spec);
         let fields = changes(&Path::root().key("spec"), &spec(&before)?, &spec(&after)?);
-        let resolved = resolve(&after).context("the spec of that revision")?;
+        let resolved = resolve_beside(&after, &workloads).context("the spec of that revision")?;
         let name = &self.name;
         if !self.dry_run {
             let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
@@ -99,10 +103,14 @@ impl Arguments {
         }
         let would = if self.dry_run { "would go" } else { "goes" };
         let from = current.map(|current| format!("from {current} ")).unwrap_or_default();
-        let effect = replacement(resolved.replicas, resolved.replicas);
+        let effect = if Some(resolved.revision.as_str()) == current {
+            "its servers take the models while they run, no pod restarts".to_owned()
+        } else {
+            replacement(resolved.replicas, resolved.replicas)
+        };
         let mut text = format!("{name} {would} {from}to revision {}: {effect}\n", label(target));
         fields.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
-        if resolved.revision != label(target) {
+        if resolved.revision != label(target) && Some(resolved.revision.as_str()) != current {
             // Made by another release, which named revisions otherwise.
             text.push_str(&format!("  this release names it {}: its pods may be made anew\n", resolved.revision));
         }
@@ -116,8 +124,14 @@ fn typed(object: &DynamicObject) -> anyhow::Result<ModelDeployment> {
     serde_json::from_value(value).context("the ModelDeployment there cannot be read: update modelyard")
 }
 
-fn label(deployment: &Deployment) -> &str {
-    deployment.metadata.labels.as_ref().and_then(|labels| labels.get(REVISION_LABEL)).map_or("", String::as_str)
+/// What the servers of a revision follow, where they do.
+async fn configuration_of(cluster: &Cluster, workload: &Deployment) -> Result<Option<ConfigMap>, ClusterError> {
+    if !follows(workload) {
+        return Ok(None);
+    }
+    let name = workload.name_any();
+    let found = cluster.api::<ConfigMap>().get_opt(&name).await;
+    found.map_err(|error| cluster.failed(&format!("read ConfigMap {name}"), error))
 }
 
 /// The Deployment of the revision to go back to. `workloads` has the newest first.
@@ -142,7 +156,13 @@ fn choose<'a>(
     let revisions = object.status.iter().flat_map(|status| &status.revisions);
     let stable =
         revisions.filter(|one| one.role == Role::Stable && Some(one.name.as_str()) != current).find_map(|one| find(&one.name));
-    stable.or_else(|| others.first().copied()).context("there is no earlier revision to go back to: none is kept")
+    let found = stable.or_else(|| others.first().copied());
+    let in_place = if object.spec.models.is_empty() {
+        ""
+    } else {
+        "; a change of models[] alone makes no revision: apply the list as it was"
+    };
+    found.with_context(|| format!("there is no earlier revision to go back to: none is kept{in_place}"))
 }
 
 /// Writes the fields that shape a revision into the spec.
@@ -184,6 +204,8 @@ fn keep_spelling(old: &Value, new: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use modelyard_core::render::REVISION_LABEL;
+
     use super::*;
 
     fn workload(revision: &str) -> Deployment {
@@ -234,7 +256,7 @@ mod tests {
             "metadata": {"annotations": {"modelyard.dev/model-version": "1"}},
             "spec": {"selector": {}, "template": {"spec": pod}}}))
         .unwrap();
-        let shape = unresolve("m", &earlier).unwrap();
+        let shape = unresolve("m", &earlier, None).unwrap();
         set(&mut object, &shape).unwrap();
         let spec = &object.data["spec"];
         assert_eq!((&spec["replicas"], &spec["new"], &spec["models"]), (&json!(7), &json!(true), &Value::Null));

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -20,6 +21,7 @@ use super::covers::covers;
 use super::events::is_terminating;
 use super::observe::Seen;
 use super::shelf::Shelf;
+use super::slim;
 use super::world::World;
 
 /// Why an object is not as it should be.
@@ -64,8 +66,12 @@ const NONE_YET: &str = "1";
 impl Target<'_> {
     /// Applies what differs; of the Deployment of the spec's own revision, as much as `extent` says.
     pub(super) async fn apply(&self, objects: Objects, extent: Extent, seen: &Seen) -> Result<(), ApplyError> {
-        let Objects { deployment, others, service, disruption_budget, network_policy } = objects;
+        let Objects { configuration, deployment, others, service, disruption_budget, network_policy } = objects;
         self.put(&service, self.mine(&self.world.services, &service.name_any())).await?;
+        // Before the pods that are to find it.
+        if let Some(configuration) = &configuration {
+            self.configure(configuration).await?;
+        }
         let live = seen.workloads.iter().find(|one| one.name_any() == deployment.name_any()).cloned();
         match (extent, live) {
             (Extent::AroundTheTemplate, Some(live)) => self.adjust(&live, &deployment).await?,
@@ -78,8 +84,20 @@ impl Target<'_> {
         for workload in seen.workloads.iter().filter(|workload| !kept(&workload.name_any())) {
             self.remove(workload.as_ref()).await?;
         }
+        let configurations = self.world.configurations.of(self.key).into_iter();
+        let configurations = configurations.filter(|one| is_owned_by(one.meta(), self.uid) && !kept(&one.name_any()));
+        for configuration in configurations.collect::<Vec<_>>() {
+            self.remove(&configuration).await?;
+        }
         self.maybe(disruption_budget.as_ref(), self.mine(&self.world.budgets, &service.name_any())).await?;
         self.maybe(network_policy.as_ref(), self.mine(&self.world.policies, &service.name_any())).await
+    }
+
+    /// Applies what servers follow, of which the store has less.
+    async fn configure(&self, wanted: &ConfigMap) -> Result<(), ApplyError> {
+        let mut known_as = wanted.clone();
+        slim::configuration(&mut known_as);
+        self.put_known_as(wanted, &known_as, self.mine(&self.world.configurations, &wanted.name_any())).await
     }
 
     /// Applies an object that may be wanted or not.
@@ -108,11 +126,19 @@ impl Target<'_> {
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
     {
+        self.put_known_as(wanted, wanted, known).await
+    }
+
+    /// The same for one that the store would have as `known_as`.
+    async fn put_known_as<K>(&self, wanted: &K, known_as: &K, known: Option<Arc<K>>) -> Result<(), ApplyError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    {
         let (name, api) = (wanted.name_any(), self.api::<K>());
         let shown = format!("{} {name}", K::kind(&()));
         match known {
             Some(known) => {
-                if covers(known.as_ref(), wanted) {
+                if covers(known.as_ref(), known_as) {
                     return Ok(());
                 }
             }
@@ -224,7 +250,7 @@ impl Target<'_> {
     }
 }
 
-fn failed(object: String, error: kube::Error) -> ApplyError {
+pub(super) fn failed(object: String, error: kube::Error) -> ApplyError {
     match error {
         kube::Error::Api(status) if is_terminating(&status) => ApplyError::Ending,
         kube::Error::Api(status) if status.is_forbidden() => {

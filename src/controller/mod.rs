@@ -15,9 +15,11 @@ use tokio_stream::wrappers::{ReceiverStream, WatchStream};
 
 mod apply;
 mod backoff;
+mod bell;
 mod covers;
 mod events;
 mod fence;
+mod following;
 mod health;
 mod kept;
 mod lease;

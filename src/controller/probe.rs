@@ -11,10 +11,10 @@ use modelyard_core::diagnose::Loading;
 use modelyard_core::render::ADMIN_PORT;
 use tokio::net::TcpStream;
 
-/// An answer is a few hundred bytes from a neighbour, but a server that has just come shares its machine with others that start; beside
+/// An answer is a few hundred bytes from a neighbour, or as many for each of several models, but a server that has just come shares its machine with others that start; beside
 /// the reconciles waiting costs nobody anything.
 const PATIENCE: Duration = Duration::from_secs(3);
-const LONGEST: usize = 64 << 10;
+const LONGEST: usize = 1 << 20;
 
 /// Where servers tell of themselves.
 pub(super) fn port() -> u16 {

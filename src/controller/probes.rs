@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
-use modelyard_core::diagnose::Loading;
+use modelyard_core::diagnose::{Attention, Loading, attention};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
@@ -21,6 +22,12 @@ const AT_ONCE: usize = 64;
 /// An answer is good for this long: a little less than a starting replica is looked at again.
 const FRESH: Duration = Duration::from_millis(2500);
 
+/// While replicas start, or models are on their way, what they say of themselves is asked again this often.
+pub(super) const SOON: Duration = Duration::from_secs(3);
+
+/// A server with a model that only somebody else can mend is asked again this often.
+pub(super) const LATER: Duration = Duration::from_secs(30);
+
 /// A server that is too busy so often in a row is believed to have nothing to say.
 const TRIES: u32 = 3;
 
@@ -31,8 +38,10 @@ pub(super) struct Server {
     pub(super) pod: String,
     /// Its address.
     pub(super) address: String,
-    /// Whether it serves. What it said, or did not, while it was starting is then out of date.
-    pub(super) ready: bool,
+    /// Since when it serves. What it said, or did not, before that is out of date.
+    pub(super) ready: Option<Timestamp>,
+    /// The SHA-256 of the configuration that it is to follow: once it does, and has nothing new to say, it is not asked any more.
+    pub(super) follows: Option<Arc<str>>,
 }
 
 /// What there is to know.
@@ -63,8 +72,8 @@ type Known = Mutex<HashMap<String, HashMap<String, Answer>>>;
 struct Answer {
     /// When it came, and what it was.
     last: Option<(Instant, Option<Loading>)>,
-    /// Whether the server was ready when it was last asked.
-    ready: bool,
+    /// Since when the server was ready when it was last asked.
+    ready: Option<Timestamp>,
     asking: bool,
     /// How often in a row it said nothing.
     silences: u32,
@@ -88,7 +97,7 @@ impl Probes {
         answers.retain(|pod, _| servers.iter().any(|server| server.pod == *pod));
         for server in servers {
             let answer = answers.entry(server.pod.clone()).or_default();
-            if server.ready && !answer.ready {
+            if server.ready.is_some() && server.ready != answer.ready {
                 (answer.last, answer.silences) = (None, 0);
             }
             match &answer.last {
@@ -98,7 +107,9 @@ impl Probes {
             if (1..TRIES).contains(&answer.silences) {
                 heard.silent.insert(server.pod.clone());
             }
-            let old = answer.last.as_ref().is_none_or(|(at, _)| at.elapsed() >= self.fresh);
+            let old = answer.last.as_ref().is_none_or(|(at, said)| {
+                self.good_for(&server, said.as_ref(), answer.silences).is_some_and(|good| at.elapsed() >= good)
+            });
             // Who is asked for the first time goes before who said nothing the last time: where all are silent, that takes long.
             let room = answer.silences == 0 || self.permits.available_permits() > AT_ONCE / 2;
             if old
@@ -111,6 +122,17 @@ impl Probes {
             }
         }
         heard
+    }
+
+    /// How long an answer is good; none: until somebody changes something.
+    fn good_for(&self, server: &Server, said: Option<&Loading>, silences: u32) -> Option<Duration> {
+        let Some(digest) = &server.follows else { return Some(self.fresh) };
+        match said.map(|said| attention(said, digest)) {
+            Some(Attention::Enough) => None,
+            Some(Attention::Later) => Some(LATER),
+            None if silences >= TRIES => Some(LATER),
+            Some(Attention::Soon) | None => Some(self.fresh),
+        }
     }
 
     /// The ModelDeployment is gone.
@@ -157,7 +179,7 @@ mod tests {
     }
 
     fn server(pod: &str, address: &str) -> Server {
-        Server { pod: pod.to_owned(), address: address.to_owned(), ready: false }
+        Server { pod: pod.to_owned(), address: address.to_owned(), ready: None, follows: None }
     }
 
     #[tokio::test]
@@ -184,7 +206,7 @@ mod tests {
         assert!(probes.hear(&owner(), vec![server("a", &address)]).waiting);
         assert_eq!(woken.recv().await, Some(owner()));
         assert_eq!(probes.hear(&owner(), vec![server("a", &address)]).said["a"], None);
-        let ready = || vec![Server { ready: true, ..server("a", &address) }];
+        let ready = || vec![Server { ready: Some(Timestamp::UNIX_EPOCH), ..server("a", &address) }];
         let listener = tokio::net::TcpListener::bind((address.as_str(), probe::port())).await.unwrap();
         let heard = probes.hear(&owner(), ready());
         assert!(heard.waiting && heard.said.is_empty(), "its silence was from before it listened: {heard:?}");
@@ -225,6 +247,35 @@ mod tests {
             drop(probes.permits.acquire_many(u32::try_from(AT_ONCE).unwrap()).await.unwrap());
         }
         hanging_up.abort();
+    }
+
+    #[tokio::test]
+    async fn who_follows_what_is_wanted_is_left_in_peace() {
+        let address = own_address(10);
+        let listener = tokio::net::TcpListener::bind((address.as_str(), probe::port())).await.unwrap();
+        let (probes, mut woken) = Probes::new();
+        let probes = Probes { fresh: Duration::ZERO, ..probes };
+        let following = |digest: &str| {
+            let ready = Some(Timestamp::UNIX_EPOCH);
+            probes.hear(&owner(), vec![Server { ready, follows: Some(digest.into()), ..server("a", &address) }])
+        };
+        let all = || async {
+            drop(probes.permits.acquire_many(u32::try_from(AT_ONCE).unwrap()).await.unwrap());
+        };
+        assert!(following("one").waiting);
+        answer(&listener, r#"{"state":"Ready","models":[{"name":"m","state":"Ready"}],"config":{"sha256":"one"}}"#).await;
+        assert_eq!(woken.recv().await, Some(owner()));
+        all().await;
+        assert!(following("one").said["a"].is_some());
+        let room = AT_ONCE;
+        assert_eq!(probes.permits.available_permits(), room, "nobody is asked");
+        assert!(following("two").said["a"].is_some());
+        assert_eq!(probes.permits.available_permits(), room - 1, "something was changed");
+        answer(&listener, r#"{"state":"Ready","models":[{"name":"m","state":"Failed"}],"config":{"sha256":"two"}}"#).await;
+        assert_eq!(woken.recv().await, Some(owner()));
+        all().await;
+        following("two");
+        assert_eq!(probes.permits.available_permits(), room, "what failed is not asked about all the time");
     }
 
     #[tokio::test]

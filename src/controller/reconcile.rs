@@ -10,8 +10,8 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use modelyard_core::api::{Class, Failure, ModelDeploymentStatus, Reason};
 use modelyard_core::plan::{Observed, Plan, RevisionObserved, plan};
-use modelyard_core::release::{is_made_like, is_rolled_out, take_over};
-use modelyard_core::render::{DEPLOYMENT_LABEL, Owner, REVISION_LABEL, render};
+use modelyard_core::release::{as_it_runs, is_made_like, is_rolled_out, take_over};
+use modelyard_core::render::{DEPLOYMENT_LABEL, Owner, render};
 use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
 
@@ -19,7 +19,8 @@ use super::apply::{ApplyError, Target};
 use super::backoff::Blame;
 use super::kept::Kept;
 use super::metrics::known;
-use super::observe::{Seen, observe};
+use super::observe::{Look, Seen, revision, workloads};
+use super::probes::SOON;
 use super::report::{Report, Told, verdict};
 use super::shelf::owner_key;
 use super::traces::Reconciling;
@@ -28,9 +29,6 @@ use super::{Context, report};
 
 /// An API server that keeps a reconcile this long is asked again later.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// While replicas start, what they say of themselves is asked again this often.
-const STARTING: Duration = Duration::from_secs(3);
 
 /// While somebody else's object has a name that is needed, it is asked again this often.
 const FOREIGN: Duration = Duration::from_secs(10);
@@ -156,7 +154,10 @@ async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Resul
         }
     };
     let step = trace.step("observe");
-    let mut seen = observe((&context.world, &context.probes), (&owner, uid), previous, now);
+    let workloads = workloads(&context.world, &owner, uid);
+    let resolved = resolved.map(|resolved| as_it_runs(resolved, |name| replicas_of(&workloads, name)));
+    let (world, probes) = (&context.world, &context.probes);
+    let mut seen = Look { world, probes, owner: &owner, resolved: resolved.as_ref().ok(), previous, now }.observe(workloads);
     drop(step);
     let contested = previous.and_then(verdict).is_some_and(|(reason, _)| reason == Reason::NameConflict.as_str());
     let deployment = Deployment { context, namespace, name, uid, meta, key: &key, contested };
@@ -193,7 +194,7 @@ async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Resul
         untaken,
     };
     // What a server has to say may be all the difference; it comes in a moment.
-    let mut held = if seen.waiting { Some(STARTING) } else { context.pace.wait(&owner, previous, &told) };
+    let mut held = if seen.waiting { Some(SOON) } else { context.pace.wait(&owner, previous, &told) };
     if held.is_none() {
         let _step = trace.step("report");
         let outcome = report.tell(previous, &told).await.map_err(|error| Failed::Status(Box::new(error)))?;
@@ -218,7 +219,7 @@ async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Resul
             turn_comes
         }
     };
-    let again = [held, turn_comes, seen.unheard.then_some(STARTING)].into_iter().flatten().min();
+    let again = [held, turn_comes, seen.unheard.then_some(SOON), seen.again].into_iter().flatten().min();
     Ok(Done { next: next(planned.ok().map(|(_, plan)| plan).as_ref(), &seen.observed, again, now), reason })
 }
 
@@ -226,7 +227,7 @@ async fn carry_out(kept: &Kept, context: &Context, trace: &Reconciling) -> Resul
 fn next(plan: Option<&Plan>, observed: &Observed, again: Option<Duration>, now: Timestamp) -> Action {
     let starting = observed.revisions.iter().any(|one| one.ready < one.running && one.progress.is_some());
     let planned = plan.and_then(|plan| plan.wake_at).map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-    match [starting.then_some(STARTING), planned, again].into_iter().flatten().min() {
+    match [starting.then_some(SOON), planned, again].into_iter().flatten().min() {
         Some(delay) => Action::requeue(delay),
         None => Action::await_change(),
     }
@@ -284,7 +285,11 @@ impl Deployment<'_> {
             key: self.key,
             contested: self.contested,
         };
-        let Err(error) = target.apply(objects, extent, seen).await else { return Ok(turn_comes) };
+        let outcome = match target.apply(objects, extent, seen).await {
+            Ok(()) => target.ring(&seen.untold, &resolved.config.sha256()).await,
+            failed => failed,
+        };
+        let Err(error) = outcome else { return Ok(turn_comes) };
         if let ApplyError::Refused { reason, message } = &error {
             let failure = Failure { reason: *reason, message: message.clone(), pod: None, exit_code: None, at: Time(now) };
             let revisions = &mut seen.observed.revisions;
@@ -319,7 +324,12 @@ impl Deployment<'_> {
 }
 
 /// The Deployment of a revision.
-fn revision_of(seen: &Seen, revision: &str) -> Option<Arc<k8s_openapi::api::apps::v1::Deployment>> {
-    let label = |one: &ObjectMeta| one.labels.as_ref()?.get(REVISION_LABEL).cloned();
-    seen.workloads.iter().find(|one| label(&one.metadata).as_deref() == Some(revision)).cloned()
+fn revision_of(seen: &Seen, name: &str) -> Option<Arc<k8s_openapi::api::apps::v1::Deployment>> {
+    seen.workloads.iter().find(|one| revision(one) == Some(name)).cloned()
+}
+
+/// Replicas that a revision has been asked for, if it is there.
+fn replicas_of(workloads: &[Arc<k8s_openapi::api::apps::v1::Deployment>], name: &str) -> Option<u32> {
+    let workload = workloads.iter().find(|one| revision(one) == Some(name))?;
+    u32::try_from(workload.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)).ok()
 }

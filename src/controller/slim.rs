@@ -2,10 +2,11 @@
 //! often, and would make reconciles that find nothing.
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use modelyard_core::render::{DEPLOYMENT_LABEL, REVISION_LABEL};
+use modelyard_core::render::{CONFIG_ANNOTATION, DEPLOYMENT_LABEL, REVISION_LABEL};
+use sha2::{Digest, Sha256};
 
 /// Its status tells of pods that cannot be made, and whether all were there once; and by its generation, of which spec.
 pub(super) fn workload(object: &mut Deployment) {
@@ -25,7 +26,10 @@ pub(super) fn workload(object: &mut Deployment) {
 /// Of a pod the status is read, and none of its spec.
 pub(super) fn pod(object: &mut Pod) {
     object.spec = None;
-    (object.metadata.annotations, object.metadata.generation) = (None, None);
+    object.metadata.generation = None;
+    if let Some(annotations) = &mut object.metadata.annotations {
+        annotations.retain(|name, _| name == CONFIG_ANNOTATION);
+    }
     if let Some(labels) = &mut object.metadata.labels {
         labels.retain(|name, _| [DEPLOYMENT_LABEL, REVISION_LABEL, "pod-template-hash"].contains(&name.as_str()));
     }
@@ -51,6 +55,13 @@ pub(super) fn pod(object: &mut Pod) {
         container.resources = None;
         container.user = None;
         container.volume_mounts = None;
+    }
+}
+
+/// Of what it holds the SHA-256 is enough to tell whether it is as it should be: the whole is in the ModelDeployment.
+pub(super) fn configuration(object: &mut ConfigMap) {
+    for text in object.data.iter_mut().flat_map(|data| data.values_mut()) {
+        *text = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use futures_util::stream::{self, BoxStream, SelectAll};
 use futures_util::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::NamespaceResourceScope;
@@ -30,6 +30,7 @@ pub(super) struct World {
     deployments: Store<Kept>,
     pub(super) workloads: Shelf<Deployment>,
     pub(super) pods: Shelf<Pod>,
+    pub(super) configurations: Shelf<ConfigMap>,
     pub(super) services: Shelf<Service>,
     pub(super) budgets: Shelf<PodDisruptionBudget>,
     pub(super) policies: Shelf<NetworkPolicy>,
@@ -54,6 +55,7 @@ impl World {
             deployments,
             workloads: watches.of(slim::workload),
             pods: watches.of(slim::pod),
+            configurations: watches.of(slim::configuration),
             services: watches.of(slim::service),
             budgets: watches.of(slim::budget),
             policies: watches.of(slim::policy),
@@ -79,6 +81,7 @@ impl World {
     pub(super) async fn is_complete(&self) -> bool {
         self.workloads.is_filled().await
             && self.pods.is_filled().await
+            && self.configurations.is_filled().await
             && self.services.is_filled().await
             && self.budgets.is_filled().await
             && self.policies.is_filled().await

@@ -79,13 +79,11 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Wanted, Vec<String>> {
             }
         }
         wanted.notes.extend(of_clusters(manifest, &deployment).into_iter().map(|what| format!("{place}: {what}")));
-        match resolved.shape.clone() {
+        if resolved.follows() {
             // A server takes a change of its several models while it runs; a process is of the rest.
-            Some(shape) => {
-                wanted.models.stamp_each(&mut resolved.config.models);
-                resolved.revision = shape;
-            }
-            None => wanted.models.stamp(&mut resolved),
+            wanted.models.stamp_each(&mut resolved.config.models);
+        } else {
+            wanted.models.stamp(&mut resolved);
         }
         wanted.deployments.push(resolved);
     }

@@ -263,3 +263,20 @@ async fn every_limit_refuses_in_the_same_words_without_a_cluster() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn as_many_models_as_the_schema_lets_through_are_taken() {
+    within("most-models", async |namespace| {
+        let spec = &schemas()[0].published["properties"]["spec"]["properties"]["models"];
+        let most = spec["maxItems"].as_u64().unwrap();
+        assert_eq!(most, 500);
+        // As long as addresses are in practice, and half as much again.
+        let uri = |at: u64| format!("https://models.example.com/{}/{at}/model.onnx", "a".repeat(160));
+        let models: Vec<Value> = (0..most)
+            .map(|at| json!({ "name": format!("model-{at}"), "uri": uri(at), "sha256": "0".repeat(64), "version": at + 1 }))
+            .collect();
+        let api = Api::namespaced_with(namespace.client.clone(), &namespace.name, &ApiResource::erase::<ModelDeployment>(&()));
+        assert_eq!(api_server(&api, &[object("mnist", &json!({ "models": models }))]).await, [Faults::new()]);
+    })
+    .await;
+}

@@ -26,4 +26,5 @@ mod quiet;
 mod reasons;
 mod rollout;
 mod scale;
+mod several;
 mod upgrade;

@@ -132,7 +132,7 @@ impl Namespace {
         for arguments in [
             &["get", "mdep", "-o", "yaml"][..],
             &["get", "events", "--sort-by=.metadata.creationTimestamp"],
-            &["get", "deployments,replicasets,pods,services,endpointslices,pdb", "-o", "wide"],
+            &["get", "deployments,replicasets,pods,services,configmaps,endpointslices,pdb", "-o", "wide"],
             &["get", "pods", "-o", "jsonpath={range .items[*]}{.metadata.name}{' '}{.status}{'\\n'}{end}"],
         ] {
             let said = cluster::shown(&[&["-n", self.name.as_str()], arguments].concat());

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -19,6 +19,7 @@ use crate::cluster::RELEASE;
 use crate::deployed::mnist;
 use crate::namespace::{Namespace, within};
 use crate::record;
+use crate::several;
 
 /// How long nothing may happen.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -37,6 +38,7 @@ async fn state(namespace: &Namespace) -> Vec<String> {
     all.extend(versions::<Deployment>(namespace).await);
     all.extend(versions::<Pod>(namespace).await);
     all.extend(versions::<Service>(namespace).await);
+    all.extend(versions::<ConfigMap>(namespace).await);
     all.extend(versions::<EndpointSlice>(namespace).await);
     all.extend(versions::<PodDisruptionBudget>(namespace).await);
     // The scheduler goes on telling of a pod that it finds no place for.
@@ -105,6 +107,23 @@ async fn a_steady_state_costs_no_call() {
         spec["replicas"] = 2.into();
         namespace.deploy("mnist", spec).await.until_ready().await;
         stays_silent("a_steady_state_costs_no_call", namespace, "").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn several_models_in_a_steady_state_cost_no_call() {
+    within("steady-several", async |namespace| {
+        let (a, b) = (several::one("a", "model.onnx", 1), several::one("b", "model.onnx", 1));
+        let deployed = namespace.deploy("zoo", several::several(&[a.clone()], 2)).await;
+        several::until_has(&deployed, &["a"]).await;
+        deployed.apply(several::several(&[a.clone(), b], 2)).await;
+        several::until_has(&deployed, &["a", "b"]).await;
+        stays_silent("several_models_in_a_steady_state_cost_no_call", namespace, "").await;
+        // Nor does one that fails for ever, though its server is asked about it now and then.
+        deployed.apply(several::several(&[a, several::one("c", "absent.onnx", 1)], 2)).await;
+        deployed.until_not_ready("ModelNotFound", &["model 'c'"]).await;
+        stays_silent("several_models_of_which_one_fails", namespace, "").await;
     })
     .await;
 }

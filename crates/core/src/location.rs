@@ -66,6 +66,12 @@ impl Scheme {
         }
     }
 
+    /// Its name, as addresses begin with it.
+    pub(crate) fn name(self) -> &'static str {
+        let begin = self.beginnings().first().copied().unwrap_or_default();
+        begin.split_once(':').map_or(begin, |(name, _)| name)
+    }
+
     /// How its addresses are spelled.
     const fn form(self) -> &'static str {
         match self {

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ColdStart, Failure, Reason};
+use crate::api::{ColdStart, Failure, ModelState, Reason};
 use crate::resolve::Resolved;
 
 /// How long a replica of the new revision may look for a place before `Auto` replaces instead of surging.
@@ -65,6 +65,21 @@ pub struct RevisionObserved {
     pub cold_start: Option<ColdStart>,
     /// SHA-256 of the model that it serves, if that is news.
     pub digest: Option<String>,
+    /// How each of its models is, where its servers follow several and say so.
+    pub models: Vec<ModelObserved>,
+}
+
+/// What is seen of one of several models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelObserved {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: ModelState,
+    /// Why, where that is not plain.
+    pub reason: Option<Reason>,
+    /// The same in a sentence.
+    pub message: Option<String>,
 }
 
 impl RevisionObserved {
@@ -84,6 +99,7 @@ impl RevisionObserved {
             failure: None,
             cold_start: None,
             digest: None,
+            models: Vec::new(),
         }
     }
 }

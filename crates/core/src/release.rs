@@ -8,9 +8,28 @@
 use k8s_openapi::api::apps::v1::Deployment;
 
 use crate::render::{CONTAINER, Objects, SERVER_IMAGE_ANNOTATION, TEMPLATE_ANNOTATION};
+use crate::resolve::{Inline, Resolved};
 
 /// The value of [`TEMPLATE_ANNOTATION`] by which somebody asks for what the newest release would make.
 pub const RENEW: &str = "renew";
+
+/// What is to be made of a deployment of several models, by the revisions that there are: `wanted` tells how many replicas one of that
+/// name has been asked for. One that an earlier release made, whose servers do not follow their models, goes on as it is for as long as
+/// the spec makes it, unless those that follow have taken over from it.
+#[must_use]
+pub fn as_it_runs(mut resolved: Resolved, wanted: impl Fn(&str) -> Option<u32>) -> Resolved {
+    let Some(inline) = &resolved.inline else { return resolved };
+    let stays = match (wanted(&inline.revision), wanted(&resolved.revision)) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(there), Some(following)) => there > 0 && following == 0,
+    };
+    if stays && let Some(inline) = resolved.inline.take() {
+        let Inline { revision, config, secrets } = *inline;
+        (resolved.revision, resolved.config, resolved.secrets) = (revision, config, secrets);
+    }
+    resolved
+}
 
 /// When revisions that run get the servers of a new release.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -19,10 +19,9 @@ use crate::units;
 mod revision;
 mod secrets;
 
-pub(crate) use revision::{digest, revision};
+pub(crate) use revision::{digest, revision, revision_of_followers};
 pub use secrets::SecretVariable;
-pub(crate) use secrets::authorization_env;
-use secrets::{credentials_env, keys, secrets};
+use secrets::{Numbers, secrets};
 
 /// A deployment that can be planned and launched.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,11 +32,11 @@ pub struct Resolved {
     pub namespace: Option<String>,
     /// The generation of the spec, where a cluster counts it.
     pub generation: Option<i64>,
-    /// The revision that this spec makes.
+    /// The revision that this spec makes. Where there may be several models it is not of them: servers follow a change of those while
+    /// they run.
     pub revision: String,
-    /// What `revision` would be named after without the models, where there may be several: a server follows a change of those while
-    /// it runs, if whoever launched it hands it on.
-    pub shape: Option<String>,
+    /// The same of a release whose servers did not, where there may be several models.
+    pub inline: Option<Box<Inline>>,
     /// The model's version, where there is one model.
     pub version: Option<i64>,
     /// Replicas wanted.
@@ -72,12 +71,33 @@ pub struct Resolved {
     pub paused: bool,
 }
 
+/// A deployment of several models as releases made it whose servers got them once, at their start, with the pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inline {
+    /// The revision, which is of the models too.
+    pub revision: String,
+    /// What each replica serves: the same models, with other names of variables.
+    pub config: ServerConfig,
+    /// Those variables.
+    pub secrets: Vec<SecretVariable>,
+}
+
 impl Resolved {
     /// Whether a model is to be computed by ONNX Runtime, which only one of the server's images has.
     #[must_use]
     pub fn needs_onnx_runtime(&self) -> bool {
-        self.config.models.iter().any(|model| model.engine.name == EngineName::OnnxRuntime)
+        needs_onnx_runtime(&self.config)
     }
+
+    /// Whether the servers follow their configuration: models come, go and change without another revision.
+    #[must_use]
+    pub const fn follows(&self) -> bool {
+        self.inline.is_some()
+    }
+}
+
+fn needs_onnx_runtime(config: &ServerConfig) -> bool {
+    config.models.iter().any(|model| model.engine.name == EngineName::OnnxRuntime)
 }
 
 /// A spec that cannot be served: the user's to mend.
@@ -110,16 +130,18 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
     let name = object.metadata.name.clone().filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| Invalid::new("metadata.name", "expected a name, found none"))?;
     let spec = &object.spec;
+    let several = !spec.models.is_empty();
+    let numbers = if several { Numbers::by_secret(spec) } else { Numbers::ByModel };
     let models = match (&spec.model, spec.models.as_slice()) {
         (Some(model), []) => {
             let name = model.name.as_deref().unwrap_or(&name);
-            vec![config_of(0, "spec.model", (name, &model.artefact, spec.engine))?]
+            vec![config_of((0, &numbers), "spec.model", (name, &model.artefact, spec.engine))?]
         }
         (None, models @ [_, ..]) => {
             let each = models.iter().enumerate();
             each.map(|(at, model)| {
                 let engine = model.engine.unwrap_or(spec.engine);
-                config_of(at, &format!("spec.models[{at}]"), (&model.name, &model.artefact, engine))
+                config_of((at, &numbers), &format!("spec.models[{at}]"), (&model.name, &model.artefact, engine))
             })
             .collect::<Result<_, _>>()?
         }
@@ -136,8 +158,8 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
     })?;
     let deadline = std::time::Duration::from(spec.rollout.progress_deadline).as_secs();
     Ok(Resolved {
-        revision: revision(&config, spec),
-        shape: spec.model.is_none().then(|| revision(&ServerConfig { models: Vec::new(), ..config.clone() }, spec)),
+        revision: if several { revision_of_followers(&config, spec) } else { revision(&config, spec) },
+        inline: several.then(|| Box::new(inline(&config, spec))),
         version: spec.model.as_ref().map(|model| model.artefact.version),
         name,
         namespace: object.metadata.namespace.clone(),
@@ -154,10 +176,19 @@ pub fn resolve(object: &ModelDeployment) -> Result<Resolved, Invalid> {
         min_available: spec.availability.min_available.clone(),
         cache: spec.cache.clone(),
         network_policy: spec.network_policy.clone(),
-        secrets: secrets(spec),
+        secrets: secrets(spec, &numbers),
         claims: claims(spec),
         paused: spec.paused,
     })
+}
+
+/// The same models, for servers that get them once.
+fn inline(config: &ServerConfig, spec: &ModelDeploymentSpec) -> Inline {
+    let mut config = config.clone();
+    for (at, (model, artefact)) in config.models.iter_mut().zip(artefacts(spec)).enumerate() {
+        (model.authorization_env, model.credentials_env) = Numbers::ByModel.env(at, artefact);
+    }
+    Inline { revision: revision(&config, spec), secrets: secrets(spec, &Numbers::ByModel), config }
 }
 
 /// The artefacts, in the order of the server's models.
@@ -171,11 +202,16 @@ fn claims(spec: &ModelDeploymentSpec) -> Vec<String> {
     named.into_iter().collect()
 }
 
-fn config_of(at: usize, field: &str, (name, artefact, engine): (&str, &Artefact, Engine)) -> Result<ModelConfig, Invalid> {
+fn config_of(
+    (at, numbers): (usize, &Numbers<'_>),
+    field: &str,
+    (name, artefact, engine): (&str, &Artefact, Engine),
+) -> Result<ModelConfig, Invalid> {
+    let (authorization_env, credentials_env) = numbers.env(at, artefact);
     let claim = Claim::of(&artefact.uri).transpose().map_err(|wrong| Invalid::new(format!("{field}.uri"), wrong))?;
     Ok(ModelConfig {
-        authorization_env: artefact.secret_ref.as_ref().filter(|_| keys(artefact).is_empty()).map(|_| authorization_env(at)),
-        credentials_env: artefact.secret_ref.as_ref().filter(|_| !keys(artefact).is_empty()).map(|_| credentials_env(at)),
+        authorization_env,
+        credentials_env,
         name: name.to_owned(),
         uri: claim.map_or_else(|| artefact.uri.clone(), |claim| claim.file()),
         format: artefact.format,

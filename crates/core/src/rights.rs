@@ -62,7 +62,13 @@ pub const NAMESPACES: &[Right] = &[
     right("apps", "deployments", WHOLE, "one for each revision"),
     right("apps", "deployments/scale", &["patch"], "an older revision's replicas, whose template must stay as it is"),
     right("", "services", &["get", "list", "watch", "create", "patch"], "one for each ModelDeployment, which goes with it"),
-    right("", "pods", &["list", "watch"], "why a replica does not serve; pods are made by their Deployment"),
+    right("", "configmaps", WHOLE, "one for each revision of several models, which its servers follow"),
+    right(
+        "",
+        "pods",
+        &["list", "watch", "patch"],
+        "why a replica does not serve; an annotation by which the kubelet hears of a changed ConfigMap. Pods are made by their Deployment",
+    ),
     right("policy", "poddisruptionbudgets", WHOLE, "how many replicas a drain may take"),
     right("networking.k8s.io", "networkpolicies", WHOLE, "who may call"),
     right("events.k8s.io", "events", &["create", "patch"], "a changed reason; a repeated one is counted in its event"),
@@ -133,7 +139,7 @@ mod tests {
     #[test]
     fn what_would_give_more_than_models_need_is_not_granted() {
         // Reading Secrets, running code as somebody else, and giving oneself more rights.
-        for resource in ["secrets", "serviceaccounts", "pods/exec", "nodes", "namespaces", "configmaps"] {
+        for resource in ["secrets", "serviceaccounts", "pods/exec", "nodes", "namespaces"] {
             assert!(all().all(|right| right.resource.split('/').next() != Some(resource) && right.resource != resource));
         }
         for verb in ["bind", "escalate", "impersonate", "deletecollection"] {
@@ -141,7 +147,7 @@ mod tests {
         }
         assert!(all().all(|right| right.group != "rbac.authorization.k8s.io"));
         let pods = all().find(|right| right.resource == "pods").unwrap();
-        assert_eq!(pods.verbs, ["list", "watch"], "pods are made by their Deployment");
+        assert_eq!(pods.verbs, ["list", "watch", "patch"], "pods are made by their Deployment");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::api::{Class, ColdStart, Failure, ModelDeploymentStatus, Reason, RevisionStatus, Role};
-use crate::plan::{Observed, Plan, RevisionObserved};
+use crate::api::{Class, ColdStart, Failure, ModelDeploymentStatus, ModelState, ModelStatus, Reason, RevisionStatus, Role};
+use crate::plan::{ModelObserved, Observed, Plan, RevisionObserved};
 use crate::resolve::{Invalid, Resolved};
 
 /// Everything that a status is made of.
@@ -42,10 +42,43 @@ pub fn status(situation: &Situation<'_>) -> ModelDeploymentStatus {
         ready_of_wanted: wanted.map(|wanted| format!("{ready}/{wanted}")),
         selector: situation.selector.map(str::to_owned),
         revisions: revisions(situation),
+        models: models(situation),
         failure: failing.and_then(|one| one.failure.clone()).map(|failure| since(failure, situation.previous)),
         cold_start: cold_start(situation),
         conditions: conditions(situation).into_iter().map(|verdict| verdict.into_condition(situation, before)).collect(),
     }
+}
+
+/// Each of several models that servers follow. Where no replica says anything, what was told before stays told of those that are still
+/// wanted; without a replica none is in memory.
+fn models(situation: &Situation<'_>) -> Vec<ModelStatus> {
+    let before = situation.previous.map(|status| status.models.as_slice()).unwrap_or_default();
+    let Ok((resolved, _)) = situation.wanted else { return before.to_vec() };
+    if !resolved.follows() {
+        return Vec::new();
+    }
+    let told = |name: &str| before.iter().find(|one| one.name == name);
+    let of = |seen: &ModelObserved| {
+        let unchanged = told(&seen.name).filter(|one| one.state == seen.state).map(|one| one.since.clone());
+        let ModelObserved { name, state, reason, message } = seen.clone();
+        ModelStatus { name, state, reason, message, since: unchanged.unwrap_or(Time(situation.now)) }
+    };
+    let own = situation.observed.revisions.iter().find(|one| one.revision == resolved.revision);
+    if let Some(own) = own.filter(|own| !own.models.is_empty()) {
+        return own.models.iter().map(of).collect();
+    }
+    let names = resolved.config.models.iter().map(|model| &model.name);
+    if resolved.replicas == 0 {
+        let message = Some("no replica is wanted".to_owned());
+        let parked = |name: &String| ModelObserved {
+            name: name.clone(),
+            state: ModelState::Standby,
+            reason: Some(Reason::ScaledToZero),
+            message: message.clone(),
+        };
+        return names.map(|name| of(&parked(name))).collect();
+    }
+    names.filter_map(|name| told(name).cloned()).collect()
 }
 
 /// A failure that goes on happened when it began: a time that moved would make every look at it another status.

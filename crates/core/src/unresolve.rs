@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Serialize;
 
@@ -14,8 +14,8 @@ use crate::api::{
     PodOptions, Queue, Resources, Rollout, SecretReference, ServiceOptions, Serving,
 };
 use crate::claim::{Claim, MOUNTED};
-use crate::render::{CONTAINER, REVISION_LABEL, VERSION_ANNOTATION};
-use crate::resolve::{revision, threads_allowed};
+use crate::render::{CONFIG_FILE, CONTAINER, REVISION_LABEL, VERSION_ANNOTATION};
+use crate::resolve::{revision, revision_of_followers, threads_allowed};
 use crate::server_config::{ModelConfig, ServerConfig, ServingConfig};
 use crate::steps::{Step, WrittenStep};
 use crate::units;
@@ -97,11 +97,25 @@ pub struct Unknown {
     pub message: String,
 }
 
-/// What the Deployment of a revision of the ModelDeployment `name` was made from.
+/// Whether the servers of a revision follow their configuration, which is in the ConfigMap of the Deployment's name then.
+#[must_use]
+pub fn follows(deployment: &Deployment) -> bool {
+    let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let container = pod.and_then(|pod| pod.containers.iter().find(|container| container.name == CONTAINER));
+    container.and_then(config_of).is_some_and(|config| config.starts_with('@'))
+}
+
+/// What a server is told to serve: the configuration, or @ and the file that holds it.
+fn config_of(container: &Container) -> Option<&str> {
+    container.env.iter().flatten().find(|variable| variable.name == "MODELYARD_CONFIG")?.value.as_deref()
+}
+
+/// What the Deployment of a revision of the ModelDeployment `name` was made from, with the models that its servers had last:
+/// `configuration` is what they follow, where they do.
 ///
 /// # Errors
 /// It is not one of ours, or its configuration cannot be read.
-pub fn unresolve(name: &str, deployment: &Deployment) -> Result<Shape, Unknown> {
+pub fn unresolve(name: &str, deployment: &Deployment, configuration: Option<&ConfigMap>) -> Result<Shape, Unknown> {
     let metadata = &deployment.metadata;
     let unknown = |message: String| Unknown { deployment: metadata.name.clone().unwrap_or_default(), message };
     let template = deployment.spec.as_ref().map(|spec| &spec.template);
@@ -110,10 +124,17 @@ pub fn unresolve(name: &str, deployment: &Deployment) -> Result<Shape, Unknown> 
         Some((template, pod, pod.containers.iter().find(|container| container.name == CONTAINER)?))
     });
     let (template, pod, container) = found.ok_or_else(|| unknown(format!("it has no container {CONTAINER}")))?;
-    let variable = container.env.iter().flatten().find(|variable| variable.name == "MODELYARD_CONFIG");
-    let json = variable.and_then(|variable| variable.value.as_deref());
-    let json = json.ok_or_else(|| unknown("it has no MODELYARD_CONFIG".to_owned()))?;
-    let config = ServerConfig::from_json(json).map_err(|error| unknown(format!("MODELYARD_CONFIG: {error}")))?;
+    let json = config_of(container).ok_or_else(|| unknown("it has no MODELYARD_CONFIG".to_owned()))?;
+    let follows = json.starts_with('@');
+    let (json, place) = if follows {
+        let file = configuration.and_then(|one| one.data.as_ref()?.get(CONFIG_FILE));
+        let missing =
+            || unknown(format!("its servers follow a ConfigMap of its name, which is not there or has no {CONFIG_FILE}"));
+        (file.ok_or_else(missing)?.as_str(), "its ConfigMap")
+    } else {
+        (json, "MODELYARD_CONFIG")
+    };
+    let config = ServerConfig::from_json(json).map_err(|error| unknown(format!("{place}: {error}")))?;
     let amounts = container.resources.as_ref();
     let resources = Resources {
         requests: amounts.and_then(|amounts| amounts.requests.as_ref()).map(compute).unwrap_or_default(),
@@ -133,11 +154,12 @@ pub fn unresolve(name: &str, deployment: &Deployment) -> Result<Shape, Unknown> 
         cache: cache(pod),
     };
     let label = metadata.labels.as_ref().and_then(|labels| labels.get(REVISION_LABEL)).map_or("", String::as_str);
-    Ok(settled(shape, container, &config, label))
+    let named = if follows { revision_of_followers } else { revision };
+    Ok(settled(shape, container, label, |spec| named(&config, spec)))
 }
 
 /// What a pod does not tell is whether its image and its spread are the operator's or the spec's: the revision's name does.
-fn settled(shape: Shape, container: &Container, config: &ServerConfig, label: &str) -> Shape {
+fn settled(shape: Shape, container: &Container, label: &str, revision: impl Fn(&ModelDeploymentSpec) -> String) -> Shape {
     let with = |image: &Option<String>, spread: bool| {
         let mut shape = shape.clone();
         shape.server_image.clone_from(image);
@@ -148,7 +170,7 @@ fn settled(shape: Shape, container: &Container, config: &ServerConfig, label: &s
     };
     let guesses = [(&None, false), (&container.image, false), (&None, true), (&container.image, true)];
     let mut guesses = guesses.map(|(image, spread)| with(image, spread)).into_iter();
-    let named = guesses.find(|guess| revision(config, &guess.spec()) == label);
+    let named = guesses.find(|guess| revision(&guess.spec()) == label);
     named.unwrap_or_else(|| with(&None, false))
 }
 

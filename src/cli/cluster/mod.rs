@@ -19,7 +19,7 @@ pub(super) use age::age;
 pub(super) use change::{Change, changes, replacement};
 pub(super) use failure::ClusterError;
 pub(super) use follow::{Seen, follow};
-pub(super) use object::{Readiness, condition, revision_of, workloads_of};
+pub(super) use object::{Readiness, condition, label, resolve_beside, revision_of, workloads_of};
 pub(super) use output::{Document, document};
 pub(super) use signals::interrupted;
 pub(super) use table::Table;

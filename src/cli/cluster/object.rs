@@ -4,9 +4,10 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ListParams;
 use modelyard_core::api::{ModelDeployment, Reason};
-use modelyard_core::render::DEPLOYMENT_LABEL;
-use modelyard_core::resolve::resolve;
-use modelyard_core::unresolve::unresolve;
+use modelyard_core::release::as_it_runs;
+use modelyard_core::render::{DEPLOYMENT_LABEL, REVISION_LABEL};
+use modelyard_core::resolve::{Invalid, Resolved, resolve};
+use modelyard_core::unresolve::{follows, unresolve};
 
 use super::{Cluster, ClusterError};
 
@@ -78,13 +79,29 @@ pub(crate) async fn workloads_of(cluster: &Cluster, name: &str) -> Result<Vec<De
     Ok(found)
 }
 
+/// The revision that a Deployment is labelled with.
+pub(crate) fn label(workload: &Deployment) -> &str {
+    workload.metadata.labels.as_ref().and_then(|labels| labels.get(REVISION_LABEL)).map_or("", String::as_str)
+}
+
+/// What is to be made of an object, of which these are the Deployments.
+pub(crate) fn resolve_beside(object: &ModelDeployment, workloads: &[Deployment]) -> Result<Resolved, Invalid> {
+    let replicas = |one: &Deployment| one.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = |revision: &str| workloads.iter().find(|one| label(one) == revision).map(replicas);
+    Ok(as_it_runs(resolve(object)?, |revision| u32::try_from(wanted(revision)?).ok()))
+}
+
 /// The revision that a Deployment's settings make as this program names revisions. An operator of another release may have named
-/// it otherwise, so its label is not asked. None where the settings cannot be read.
+/// it otherwise, so its label is not asked, unless its servers follow their models: then it has never had another name. None where the
+/// settings cannot be read.
 pub(crate) fn revision_of(object: &ModelDeployment, workload: &Deployment) -> Option<String> {
     let name = object.metadata.name.as_deref()?;
+    if follows(workload) {
+        return Some(label(workload).to_owned());
+    }
     let mut made = object.clone();
-    unresolve(name, workload).ok()?.give(&mut made.spec);
-    resolve(&made).ok().map(|resolved| resolved.revision)
+    unresolve(name, workload, None).ok()?.give(&mut made.spec);
+    resolve(&made).ok().map(|resolved| resolved.inline.map_or(resolved.revision, |inline| inline.revision))
 }
 
 #[cfg(test)]

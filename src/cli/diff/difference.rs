@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use modelyard_core::api::ModelDeployment;
-use modelyard_core::resolve::resolve;
+use modelyard_core::release::as_it_runs;
+use modelyard_core::resolve::{Resolved, resolve};
 use modelyard_core::schema::Path;
 use modelyard_core::warn::is_local;
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub(super) struct Difference {
     pub(super) effect: Effect,
     /// The revision that is there.
     pub(super) from: Option<String>,
+    /// The revision that would be.
+    pub(super) to: String,
     /// The effect, for people.
     pub(super) words: String,
     pub(super) changes: Vec<Change>,
@@ -47,7 +50,8 @@ impl Difference {
             let replicas = resolved.replicas;
             let count = format!("{replicas} {}", if replicas == 1 { "replica" } else { "replicas" });
             let words = format!("created: revision {}, {count}", resolved.revision);
-            return Self { effect: Effect::Created, from: None, words, changes: Vec::new(), notes };
+            let to = resolved.revision.clone();
+            return Self { effect: Effect::Created, from: None, to, words, changes: Vec::new(), notes };
         };
         let mut file = manifest.deployment.clone();
         let mut wanted = resolved.replicas;
@@ -65,11 +69,17 @@ impl Difference {
             Replicas::Written => {}
         }
         let changes = changes(&Path::root(), &relevant(live, &file), &relevant(&file, &file));
-        let before = resolve(live).ok();
+        let before = resolve(live).ok().map(|before| beside(before, live));
+        let resolved = beside(resolved.clone(), live);
         let from = before.as_ref().map(|before| before.revision.clone());
         let (effect, words) = match &before {
             _ if changes.is_empty() => (Effect::Unchanged, "no change".to_owned()),
             Some(before) if before.revision == resolved.revision => {
+                if resolved.follows() && before.config.models != resolved.config.models {
+                    let words = "the servers take another models[] while they run; that makes no revision, so modelyard rollback does not \
+                                 undo it";
+                    notes.push(words.to_owned());
+                }
                 (Effect::InPlace, "changed in place, no pod restarts".to_owned())
             }
             Some(before) => {
@@ -79,13 +89,22 @@ impl Difference {
             }
             None => (Effect::NewRevision, format!("the spec there cannot be served; new revision {}", resolved.revision)),
         };
-        Self { effect, from, words, changes, notes }
+        Self { effect, from, to: resolved.revision, words, changes, notes }
     }
 
     /// Whether applying changes anything.
     pub(super) fn is_any(&self) -> bool {
         self.effect != Effect::Unchanged
     }
+}
+
+/// What is to be made beside the revisions that the object's status tells of.
+fn beside(resolved: Resolved, live: &ModelDeployment) -> Resolved {
+    let revisions = live.status.as_ref().map(|status| status.revisions.as_slice()).unwrap_or_default();
+    as_it_runs(resolved, |name| {
+        let known = revisions.iter().find(|one| one.name == name)?;
+        u32::try_from(known.replicas).ok()
+    })
 }
 
 /// What applying `file` can change of an object: the spec, and of labels and annotations those that the file has.
@@ -142,6 +161,21 @@ mod tests {
             ],
         );
         text += &shown(None, &["{model: {uri: 'http://a/m.onnx'}}", "{model: {uri: 'file:m.onnx'}, replicas: 2}"]);
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_change_of_a_list_restarts_no_pod_unless_another_pod_is_needed() {
+        let list = |models: &str| format!("{{models: [{models}], replicas: 2}}");
+        let (a, b) = ("{name: a, uri: 'http://s/a'}", "{name: b, uri: 'http://s/b'}");
+        let mut live = manifest(&list(a)).deployment;
+        let inline = resolve(&live).unwrap().inline.unwrap().revision;
+        let (both, secret) = (list(&format!("{a}, {b}")), list("{name: a, uri: 's3://s/a', secretRef: {name: keys}}"));
+        let mut text = shown(Some(&live), &[&list(a), &both, &secret]);
+        text += "# made by a release whose servers did not follow\n";
+        let revision = json!({"name": inline, "role": "Stable", "replicas": 2, "readyReplicas": 2, "weight": 100});
+        live.status = Some(serde_json::from_value(json!({"revisions": [revision]})).unwrap());
+        text += &shown(Some(&live), &[&list(a), &both]);
         insta::assert_snapshot!(text);
     }
 

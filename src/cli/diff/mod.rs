@@ -131,7 +131,7 @@ fn for_programs(compared: &[Compared<'_>]) -> Value {
     let one = |Compared { namespace, manifest, difference }: &Compared<'_>| {
         json!({
             "name": manifest.resolved.name, "namespace": namespace, "effect": difference.effect,
-            "from": difference.from, "to": manifest.resolved.revision, "words": difference.words,
+            "from": difference.from, "to": difference.to, "words": difference.words,
             "changes": difference.changes, "notes": difference.notes, "warnings": manifest.warnings,
         })
     };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use kube::core::Duration;
-use modelyard_core::api::{ModelDeployment, Role};
+use modelyard_core::api::{ModelDeployment, ModelState, Role};
 use modelyard_core::resolve::resolve;
 
 use super::happened::Happened;
@@ -31,6 +31,7 @@ pub(super) fn text(view: &View<'_>) -> String {
     let _ = writeln!(out, "{name} in namespace {namespace}{created}\n");
     conditions(&mut out, view);
     revisions(&mut out, view);
+    models(&mut out, view);
     cold_start(&mut out, view);
     failure(&mut out, view);
     advice(&mut out, view);
@@ -77,6 +78,23 @@ fn revisions(out: &mut String, view: &View<'_>) {
             format!("{} %", one.weight),
             one.digest.as_deref().map(|digest| digest.chars().take(DIGITS).collect()).unwrap_or_default(),
         ]);
+    }
+    out.push_str(&table.lines("  "));
+}
+
+/// Each of several models, in the order of the spec.
+fn models(out: &mut String, view: &View<'_>) {
+    let models = view.object.status.as_ref().map(|status| status.models.as_slice()).unwrap_or_default();
+    if models.is_empty() {
+        return;
+    }
+    let answer = models.iter().filter(|one| matches!(one.state, ModelState::Ready | ModelState::Standby)).count();
+    let _ = writeln!(out, "\nmodels, {answer} of {} answer", models.len());
+    let mut table = Table::new(&["NAME", "STATE", "FOR", "WHY"]);
+    for one in models {
+        let reason = one.reason.map(|reason| reason.as_str().to_owned());
+        let why: Vec<String> = reason.into_iter().chain(one.message.clone()).collect();
+        table.row([one.name.clone(), one.state.as_str().to_owned(), age(one.since.0, view.now), why.join(": ")]);
     }
     out.push_str(&table.lines("  "));
 }
@@ -204,6 +222,26 @@ mod tests {
         let event =
             |reason: &str, warning, count| Happened { at: at(), warning, reason: reason.into(), note: message.into(), count };
         insta::assert_snapshot!(shown(status, &[event("ModelNotFound", true, 4), event("Loading", false, 1)]));
+    }
+
+    #[test]
+    fn one_of_several_models_is_told_by_its_name() {
+        let message = "model 'b': http://models/b.onnx: 404 Not Found";
+        let since = "2026-05-01T11:57:50Z";
+        let status = json!({
+            "observedGeneration": 3,
+            "models": [
+                {"name": "a", "state": "Ready", "since": since},
+                {"name": "b", "state": "Failed", "reason": "ModelNotFound", "message": "http://models/b.onnx: 404 Not Found", "since": since},
+                {"name": "c", "state": "Standby", "since": since},
+            ],
+            "conditions": [
+                condition("Serving", "True", "Serving", "2 replicas answer"),
+                condition("UpToDate", "False", "ModelNotFound", message),
+                condition("Ready", "False", "ModelNotFound", message),
+            ],
+        });
+        insta::assert_snapshot!(shown(status, &[]));
     }
 
     #[test]

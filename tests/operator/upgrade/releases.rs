@@ -18,6 +18,7 @@ use crate::cluster::{self, RELEASE};
 use crate::deployed::{Deployed, condition, is_current};
 use crate::namespace::{Namespace, PATIENCE, alone};
 use crate::record;
+use crate::several::{one, several, until_has};
 use crate::watch::{self, labelled};
 
 /// The tag of this release's images.
@@ -37,6 +38,11 @@ fn newer(version: u32, replicas: u32) -> Value {
         { "op": "Drop", "columns": ["probabilities"] },
     ]);
     spec
+}
+
+/// A spec of several models, with one replica that drains long enough.
+fn list(names: &[&str]) -> Value {
+    several(&names.iter().map(|name| one(name, "model.onnx", 1)).collect::<Vec<_>>(), 1)
 }
 
 /// Whether the kind as the cluster has it knows the field.
@@ -102,7 +108,7 @@ async fn templates(namespace: &Namespace, names: &[&str]) -> BTreeMap<String, Va
     all.iter().map(|one| (one.name_any(), template(one))).collect()
 }
 
-/// Three models.
+/// Three models, and several in one server.
 struct Models<'a> {
     namespace: &'a Namespace,
     /// Nobody changes it.
@@ -111,13 +117,16 @@ struct Models<'a> {
     renewed: Deployed<'a>,
     /// Its spec is changed after the upgrade.
     changed: Deployed<'a>,
+    /// Several, whose servers get their models once with that release, and follow them with this one.
+    several: Deployed<'a>,
 }
 
 impl Models<'_> {
     async fn deploy(namespace: &Namespace) -> Models<'_> {
         let (kept, renewed) = (namespace.deploy("kept", spec(1, 2)).await, namespace.deploy("renewed", spec(1, 1)).await);
-        let models = Models { namespace, kept, renewed, changed: namespace.deploy("changed", spec(1, 1)).await };
-        for one in [&models.kept, &models.renewed, &models.changed] {
+        let (changed, zoo) = (namespace.deploy("changed", spec(1, 1)).await, list(&["several"]));
+        let models = Models { namespace, kept, renewed, changed, several: namespace.deploy("several", zoo).await };
+        for one in [&models.kept, &models.renewed, &models.changed, &models.several] {
             one.until_ready().await;
         }
         models
@@ -129,6 +138,7 @@ impl Models<'_> {
         let (first, images) = replicas(self.namespace, "kept").await;
         assert_eq!((first.len(), images), (2, tagged("before")));
         let (renewed, changed) = (replicas(self.namespace, "renewed").await, replicas(self.namespace, "changed").await);
+        let several = replicas(self.namespace, "several").await;
 
         cluster::upgrade("");
         until_operator(self.namespace, NOW).await;
@@ -140,6 +150,19 @@ impl Models<'_> {
         assert_eq!(replicas(self.namespace, "renewed").await, renewed);
         assert_eq!(replicas(self.namespace, "changed").await, changed);
         assert_eq!(templates(self.namespace, &["kept", "renewed", "changed"]).await, made);
+
+        scale(&self.several, 2).await;
+        let (grown, images) = replicas(self.namespace, "several").await;
+        assert!(grown.is_superset(&several.0), "{several:?} are not all among {grown:?}");
+        assert_eq!(images, tagged("before"), "servers that do not follow their models stay until these change");
+        scale(&self.several, 1).await;
+        self.several.apply(list(&["several", "other"])).await;
+        until_has(&self.several, &["several", "other"]).await;
+        let (moved, images) = replicas(self.namespace, "several").await;
+        assert!(moved.is_disjoint(&grown) && images == tagged(NOW), "the next revision is one that follows");
+        self.several.apply(list(&["other", "several", "third"])).await;
+        until_has(&self.several, &["other", "several", "third"]).await;
+        assert_eq!(replicas(self.namespace, "several").await.0, moved, "and from then on no pod restarts");
 
         self.changed.apply(newer(2, 1)).await;
         self.changed.until_ready().await;
@@ -174,6 +197,7 @@ impl Models<'_> {
         assert_eq!(images, tagged(NOW), "going back restarts nothing either");
         assert_eq!(templates(self.namespace, &["kept", "renewed"]).await, made);
 
+        until_all_run(self.namespace, "several", "before").await;
         until_all_run(self.namespace, "changed", "before").await;
         assert_eq!(self.changed.predict().await, 7, "ten probabilities, as without the field");
     }
@@ -184,7 +208,7 @@ impl Models<'_> {
 
         cluster::upgrade("extraArgs={--server-upgrade=Rolling}");
         until_operator(self.namespace, NOW).await;
-        for name in ["kept", "changed"] {
+        for name in ["kept", "changed", "several"] {
             until_all_run(self.namespace, name, NOW).await;
         }
         assert!(replicas(self.namespace, "kept").await.0.is_disjoint(&kept));
@@ -203,7 +227,7 @@ async fn upgrading_the_operator_restarts_nothing_and_neither_does_going_back() {
         until_operator(namespace, "before").await;
         assert!(!is_known(), "the release before knows model.{NEWER} too: name a newer field in its place");
         let models = Models::deploy(namespace).await;
-        let probers = [namespace.probe("kept").await, namespace.probe("renewed").await];
+        let probers = [namespace.probe("kept").await, namespace.probe("renewed").await, namespace.probe("several").await];
         models.go_forward().await;
         models.go_back().await;
         models.go_forward_with_all().await;

@@ -56,10 +56,10 @@ pub struct ModelDeploymentSpec {
     /// The model to serve. Instead of it, `models` serves several in one server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Model>,
-    /// Several models in one server, told apart by name. Instead of `model`.
+    /// Several models in one server, told apart by name. Instead of `model`. They come, go and change while the servers run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
-        length(min = 1, max = 100),
+        length(min = 1, max = 500),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub models: Vec<NamedModel>,

@@ -36,7 +36,7 @@ pub use reason::{Class, Reason};
 pub use resources::{Compute, Resources};
 pub use rollout::{Rollout, Strategy};
 pub use serving::{Batching, Queue, Serving};
-pub use status::{ColdStart, Failure, ModelDeploymentStatus, RevisionStatus, Role};
+pub use status::{ColdStart, Failure, ModelDeploymentStatus, ModelState, ModelStatus, RevisionStatus, Role};
 
 /// The API group.
 pub const GROUP: &str = "modelyard.dev";

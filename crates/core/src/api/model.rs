@@ -1,6 +1,7 @@
 //! What is served: one model, or several in one server.
 
 use kube::KubeSchema;
+use kube::core::Rule;
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, Format};
@@ -45,10 +46,15 @@ pub struct Artefact {
     /// key begins with KEY and a slash. A relative `file:` path starts, in local mode, at the folder of the YAML file. On a cluster a
     /// `file:` path is one in the server's container, where no model is unless its image has one: use another.
     #[schemars(length(min = 1, max = 4096))]
-    #[x_kube(validation = Rule::new("self.matches('^(file:.+|https?://[^/?#]+.*|s3://[A-Za-z0-9._-]+/.+|gs://[A-Za-z0-9._-]+/.+\
-        |az://[A-Za-z0-9$-]+(@[A-Za-z0-9-]+)?/.+|hf://[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[^/]+)?(/.*)?|oci://[^/?#@]+/.+|pvc://[a-z0-9]([a-z0-9.-]*[a-z0-9])?/.+)$')")
-        .message("must be file:PATH, http://HOST/PATH, https://HOST/PATH, s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER[@ACCOUNT]/BLOB, \
-                  hf://OWNER/REPO[@REVISION][/PATH], oci://HOST/REPOSITORY[:TAG|@DIGEST] or pvc://CLAIM/PATH"))]
+    #[x_kube(validation = spelled("self.matches('^(file|https?|s3|gs|az|hf|oci|pvc):')"))]
+    #[x_kube(validation = spelled("!self.startsWith('file:') || self.matches('^file:.+$')"))]
+    #[x_kube(validation = spelled("!(self.startsWith('http:') || self.startsWith('https:')) || self.matches('^https?://[^/?#]+.*$')"))]
+    #[x_kube(validation = spelled("!self.startsWith('s3:') || self.matches('^s3://[A-Za-z0-9._-]+/.+$')"))]
+    #[x_kube(validation = spelled("!self.startsWith('gs:') || self.matches('^gs://[A-Za-z0-9._-]+/.+$')"))]
+    #[x_kube(validation = spelled("!self.startsWith('az:') || self.matches('^az://[A-Za-z0-9$-]+(@[A-Za-z0-9-]+)?/.+$')"))]
+    #[x_kube(validation = spelled("!self.startsWith('hf:') || self.matches('^hf:/(/[A-Za-z0-9._-]+){2}(@[^/]+)?(/.*)?$')"))]
+    #[x_kube(validation = spelled("!self.startsWith('oci:') || self.matches('^oci://[^/?#@]+/.+$')"))]
+    #[x_kube(validation = spelled("!self.startsWith('pvc:') || self.matches('^pvc://[a-z0-9]([a-z0-9.-]*[a-z0-9])?/.+$')"))]
     #[x_kube(validation = Rule::new("!self.matches('^pvc://[^/]+/(.*/)?[.][.](/.*)?$')")
         .message("must stay in the claim: write a path without '..'"))]
     pub uri: String,
@@ -94,6 +100,14 @@ pub struct SecretReference {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+}
+
+/// A rule of how a store's addresses are spelled. One for each: the API server bounds what each may cost, for all the models of a list.
+fn spelled(rule: &str) -> Rule {
+    Rule::new(rule).message(
+        "must be file:PATH, http://HOST/PATH, https://HOST/PATH, s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER[@ACCOUNT]/BLOB, \
+         hf://OWNER/REPO[@REVISION][/PATH], oci://HOST/REPOSITORY[:TAG|@DIGEST] or pvc://CLAIM/PATH",
+    )
 }
 
 const fn first_version() -> i64 {

@@ -34,6 +34,10 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub revisions: Vec<RevisionStatus>,
+    /// Each of `models`, with where it stands; written where several models are served and their servers follow a change of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub models: Vec<ModelStatus>,
     /// The newest failure; cleared when a replica of that revision serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -66,6 +70,57 @@ pub struct RevisionStatus {
     pub ready_replicas: i32,
     /// Its share of the traffic, in percent.
     pub weight: i32,
+}
+
+/// One of several models, as its servers said when they were asked last: after each change, until they have nothing new to say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it stands: the worst of all replicas that answer.
+    pub state: ModelState,
+    /// Why, where it does not answer as the spec has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<crate::api::Reason>,
+    /// What happened, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Since when it stands there.
+    pub since: Time,
+}
+
+/// Where one of several models stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ModelState {
+    /// It answers.
+    Ready,
+    /// It answers, once it has been loaded: it has left memory to others, or never came into it.
+    Standby,
+    /// Nobody says how it is.
+    #[default]
+    Unknown,
+    /// It is on its way.
+    Loading,
+    /// A client asked it to leave.
+    Unloaded,
+    /// It did not become ready. Where one of that name served before, that serves on.
+    Failed,
+}
+
+impl ModelState {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Standby => "Standby",
+            Self::Unknown => "Unknown",
+            Self::Loading => "Loading",
+            Self::Unloaded => "Unloaded",
+            Self::Failed => "Failed",
+        }
+    }
 }
 
 /// What a revision is to clients.

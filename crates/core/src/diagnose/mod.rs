@@ -11,11 +11,13 @@ use crate::plan::RevisionObserved;
 use crate::render::{REVISION_LABEL, VERSION_ANNOTATION};
 
 mod creation;
+mod followed;
 mod pod;
 mod start;
 
 pub use creation::refusal;
-pub use pod::{Loaded, Loading, PodState, Seconds, pod_state};
+pub use followed::{Attention, Followers, attention};
+pub use pod::{Followed, Loaded, Loading, PodState, Refused, Seconds, pod_state};
 pub use start::{Started, cold_start, digest, newest_start};
 
 /// What is seen of a revision, by its Deployment and its pods. `loading` is what servers that are not ready say of themselves, by

@@ -42,16 +42,52 @@ pub struct Loading {
     pub total_bytes: Option<u64>,
     /// Its models.
     pub models: Vec<Loaded>,
+    /// Which configuration it follows, where it follows one.
+    pub config: Option<Followed>,
+}
+
+/// Which configuration a server follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Followed {
+    /// The SHA-256 of its text.
+    pub sha256: String,
+    /// Why it refuses the one that there is now.
+    pub refused: Option<String>,
 }
 
 /// What a server says of one model.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Loaded {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: i64,
+    /// `Downloading`, `Loading`, `Warming`, `Ready`, `Standby`, `Unloading`, `Unloaded`, `Failed`.
+    pub state: String,
     /// SHA-256 of what was loaded, once it was.
     pub digest: Option<String>,
     /// What loading took, once it is ready.
     pub seconds: Option<Seconds>,
+    /// Why it failed, if it did.
+    pub reason: Option<String>,
+    /// The same in a sentence.
+    pub message: Option<String>,
+    /// Whether another one is on its way to take its place.
+    pub changing: bool,
+    /// Why what was to take its place does not.
+    pub refused: Option<Box<Refused>>,
+}
+
+/// Why a change of a model is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Refused {
+    /// The class.
+    pub reason: String,
+    /// What happened, and what to do.
+    pub message: String,
 }
 
 /// What the phases of loading a model took, in seconds.

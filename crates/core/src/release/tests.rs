@@ -109,3 +109,28 @@ fn rolled_out_is_what_the_controller_says_of_this_template() {
     assert!(!with(1, "NewReplicaSetAvailable"), "that is about the template before");
     assert!(!with(2, "ReplicaSetUpdated") && !with(2, "ProgressDeadlineExceeded"));
 }
+
+#[test]
+fn several_models_that_an_earlier_release_made_go_on_until_their_next_revision() {
+    let several = || resolved(&json!({"model": null, "models": [{"name": "a", "uri": "http://models/a"}]}));
+    let (old, new) = (several().inline.unwrap().revision, several().revision);
+    for (there, following, expected) in [
+        (None, None, &new),
+        (None, Some(2), &new),
+        (Some(2), None, &old),
+        (Some(0), None, &old),
+        (Some(2), Some(0), &old),
+        (Some(0), Some(0), &new),
+        (Some(0), Some(2), &new),
+        (Some(1), Some(1), &new),
+    ] {
+        let wanted = |name: &str| if name == old { there } else { following.filter(|_| name == new) };
+        let chosen = as_it_runs(several(), wanted);
+        assert_eq!(&chosen.revision, expected, "{there:?} {following:?}");
+        assert_eq!(chosen.follows(), *expected == new);
+        let objects = made(&chosen, "server:1");
+        assert_eq!(objects.configuration.is_some(), *expected == new);
+    }
+    let one = resolved(&json!({}));
+    assert_eq!(as_it_runs(one.clone(), |_| Some(1)), one);
+}

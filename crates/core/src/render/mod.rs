@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -12,6 +12,7 @@ use crate::api::{API_VERSION, GROUP};
 use crate::plan::Plan;
 use crate::resolve::Resolved;
 
+mod configuration;
 mod deployment;
 mod disruption;
 mod pod;
@@ -34,10 +35,20 @@ pub const SERVER_IMAGE_ANNOTATION: &str = "modelyard.dev/server-image";
 /// The annotation of a revision's Deployment that names the template that it was made with.
 pub const TEMPLATE_ANNOTATION: &str = "modelyard.dev/template";
 
+/// The annotation of a pod that tells which configuration its server has been sent after, by the beginning of its SHA-256: the kubelet
+/// looks after a pod that changes at once, and after another only now and then.
+pub const CONFIG_ANNOTATION: &str = "modelyard.dev/config";
+/// Where a server finds the configuration that it follows, and the key of that in its ConfigMap.
+pub const CONFIG_FOLDER: &str = "/etc/modelyard";
+/// The file in that folder.
+pub const CONFIG_FILE: &str = "config.json";
+
 /// Every object of one ModelDeployment. Who applies them takes all fields apart, so that a kind that is added and not applied does not
 /// compile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objects {
+    /// What the servers of the spec's own revision follow, where they do. Those of the other revisions that are kept stay as they are.
+    pub configuration: Option<ConfigMap>,
     /// The Deployment of the spec's own revision.
     pub deployment: Deployment,
     /// What the Deployments of other revisions are scaled to; those that are not named are removed.
@@ -84,6 +95,7 @@ pub fn render(resolved: &Resolved, plan: &Plan, owner: Owner<'_>, history: usize
     let others =
         others.map(|one| Scaled { name: deployment_name(&resolved.name, &one.revision), replicas: one.replicas }).collect();
     Objects {
+        configuration: configuration::render(resolved, owner),
         deployment: deployment::render(resolved, owner, replicas),
         others,
         service: service::render(resolved, owner),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
     PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile,
     SecretKeySelector, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
 };
@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Owner, selector};
+use super::{CONFIG_FILE, CONFIG_FOLDER, Owner, deployment_name, selector};
 use crate::api::Compute;
 use crate::claim::MOUNTED;
 use crate::resolve::{Resolved, SecretVariable};
@@ -31,6 +31,8 @@ const USER: i64 = 65532;
 const SHARE_OF_A_MACHINE: i32 = 10;
 /// Where artefacts are kept.
 const CACHE: &str = "/var/cache/modelyard";
+/// The volume of what it follows.
+const CONFIGURATION: &str = "configuration";
 /// Seconds that a server has after what it waits for, to end.
 const LAST_SECONDS: u64 = 5;
 
@@ -62,7 +64,7 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> PodSpec {
             ..PodSecurityContext::default()
         }),
         containers: vec![container(resolved, owner)],
-        volumes: Some(std::iter::once(cache(resolved)).chain(claims(resolved)).collect()),
+        volumes: Some(std::iter::once(cache(resolved)).chain(claims(resolved)).chain(configuration(resolved)).collect()),
         topology_spread_constraints: Some(match resolved.pod.topology_spread_constraints.as_slice() {
             [] => [("kubernetes.io/hostname", SHARE_OF_A_MACHINE), ("topology.kubernetes.io/zone", 1)]
                 .map(|(key, skew)| spread(resolved, key, skew))
@@ -107,7 +109,24 @@ fn claims(resolved: &Resolved) -> impl Iterator<Item = Volume> {
     })
 }
 
+/// The volume with the configuration that the server follows.
+fn configuration(resolved: &Resolved) -> Option<Volume> {
+    let name = deployment_name(&resolved.name, &resolved.revision);
+    resolved.follows().then(|| Volume {
+        name: CONFIGURATION.to_owned(),
+        config_map: Some(ConfigMapVolumeSource { name, ..ConfigMapVolumeSource::default() }),
+        ..Volume::default()
+    })
+}
+
 fn mounts(resolved: &Resolved) -> Vec<VolumeMount> {
+    // Not one file of it: what is mounted so never changes.
+    let configuration = resolved.follows().then(|| VolumeMount {
+        name: CONFIGURATION.to_owned(),
+        mount_path: CONFIG_FOLDER.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    });
     let cache = VolumeMount { name: "cache".to_owned(), mount_path: CACHE.to_owned(), ..VolumeMount::default() };
     let claims = resolved.claims.iter().enumerate().map(|(at, claim)| VolumeMount {
         name: if Some(claim) == cache_claim(resolved) { "cache".to_owned() } else { format!("claim-{at}") },
@@ -115,7 +134,7 @@ fn mounts(resolved: &Resolved) -> Vec<VolumeMount> {
         read_only: Some(true),
         ..VolumeMount::default()
     });
-    std::iter::once(cache).chain(claims).collect()
+    std::iter::once(cache).chain(claims).chain(configuration).collect()
 }
 
 fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
@@ -125,6 +144,7 @@ fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
         protocol: Some("TCP".to_owned()),
         ..ContainerPort::default()
     };
+    let config = if resolved.follows() { format!("@{CONFIG_FOLDER}/{CONFIG_FILE}") } else { resolved.config.to_json() };
     let variable = |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
     Container {
         name: CONTAINER.to_owned(),
@@ -132,7 +152,7 @@ fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
         image_pull_policy: Some("IfNotPresent".to_owned()),
         env: Some(
             [
-                variable("MODELYARD_CONFIG", resolved.config.to_json()),
+                variable("MODELYARD_CONFIG", config),
                 variable("MODELYARD_CACHE_DIR", CACHE.to_owned()),
                 variable("MODELYARD_LOG_FORMAT", "json".to_owned()),
             ]

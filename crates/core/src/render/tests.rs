@@ -28,9 +28,9 @@ fn spec() -> Value {
 
 #[test]
 fn each_object() {
-    let Objects { deployment, others, service, disruption_budget, network_policy } =
+    let Objects { configuration, deployment, others, service, disruption_budget, network_policy } =
         rendered(&resolved(spec()), &Observed::default());
-    assert_eq!((others, network_policy), (vec![], None));
+    assert_eq!((others, network_policy, configuration), (vec![], None, None));
     insta::assert_yaml_snapshot!("deployment", deployment);
     insta::assert_yaml_snapshot!("service", service);
     insta::assert_yaml_snapshot!("disruption-budget", disruption_budget);
@@ -68,6 +68,20 @@ fn every_option_reaches_its_object() {
     insta::assert_yaml_snapshot!("service-with-options", objects.service);
     insta::assert_yaml_snapshot!("disruption-budget-with-options", objects.disruption_budget);
     insta::assert_yaml_snapshot!("network-policy", objects.network_policy);
+}
+
+#[test]
+fn servers_of_several_models_follow_a_configmap() {
+    let models =
+        json!([{"name": "a", "uri": "http://models/a.onnx"}, {"name": "b", "uri": "s3://zoo/b", "secretRef": {"name": "zoo"}}]);
+    let several = resolved(json!({ "models": models }));
+    let Objects { configuration, deployment, .. } = rendered(&several, &Observed::default());
+    insta::assert_yaml_snapshot!("configuration", configuration);
+    insta::assert_yaml_snapshot!("deployment-of-followers", deployment);
+    let more = json!([{"name": "c", "uri": "http://models/c.onnx"}, models[0], models[1]]);
+    let other = rendered(&resolved(json!({ "models": more })), &Observed::default());
+    assert_eq!(other.deployment, deployment, "not a byte of it is another");
+    assert_ne!(other.configuration, configuration);
 }
 
 #[test]

@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::claims;
-use super::secrets::secret_names;
-use crate::api::{Cache, CacheEmptyDir, Compute, ModelDeploymentSpec, PodOptions, Resources};
+use super::secrets::{secret_names, stores};
+use super::{claims, needs_onnx_runtime};
+use crate::api::{Cache, CacheEmptyDir, Compute, ModelDeploymentSpec, PodOptions, Resources, is_default};
 use crate::server_config::ServerConfig;
 use crate::units;
 
@@ -17,6 +17,18 @@ use crate::units;
 /// The name is the beginning of the SHA-256 of that as JSON with sorted keys, so it does not depend on the order of fields; a
 /// field that a later release adds must stay out of the JSON while it has its default, or that release would restart every model.
 pub(crate) fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
+    name(config, spec, (secret_names(spec), false))
+}
+
+/// The same where servers follow their models: these come and go without another revision, so they are left out, and what they ask of
+/// the pod is not: Secrets, claims, and an image with ONNX Runtime.
+pub(crate) fn revision_of_followers(config: &ServerConfig, spec: &ModelDeploymentSpec) -> String {
+    let onnx_runtime = spec.server_image.is_none() && needs_onnx_runtime(config);
+    let without = ServerConfig { models: Vec::new(), ..config.clone() };
+    name(&without, spec, (stores(spec), onnx_runtime))
+}
+
+fn name(config: &ServerConfig, spec: &ModelDeploymentSpec, (secrets, onnx_runtime): (Vec<(String, String)>, bool)) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Shape<'a> {
@@ -32,6 +44,8 @@ pub(crate) fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> Str
         secrets: Vec<(String, String)>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         claims: Vec<String>,
+        #[serde(skip_serializing_if = "is_default")]
+        onnx_runtime: bool,
     }
     let cache = Cache {
         empty_dir: spec.cache.empty_dir.as_ref().map(|dir| CacheEmptyDir { size_limit: in_one_spelling(&dir.size_limit) }),
@@ -43,8 +57,9 @@ pub(crate) fn revision(config: &ServerConfig, spec: &ModelDeploymentSpec) -> Str
         server_image: spec.server_image.as_ref(),
         pod: Some(&spec.pod).filter(|pod| **pod != PodOptions::default()),
         cache: Some(&cache).filter(|cache| **cache != Cache::default()),
-        secrets: secret_names(spec),
+        secrets,
         claims: claims(spec),
+        onnx_runtime,
     };
     digest(&shape)
 }

@@ -106,6 +106,84 @@ fn a_store_gets_the_keys_that_it_reads_and_a_revision_is_of_the_secret_alone() {
 }
 
 #[test]
+fn a_list_of_models_makes_a_revision_only_where_it_asks_for_another_pod() {
+    let model = |name: &str, uri: &str, secret: Option<&str>| {
+        let mut model = json!({"name": name, "uri": uri});
+        secret.into_iter().for_each(|secret| model["secretRef"] = json!({"name": secret}));
+        model
+    };
+    let (a, b) = (model("a", "s3://zoo/a", Some("keys")), model("b", "http://models/b", None));
+    let of = |models: &[&Value], more: &Value| {
+        let mut spec = json!({ "models": models });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        resolved(spec)
+    };
+    let base = of(&[&a, &b], &json!({}));
+    assert!(base.follows() && !resolved(json!({"model": {"uri": "file:m"}})).follows());
+    assert_eq!(base.revision, "209032e372");
+    let onnx_runtime = {
+        let mut one = b.clone();
+        one["engine"] = json!({"name": "OnnxRuntime"});
+        one
+    };
+    let (changed, checked) = (model("b", "http://models/b2", None), json!({"engine": {"selfCheck": "Disabled"}}));
+    let (before, other) = (model("0", "s3://zoo/0", Some("keys")), model("c", "hf://o/r", Some("keys")));
+    for (what, same, now) in [
+        ("one more", true, of(&[&a, &b, &model("c", "http://models/c", None)], &json!({}))),
+        ("one less", true, of(&[&a], &json!({}))),
+        ("another", true, of(&[&a, &changed], &json!({}))),
+        ("another order", true, of(&[&b, &a], &json!({}))),
+        ("one more of the same Secret, before it", true, of(&[&before, &a, &b], &json!({}))),
+        ("an engine without another image", true, of(&[&a, &b], &checked)),
+        ("another image by itself", true, of(&[&a, &b], &json!({"replicas": 4}))),
+        ("the Secret for another store", false, of(&[&a, &b, &other], &json!({}))),
+        ("another Secret", false, of(&[&a, &model("b", "http://models/b", Some("more"))], &json!({}))),
+        ("no Secret", false, of(&[&b], &json!({}))),
+        ("a claim", false, of(&[&a, &b, &model("c", "pvc://ark/c", None)], &json!({}))),
+        ("ONNX Runtime", false, of(&[&a, &onnx_runtime], &json!({}))),
+        ("a budget", false, of(&[&a, &b], &json!({"serving": {"memoryBudget": "1Gi"}}))),
+        ("an image", false, of(&[&a, &b], &json!({"serverImage": "own:2"}))),
+    ] {
+        assert_eq!(now.revision == base.revision, same, "{what}");
+        assert!(!same || now.secrets == base.secrets || now.secrets.is_empty(), "{what}: {:?}", now.secrets);
+    }
+    let own = json!({"serverImage": "own:2"});
+    let with = of(&[&a, &onnx_runtime], &own);
+    assert_eq!(with.revision, of(&[&a, &b], &own).revision, "an image that the spec names is the same for all engines");
+}
+
+#[test]
+fn models_of_one_secret_share_its_variables() {
+    let models = json!([
+        {"name": "a", "uri": "s3://zoo/a", "secretRef": {"name": "zoo"}}, {"name": "b", "uri": "s3://zoo/b", "secretRef": {"name": "zoo"}},
+        {"name": "c", "uri": "https://ark/c", "secretRef": {"name": "ark"}},
+    ]);
+    let several = resolved(json!({ "models": models }));
+    let env = |config: &ServerConfig| -> Vec<String> {
+        let own = |model: &ModelConfig| model.credentials_env.clone().or(model.authorization_env.clone()).unwrap();
+        config.models.iter().map(own).collect()
+    };
+    assert_eq!(env(&several.config), ["MODELYARD_STORE_1_", "MODELYARD_STORE_1_", "MODELYARD_AUTHORIZATION_0"]);
+    let names: Vec<_> = several.secrets.iter().map(|one| one.variable.as_str()).collect();
+    assert_eq!(names.len(), 7, "{names:?}");
+    assert_eq!((names[0], names[1]), ("MODELYARD_AUTHORIZATION_0", "MODELYARD_STORE_1_AWS_ACCESS_KEY_ID"));
+    let inline = several.inline.unwrap();
+    assert_eq!(env(&inline.config), ["MODELYARD_STORE_0_", "MODELYARD_STORE_1_", "MODELYARD_AUTHORIZATION_2"]);
+    assert_eq!(inline.secrets.len(), 13);
+}
+
+/// As the release before this one named it, by the snapshot of examples/kubernetes/several.yaml.
+#[test]
+fn the_name_that_earlier_releases_gave_to_several_models_stays_known() {
+    let models: Vec<Value> = [("fraud", 7), ("churn", 12), ("ranking", 3)]
+        .map(|(name, at)| json!({"name": name, "uri": format!("s3://models/{name}/{at}")}))
+        .into();
+    let resources = json!({"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"cpu": "2", "memory": "4Gi"}});
+    let several = resolved(json!({"models": models, "replicas": 2, "serving": {"memoryBudget": "3Gi"}, "resources": resources}));
+    assert_eq!(several.inline.unwrap().revision, "2e976cfde4");
+}
+
+#[test]
 fn a_claim_is_a_file_of_the_server_and_shapes_the_revision() {
     let models = json!([{"name": "a", "uri": "pvc://zoo/a.onnx"}, {"name": "b", "uri": "pvc://ark/b"}, {"name": "c", "uri": "pvc://zoo/c"}]);
     let several = resolved(json!({"models": models}));

@@ -196,3 +196,47 @@ fn what_the_api_server_refuses_is_told_while_all_replicas_serve() {
     let status = told(&resolved(1), &Observed { revisions: vec![new] }, None, 20);
     expect(&status, [("Serving", "True", "Serving"), ("UpToDate", "True", "Serving"), ("Ready", "True", "Serving")]);
 }
+
+#[test]
+fn each_model_of_several_has_its_own_line_and_time() {
+    let spec = json!({"models": [{"name": "a", "uri": "http://m/a"}, {"name": "b", "uri": "http://m/b"}], "replicas": 1});
+    let mut object =
+        json!({"apiVersion": crate::api::API_VERSION, "kind": "ModelDeployment", "metadata": {"name": "m"}, "spec": spec});
+    crate::schema::schemas()[0].complete(&mut object);
+    let mut several = crate::resolve::resolve(&serde_json::from_value(object).unwrap()).unwrap();
+    several.revision = "new".to_owned();
+    let seen = |states: [ModelState; 2], failure: Option<Failure>| {
+        let models = ["a", "b"].into_iter().zip(states).map(|(name, state)| ModelObserved {
+            name: name.to_owned(),
+            state,
+            reason: None,
+            message: None,
+        });
+        Observed { revisions: vec![RevisionObserved { models: models.collect(), failure, ..revision("new", 1, 1, 1) }] }
+    };
+    let lines = |status: &ModelDeploymentStatus| -> Vec<(String, ModelState, Timestamp)> {
+        status.models.iter().map(|one| (one.name.clone(), one.state, one.since.0)).collect()
+    };
+    let line = |name: &str, state, second| (name.to_owned(), state, at(second));
+    let first = told(&several, &seen([ModelState::Ready, ModelState::Loading], None), None, 10);
+    assert_eq!(lines(&first), [line("a", ModelState::Ready, 10), line("b", ModelState::Loading, 10)]);
+    let failure = Failure {
+        reason: Reason::ModelNotFound,
+        message: "model 'b': 404".to_owned(),
+        pod: None,
+        exit_code: None,
+        at: Time(at(20)),
+    };
+    let then = told(&several, &seen([ModelState::Ready, ModelState::Failed], Some(failure)), Some(&first), 20);
+    assert_eq!(lines(&then), [line("a", ModelState::Ready, 10), line("b", ModelState::Failed, 20)]);
+    expect(&then, [("Serving", "True", "Serving"), ("UpToDate", "False", "ModelNotFound"), ("Ready", "False", "ModelNotFound")]);
+    assert_eq!((then.conditions[2].message.as_str(), &then.failure), ("model 'b': 404", &None));
+
+    let silent = Observed { revisions: vec![revision("new", 1, 1, 1)] };
+    assert_eq!(lines(&told(&several, &silent, Some(&then), 30)), lines(&then), "what was told stays told");
+    several.replicas = 0;
+    let parked = told(&several, &Observed { revisions: vec![revision("new", 1, 0, 0)] }, Some(&then), 40);
+    assert_eq!(lines(&parked), [line("a", ModelState::Standby, 40), line("b", ModelState::Standby, 40)]);
+    several.inline = None;
+    assert_eq!(told(&several, &silent, Some(&then), 50).models, [], "of servers that do not follow nothing is known");
+}

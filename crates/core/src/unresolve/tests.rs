@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::plan::{Observed, plan};
-use crate::render::{Owner, render};
+use crate::release::as_it_runs;
+use crate::render::{Objects, Owner, render};
 use crate::resolve::{Resolved, resolve};
 
 fn resolved(spec: Value) -> Resolved {
@@ -17,10 +18,14 @@ fn resolved(spec: Value) -> Resolved {
     resolve(&serde_json::from_value(object).unwrap()).unwrap()
 }
 
-fn deployment(resolved: &Resolved) -> Deployment {
+fn made(resolved: &Resolved) -> Objects {
     let plan = plan(resolved, &Observed::default(), Timestamp::UNIX_EPOCH);
     let image = resolved.server_image.as_deref().unwrap_or("the operator's");
-    render(resolved, &plan, Owner { namespace: "n", uid: "u", server_image: image }, 3).deployment
+    render(resolved, &plan, Owner { namespace: "n", uid: "u", server_image: image }, 3)
+}
+
+fn deployment(resolved: &Resolved) -> Deployment {
+    made(resolved).deployment
 }
 
 /// A model, as people write them: some fields, not all.
@@ -121,10 +126,19 @@ proptest! {
     #[test]
     fn what_comes_back_names_the_same_revision(spec in specs()) {
         let before = resolved(spec);
-        let shape = unresolve("mnist", &deployment(&before)).unwrap();
+        let Objects { deployment, configuration, .. } = made(&before);
+        prop_assert_eq!((follows(&deployment), configuration.is_some()), (before.follows(), before.follows()));
+        let shape = unresolve("mnist", &deployment, configuration.as_ref()).unwrap();
         let after = resolved(serde_json::to_value(&shape).unwrap());
         prop_assert_eq!(&after.config, &before.config);
         prop_assert_eq!((&after.revision, after.version), (&before.revision, before.version));
+        // And as a release made it whose servers did not follow.
+        if let Some(own) = before.inline.as_ref().map(|inline| inline.revision.clone()) {
+            let inline = as_it_runs(before, |name| (name == own).then_some(1));
+            let shape = unresolve("mnist", &made(&inline).deployment, None).unwrap();
+            let after = resolved(serde_json::to_value(&shape).unwrap());
+            prop_assert_eq!(after.inline.map(|inline| inline.revision), Some(own));
+        }
     }
 }
 
@@ -135,7 +149,7 @@ fn quantities_that_the_api_server_respells_name_the_same_revision() {
     let container = &mut stored.spec.as_mut().unwrap().template.spec.as_mut().unwrap().containers[0];
     let limits = container.resources.as_mut().unwrap().limits.as_mut().unwrap();
     *limits = [("cpu", "1"), ("memory", "1Gi")].map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned()))).into();
-    let shape = unresolve("mnist", &stored).unwrap();
+    let shape = unresolve("mnist", &stored, None).unwrap();
     assert_eq!(resolved(serde_json::to_value(shape).unwrap()).revision, before.revision);
 }
 
@@ -144,7 +158,14 @@ fn what_is_not_ours_says_what_is_missing() {
     let mut other = deployment(&resolved(json!({"model": {"uri": "file:m"}})));
     let container = &mut other.spec.as_mut().unwrap().template.spec.as_mut().unwrap().containers[0];
     container.env = None;
-    assert!(unresolve("mnist", &other).unwrap_err().to_string().ends_with("it has no MODELYARD_CONFIG"));
+    assert!(unresolve("mnist", &other, None).unwrap_err().to_string().ends_with("it has no MODELYARD_CONFIG"));
     other.spec = None;
-    assert!(unresolve("mnist", &other).unwrap_err().to_string().ends_with("it has no container server"));
+    assert!(unresolve("mnist", &other, None).unwrap_err().to_string().ends_with("it has no container server"));
+}
+
+#[test]
+fn what_servers_follow_has_to_be_there() {
+    let several = made(&resolved(json!({"models": [{"name": "a", "uri": "http://models/a"}]})));
+    let error = unresolve("mnist", &several.deployment, None).unwrap_err().to_string();
+    assert!(error.contains("ConfigMap of its name, which is not there"), "{error}");
 }
