@@ -1,6 +1,7 @@
 //! What is served: one model, or several in one server.
 
 use kube::KubeSchema;
+use kube::core::Rule;
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, Format};
@@ -9,6 +10,7 @@ use crate::steps::WrittenStep;
 /// One model to serve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = without_credentials())]
 pub struct Model {
     /// The model's name in URLs, such as `/v2/models/NAME/infer`. Without one it is the object's name. It must not contain `/` or `:`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -22,6 +24,7 @@ pub struct Model {
 /// One of several models in one server, told apart by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = without_credentials())]
 pub struct NamedModel {
     /// The model's name in URLs, such as `/v2/models/NAME/infer`; unique in this object. It must not contain `/` or `:`.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[^/:]+$"))]
@@ -94,6 +97,12 @@ pub struct SecretReference {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+}
+
+/// What is on a disk is read as it is: a Secret for it would have to hold a key that nothing reads.
+fn without_credentials() -> Rule {
+    Rule::new("!has(self.secretRef) || !(self.uri.startsWith('file:') || self.uri.startsWith('pvc:'))")
+        .message("secretRef is for stores that take credentials: file: and pvc: take none, leave it out")
 }
 
 const fn first_version() -> i64 {

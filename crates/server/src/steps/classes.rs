@@ -86,25 +86,36 @@ impl Action for Argmax {
 }
 
 /// Names by index.
-struct Names(Vec<Bytes>);
+pub(super) struct Names(Vec<Bytes>);
 
 impl Names {
     /// Those of the step, or the model's.
-    fn of(port: &Port, texts: &[String], classes: &[String]) -> Result<Self, String> {
+    pub(super) fn of(port: &Port, texts: &[String], classes: &[String]) -> Result<Self, String> {
         let names = if texts.is_empty() { classes } else { texts };
         if names.is_empty() {
             return Err(port.fault("nothing names its classes: write texts, or the model's classes"));
         }
-        match port.width().filter(|_| port.shape.len() == 2) {
-            Some(width) if width != names.len() => {
-                Err(port.fault(format!("it has {width} scores, there are {} names", names.len())))
+        let names = Self(names.iter().map(|name| Bytes::copy_from_slice(name.as_bytes())).collect());
+        names.many(port, port.width().filter(|_| port.shape.len() == 2))?;
+        Ok(names)
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Refuses another number of scores, where that is known.
+    pub(super) fn many(&self, port: &Port, scores: Option<usize>) -> Result<(), String> {
+        match scores {
+            Some(scores) if scores != self.0.len() => {
+                Err(port.fault(format!("it has {scores} scores, there are {} names", self.0.len())))
             }
-            _ => Ok(Self(names.iter().map(|name| Bytes::copy_from_slice(name.as_bytes())).collect())),
+            _ => Ok(()),
         }
     }
 
     /// The name; the number itself where there is none.
-    fn at(&self, index: f64) -> Bytes {
+    pub(super) fn at(&self, index: f64) -> Bytes {
         let found = (index >= 0.0 && index.fract() == 0.0).then(|| self.0.get(index as usize)).flatten();
         found.cloned().unwrap_or_else(|| Bytes::from(index.to_string()))
     }

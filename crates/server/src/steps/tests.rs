@@ -91,8 +91,18 @@ fn differ(found: &Tensor, expected: &Tensor) -> Option<String> {
 
 #[test]
 fn answers_are_scikit_learns() {
-    let cases: Vec<Value> = serde_json::from_str(include_str!("../../tests/steps/reference.json")).unwrap();
-    assert!(cases.len() > 30, "{}", cases.len());
+    agree(include_str!("../../tests/steps/reference.json"), 30);
+}
+
+#[test]
+fn boxes_are_those_that_onnx_runtime_leaves() {
+    agree(include_str!("../../tests/steps/boxes.json"), 25);
+}
+
+/// More than so many cases, each with its answer.
+fn agree(cases: &str, least: usize) {
+    let cases: Vec<Value> = serde_json::from_str(cases).unwrap();
+    assert!(cases.len() > least, "{}", cases.len());
     let mut wrong = Vec::new();
     for case in &cases {
         let engine = match stepped(&case["model"], &case["before"], &case["after"]) {
@@ -166,6 +176,7 @@ fn what_does_not_fit_is_named_by_step_and_column() {
             "column 'x': it has 2 scores, there are 3 names",
         ),
         (json!([{"op": "Argmax", "columns": ["x"], "to": ["x"]}]), "column 'x': there is one of this name already"),
+        (json!([{"op": "Boxes", "columns": ["x"]}]), "column 'x': expected [-1, boxes, values], or [-1, values, boxes]"),
     ] {
         let said = stepped(&two, &json!([]), &after).err().unwrap();
         assert!(said.contains(message), "{after}: {said}");
