@@ -69,7 +69,7 @@ pub struct Artefact {
     #[schemars(range(min = 1))]
     pub version: i64,
     /// Class names by index of a classifier's scores: for the classification extension, for `modelyard predict` and
-    /// `modelyard evaluate`.
+    /// `modelyard evaluate`. Two may be equal; their indices tell them apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 65536), extend("x-kubernetes-list-type" = "atomic"))]
     pub classes: Vec<String>,
@@ -85,7 +85,7 @@ pub struct Artefact {
     /// `https:`: HTTP_AUTHORIZATION, sent as the Authorization header to the host of the uri only. `s3:`: AWS_ACCESS_KEY_ID,
     /// AWS_SECRET_ACCESS_KEY, and where they are needed AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL. `gs:`:
     /// GOOGLE_APPLICATION_CREDENTIALS, a service account's key as JSON. `az:`: AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN or
-    /// AZURE_STORAGE_CONNECTION_STRING. `hf:`: HF_TOKEN. `oci:`: .dockerconfigjson. Only replicas read it; the operator does not.
+    /// AZURE_STORAGE_CONNECTION_STRING. `hf:`: HF_TOKEN. `oci:`: .dockerconfigjson. `file:` and `pvc:` take none. Only replicas read it; the operator does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretReference>,
 }

@@ -27,6 +27,7 @@ fn width(shape: &[usize]) -> usize {
     shape.iter().skip(1).product()
 }
 
+/// Over the last dimension: the classes of a row, or of each box of a row.
 struct Softmax {
     slots: Vec<usize>,
 }
@@ -34,7 +35,10 @@ struct Softmax {
 pub(super) fn softmax(scope: &mut Scope, columns: &[String]) -> Result<Compiled, String> {
     let ports = scope.all(columns)?;
     for port in &ports {
-        if !is_float(scores(port)?.datatype) {
+        if port.numeric()?.shape.len() < 2 {
+            return Err(port.fault(format!("expected rows of scores, [-1, classes]; its shape is {:?}", port.shape)));
+        }
+        if !is_float(port.datatype) {
             scope.turn(&port.name, DataType::Fp32, port.shape.clone())?;
         }
     }
@@ -44,7 +48,7 @@ pub(super) fn softmax(scope: &mut Scope, columns: &[String]) -> Result<Compiled,
 impl Action for Softmax {
     fn run(&self, table: &mut Table) -> Result<(), Refused> {
         for slot in &self.slots {
-            let width = width(&table.shape(*slot)).max(1);
+            let width = table.shape(*slot).last().copied().unwrap_or(1).max(1);
             for row in table.numbers(*slot).chunks_exact_mut(width) {
                 let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 row.iter_mut().for_each(|x| *x = (*x - most).exp());

@@ -297,6 +297,14 @@ fn untouched_columns_keep_their_bytes() {
 }
 
 #[test]
+fn scores_of_each_box_compete() {
+    let engine = stepped(&json!([["x", "FP32", [-1, 2, 2]]]), &json!([]), &json!([{"op": "Softmax", "columns": ["x"]}])).unwrap();
+    let logits = Tensor::from_f32(vec![1, 2, 2], &[0.0, 0.0, 3_f32.ln(), 0.0]).unwrap();
+    let found = engine.run(&[logits], &stop()).unwrap()[0].to_f64().unwrap();
+    assert!(found.iter().zip([0.5, 0.5, 0.75, 0.25]).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
+}
+
+#[test]
 fn texts_become_tokens() {
     let reference: Value = serde_json::from_str(include_str!("../../tests/tokenizers/reference.json")).unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -232,9 +232,10 @@ impl Boxes {
         let mut best = scored.above(scores);
         suppress::keep_best(&mut best, self.candidates);
         let decoded = best.into_iter().filter_map(|one| {
-            let corners = decoded([0, 1, 2, 3].map(|value| boxes.at(one.index, value)), self.format);
+            let values = [0, 1, 2, 3].map(|value| boxes.at(one.index, value));
+            let corners = decoded(values, self.format);
             // What is nowhere overlaps nothing and cannot be drawn.
-            corners.iter().all(|number| number.is_finite()).then_some(Candidate { corners, ..one })
+            values.iter().chain(&corners).all(|number| number.is_finite()).then_some(Candidate { corners, ..one })
         });
         decoded.collect()
     }

@@ -102,7 +102,9 @@ fn what_does_not_fit_is_said_when_it_is_known() {
     ] {
         let mut scope = Scope::default();
         let names = ["a", "b"];
-        names.iter().zip(&shapes).for_each(|(name, shape)| drop(scope.add(name, DataType::Fp32, shape.clone()).unwrap()));
+        for (name, shape) in names.iter().zip(&shapes) {
+            scope.add(name, DataType::Fp32, shape.clone()).unwrap();
+        }
         let mut step = json!({"columns": if fields["frame"].is_null() { names[..shapes.len()].to_vec() } else { vec!["a"] }});
         step.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let said = compile(&of(&step), &mut scope, &[]).err().unwrap();
