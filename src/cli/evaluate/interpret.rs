@@ -345,7 +345,9 @@ mod tests {
         assert!(message(&whole(&[0.0, 1.0]), &["a".into()]).contains("1 class names, but 3 scores a row"));
         // ImageNet has two cranes and two maillots.
         let cranes = ["crane", "ox", "crane"].map(str::to_owned);
-        assert!(message(&text(&["ox", "crane"]), &cranes).contains("row 1: classes 0 and 2 are both called 'crane': write indices"));
+        assert!(
+            message(&text(&["ox", "crane"]), &cranes).contains("row 1: classes 0 and 2 are both called 'crane': write indices")
+        );
         assert_eq!(classes_of(&scores, &whole(&[2.0, 0.0]), &cranes), (cranes.to_vec(), vec![2, 0], vec![1, 0]));
         let numbers = Asked { task: TaskChoice::Regression, ..asked(&[]) };
         assert_eq!(

@@ -30,7 +30,9 @@ impl Arguments {
                     let known = column.categories();
                     if known.len() > MOST_CATEGORIES {
                         let found = known.len();
-                        bail!("column '{name}' has {found} different texts; expected {MOST_CATEGORIES} at most: leave it out with --ignore");
+                        bail!(
+                            "column '{name}' has {found} different texts; expected {MOST_CATEGORIES} at most: leave it out with --ignore"
+                        );
                     }
                     let present = column.missing() == 0;
                     // A stranger that the encoder ignores is expected.
@@ -41,9 +43,9 @@ impl Arguments {
                 }
             }
         }
-        let numbers = ranges.into_iter().map(|(missing, (names, min, max))| {
-            rule(names, Bounds { min, max, texts: Vec::new() }, !missing, otherwise)
-        });
+        let numbers = ranges
+            .into_iter()
+            .map(|(missing, (names, min, max))| rule(names, Bounds { min, max, texts: Vec::new() }, !missing, otherwise));
         Ok(numbers.chain(texts).collect())
     }
 

@@ -66,7 +66,9 @@ impl Step {
             Self::Concat { .. } => "one name".to_owned(),
             Self::Tokenize { .. } => "one to three names, of tokens, mask and types".to_owned(),
             Self::TopK { .. } => "two names, of values and indices, or three, with classes".to_owned(),
-            Self::Boxes { .. } => "four names, of boxes, scores, classes and how many, or five, with the classes' names".to_owned(),
+            Self::Boxes { .. } => {
+                "four names, of boxes, scores, classes and how many, or five, with the classes' names".to_owned()
+            }
             _ => format!("as many names as there are columns, {columns}"),
         };
         wrong("to", format!("expected {many}; found {found}"))

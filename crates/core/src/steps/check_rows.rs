@@ -74,7 +74,8 @@ impl Step {
     }
 
     fn boxes(&self) -> Result<(), Wrong> {
-        let Self::Boxes { columns, to, objectness, iou_threshold, max_boxes, candidates, frame, relative, texts, .. } = self else {
+        let Self::Boxes { columns, to, objectness, iou_threshold, max_boxes, candidates, frame, relative, texts, .. } = self
+        else {
             return Ok(());
         };
         within("maxBoxes", *max_boxes, 1..=4096)?;

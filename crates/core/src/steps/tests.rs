@@ -183,7 +183,8 @@ fn followed(list: Value) -> Result<(), (usize, String)> {
 fn lists_fit_the_columns_that_are_known() {
     let input = json!({"op": "Input", "columns": ["a", "b"]});
     let wide = json!({"op": "Input", "columns": ["w"], "width": 3});
-    let of = |columns: &[&str], count: usize| json!({"op": "Standardise", "columns": columns, "mean": vec![0.5; count], "scale": [2]});
+    let of =
+        |columns: &[&str], count: usize| json!({"op": "Standardise", "columns": columns, "mean": vec![0.5; count], "scale": [2]});
     for list in [
         json!([input, of(&["a", "b"], 2), of(&["a"], 1)]),
         json!([input, wide, of(&["a", "w", "b"], 5)]),

@@ -8,8 +8,8 @@ use super::expect::Rules;
 use super::numbers::{Function, Parameters, each};
 use super::scope::Scope;
 use super::{
-    Action, Around, Compiled, StepError, boxes, buckets, bytes, cast, categories, classes, concat, datatype, expect, image, numbers,
-    pool, texts, tokens,
+    Action, Around, Compiled, StepError, boxes, buckets, bytes, cast, categories, classes, concat, datatype, expect, image,
+    numbers, pool, texts, tokens,
 };
 
 /// The steps of a list, in order, over the columns of `scope`, which become those that the last one leaves.

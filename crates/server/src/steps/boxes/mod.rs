@@ -86,7 +86,9 @@ pub(super) fn compile(step: &Step, scope: &mut Scope, classes: &[String]) -> Res
         Some(name) => {
             let port = scope.port(name)?;
             if port.shape != [-1, FRAME as i64] {
-                return Err(port.fault(format!("expected a frame, which Image makes, [-1, {FRAME}]; its shape is {:?}", port.shape)));
+                return Err(
+                    port.fault(format!("expected a frame, which Image makes, [-1, {FRAME}]; its shape is {:?}", port.shape))
+                );
             }
             Some(port.slot)
         }
@@ -137,7 +139,10 @@ pub(super) fn compile(step: &Step, scope: &mut Scope, classes: &[String]) -> Res
 fn shaped(port: &Port) -> Result<(), String> {
     match port.numeric()?.shape.len() {
         3 => Ok(()),
-        _ => Err(port.fault(format!("expected [-1, boxes, values], or [-1, values, boxes] with boxesLast; its shape is {:?}", port.shape))),
+        _ => Err(port.fault(format!(
+            "expected [-1, boxes, values], or [-1, values, boxes] with boxesLast; its shape is {:?}",
+            port.shape
+        ))),
     }
 }
 

@@ -44,7 +44,8 @@ fn numbers(shape: &[usize], numbers: &[f32]) -> Tensor {
 #[test]
 fn boxes_become_pixels_of_the_file() {
     // A file of 200 x 100 in the middle of 64 x 64: 64 x 32, 16 from above. The second fills 64 x 64, cut out of 128 x 64.
-    let frames = numbers(&[2, 8], &[0.0, 16.0, 64.0, 32.0, 64.0, 64.0, 200.0, 100.0, -32.0, 0.0, 128.0, 64.0, 64.0, 64.0, 200.0, 100.0]);
+    let frames =
+        numbers(&[2, 8], &[0.0, 16.0, 64.0, 32.0, 64.0, 64.0, 200.0, 100.0, -32.0, 0.0, 128.0, 64.0, 64.0, 64.0, 200.0, 100.0]);
     let corners = [16.0, 24.0, 48.0, 100.0, 0.9];
     let relative = [0.25, 0.375, 0.75, 1.5625, 0.9];
     for (values, fields) in [(corners, json!({})), (relative, json!({"relative": true}))] {
@@ -64,7 +65,10 @@ fn names_are_those_of_the_step_or_the_models() {
     let to = json!(["b", "s", "c", "n", "l"]);
     let classes = ["cat".to_owned(), "dog".to_owned()];
     let step = of(&json!({"columns": ["a"], "to": to, "maxBoxes": 3}));
-    assert_eq!(compile(&step, &mut scope.clone(), &[]).err().unwrap(), "column 'a': nothing names its classes: write texts, or the model's classes");
+    assert_eq!(
+        compile(&step, &mut scope.clone(), &[]).err().unwrap(),
+        "column 'a': nothing names its classes: write texts, or the model's classes"
+    );
     let three = of(&json!({"columns": ["a"], "to": to, "texts": ["x", "y", "z"]}));
     assert_eq!(compile(&three, &mut scope.clone(), &[]).err().unwrap(), "column 'a': it has 2 scores, there are 3 names");
     let action = compile(&step, &mut scope, &classes).unwrap().unwrap();
@@ -76,7 +80,8 @@ fn names_are_those_of_the_step_or_the_models() {
 
 #[test]
 fn candidates_are_the_best_ones() {
-    let model: Vec<f32> = (0..50_u8).flat_map(|at| [f32::from(at) * 10.0, 0.0, 4.0, 4.0, 0.3 + f32::from(at % 7) / 10.0]).collect();
+    let model: Vec<f32> =
+        (0..50_u8).flat_map(|at| [f32::from(at) * 10.0, 0.0, 4.0, 4.0, 0.3 + f32::from(at % 7) / 10.0]).collect();
     let of = |candidates: i32| {
         let step = json!({"columns": ["a"], "maxBoxes": 50, "candidates": candidates});
         let found = run(&step, &[(vec![-1, 50, 5], numbers(&[1, 50, 5], &model))]).unwrap();
@@ -92,11 +97,19 @@ fn candidates_are_the_best_ones() {
 fn what_does_not_fit_is_said_when_it_is_known() {
     for (shapes, fields, message) in [
         (vec![vec![-1, 84]], json!({}), "column 'a': expected [-1, boxes, values]"),
-        (vec![vec![-1, 8, 4]], json!({}), "column 'a': expected 4 values a box and a score for each class; its shape is [-1, 8, 4]"),
+        (
+            vec![vec![-1, 8, 4]],
+            json!({}),
+            "column 'a': expected 4 values a box and a score for each class; its shape is [-1, 8, 4]",
+        ),
         (vec![vec![-1, 8, 5]], json!({"objectness": true}), "expected 5 values a box and a score for each class"),
         (vec![vec![-1, 8, 5], vec![-1, 8, 2]], json!({}), "column 'a': expected 4 values a box, it has 5"),
         (vec![vec![-1, 8, 4], vec![-1, 9, 2]], json!({}), "column 'b': it has scores of 9 boxes, there are 8"),
-        (vec![vec![-1, 8, 5], vec![-1, 2]], json!({"frame": "b"}), "column 'b': expected a frame, which Image makes, [-1, 8]; its shape is [-1, 2]"),
+        (
+            vec![vec![-1, 8, 5], vec![-1, 2]],
+            json!({"frame": "b"}),
+            "column 'b': expected a frame, which Image makes, [-1, 8]; its shape is [-1, 2]",
+        ),
         (vec![vec![-1, 8, 5]], json!({"frame": "z"}), "column 'z': it is not here"),
         (vec![vec![-1, 8, 5]], json!({"to": ["x", "y", "a", "n"]}), "column 'a': there is one of this name already"),
     ] {
@@ -111,7 +124,10 @@ fn what_does_not_fit_is_said_when_it_is_known() {
         assert!(said.contains(message), "{shapes:?}: {said}");
     }
     let refused = run(&json!({"columns": ["a"]}), &[(vec![-1, -1, -1], numbers(&[1, 2, 4], &[0.0; 8]))]).unwrap_err();
-    assert!(refused.message.starts_with("expected 4 values a box and at least one score; the boxes are [1, 2, 4]"), "{refused:?}");
+    assert!(
+        refused.message.starts_with("expected 4 values a box and at least one score; the boxes are [1, 2, 4]"),
+        "{refused:?}"
+    );
     let apart = [(vec![-1, -1, 4], numbers(&[1, 2, 4], &[0.0; 8])), (vec![-1, -1, 1], numbers(&[1, 3, 1], &[0.0; 3]))];
     let refused = run(&json!({"columns": ["a", "b"]}), &apart).unwrap_err();
     assert!(refused.message.contains("the boxes are [1, 2, 4], the scores [1, 3, 1] in all"), "{refused:?}");
