@@ -332,8 +332,8 @@ def boxes() -> None:
         where = np.abs(numbers(2, 30, 4, scale=8))
         scores = DICE.choice(np.array([0.1, 0.4, 0.5, 0.8], np.float32), (2, 3, 30))
         scores[0, 0, ::4] = np.nan
-        case(f"NonMaxSuppression, {title}", [kept], {"boxes": where, "scores": scores}, constants, free=(0, 1))
-        case(f"NonMaxSuppression, {title}, none kept", [kept], {"boxes": where, "scores": scores * np.float32(0)}, constants, free=(0, 1))
+        case(f"NonMaxSuppression, {title}", [kept], {"boxes": where, "scores": scores}, constants)
+        case(f"NonMaxSuppression, {title}, none kept", [kept], {"boxes": where, "scores": scores * np.float32(0)}, constants)
         picked = [kept, node("Slice", ["kept", "two", "three", "one"], ["at"]), node("Neg", ["at"], ["y"])]
         ends = {"one": np.array([1]), "two": np.array([2]), "three": np.array([3])}
         case(f"NonMaxSuppression, {title}, used on", picked, {"boxes": where, "scores": scores}, constants | ends, outputs=["y"])
