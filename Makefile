@@ -36,6 +36,7 @@ test: ## Every test, real clients and a real cluster included (installs what the
 	@python3 examples/magika/fetch.py
 	@"$$(tests/venv embeddings examples/sentence-embeddings/requirements.txt)/bin/python" examples/sentence-embeddings/build.py
 	@"$$(tests/venv text-direction examples/text-direction/requirements.txt)/bin/python" examples/text-direction/fetch.py
+	@"$$(tests/venv qr-codes examples/qr-codes/requirements.txt)/bin/python" examples/qr-codes/fetch.py
 	tools/step "cargo test" $(CARGO) test $(WORKSPACE) --no-fail-fast
 	tools/step "ONNX Runtime" env MODELYARD_ORT_LIB="$$(tools/onnxruntime)" ORT_DISABLE_TELEMETRY=1 $(CARGO) test $(WORKSPACE) --test onnxruntime
 	tools/step "published clients" tests/clients/run.sh "$(TARGET)/debug/modelyard-server"

@@ -40,8 +40,15 @@ fn cases() -> Vec<Case> {
     let labels = "labels under modelyard.dev/ and app.kubernetes.io/";
     let several =
         |uri: &str| json!({ "model": null, "models": [{ "name": "a", "uri": "file:a.onnx" }, { "name": "b", "uri": uri }] });
+    let secret = json!({ "name": "store" });
     vec![
         case("spec", "write exactly one of model", json!({ "model": null })),
+        case("spec.model", "secretRef is for stores", json!({ "model": { "uri": "file:m.onnx", "secretRef": secret } })),
+        case(
+            "spec.models[]",
+            "secretRef is for stores",
+            json!({ "model": null, "models": [{ "name": "a", "uri": "pvc://zoo/m.onnx", "secretRef": secret }] }),
+        ),
         case("spec", "write exactly one of model", json!({ "models": [{ "name": "a", "uri": "file:a.onnx" }] })),
         case("spec.model.uri", uri, json!({ "model": { "uri": "ftp://models/mnist.onnx" } })),
         case("spec.model.uri", uri, json!({ "model": { "uri": "file:" } })),

@@ -13,7 +13,7 @@ use crate::api::{
 use crate::claim::Claim;
 use crate::plan::Capacity;
 use crate::server_config::{BatchingConfig, ModelConfig, QueueConfig, ServerConfig, ServingConfig};
-use crate::steps::{Step, WrittenStep};
+use crate::steps::{Step, Widths, WrittenStep};
 use crate::units;
 
 mod revision;
@@ -227,11 +227,14 @@ fn config_of(
 
 /// The steps of a list, each with the fields of its operation and no others.
 fn steps(field: &str, written: &[WrittenStep]) -> Result<Vec<Step>, Invalid> {
+    let mut widths = Widths::default();
     let each = written.iter().enumerate().map(|(at, step)| {
-        step.step().map_err(|misfit| {
+        let step = step.step().map_err(|misfit| {
             let dot = if misfit.field.is_empty() { "" } else { "." };
             Invalid::new(format!("{field}[{at}]{dot}{}", misfit.field), misfit.message)
-        })
+        })?;
+        widths.follow(&step).map_err(|wrong| Invalid::new(format!("{field}[{at}].{}", wrong.field), wrong.message))?;
+        Ok(step)
     });
     each.collect()
 }

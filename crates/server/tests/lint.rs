@@ -17,6 +17,23 @@ fn refused(model: &ModelProto, words: &[&str]) {
 #[test]
 fn operators_that_go_wrong() {
     refused(&single(with(node("Cast", &["x"], &["y"]), "to", number(16))), &["Cast 'y'", "BFLOAT16"]);
+    let ports = || (vec![port("b", FLOAT, &[-1, 9, 4]), port("s", FLOAT, &[-1, 2, 9])], vec![port("y", INT64, &[-1, 3])]);
+    let keeping = |inputs: &[&str], most: Option<i64>| {
+        let (given, answers) = ports();
+        let mut graph = graph_of(vec![node("NonMaxSuppression", inputs, &["y"])], given, answers);
+        graph.initializer.extend(most.map(|most| TensorProto {
+            name: "most".to_owned(),
+            data_type: INT64,
+            dims: vec![1],
+            int64_data: vec![most],
+            ..TensorProto::default()
+        }));
+        model_of(graph)
+    };
+    let words = ["NonMaxSuppression 'y': its max_output_boxes_per_class is 0 or absent"];
+    refused(&keeping(&["b", "s"], None), &words);
+    refused(&keeping(&["b", "s", "most"], Some(0)), &words);
+    assert!(opened(&keeping(&["b", "s", "most"], Some(3))).is_ok());
 }
 
 #[test]

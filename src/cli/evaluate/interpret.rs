@@ -211,7 +211,15 @@ fn truths(labels: &Labels, names: &[String]) -> anyhow::Result<Vec<usize>> {
         Labels::Text(texts) => texts
             .iter()
             .enumerate()
-            .map(|(row, text)| names.iter().position(|name| name == text).ok_or_else(|| unknown(row, text)))
+            .map(|(row, text)| {
+                let mut called = (0..names.len()).filter(|at| names[*at] == *text);
+                match (called.next(), called.next()) {
+                    (Some(first), Some(second)) => {
+                        bail!("row {row}: classes {first} and {second} are both called '{text}': write indices as truths")
+                    }
+                    (first, _) => first.ok_or_else(|| unknown(row, text)),
+                }
+            })
             .collect(),
         Labels::Numbers { values, columns: 1, .. } => values
             .iter()
@@ -335,6 +343,12 @@ mod tests {
         assert!(message(&whole(&[0.0, 3.0]), &[]).contains("row 1: the truth '3' is none of the 3 classes (0, 1, 2)"));
         assert!(message(&text(&["a", "b"]), &[]).contains("the truths are 2 names and the output has 3 scores a row"));
         assert!(message(&whole(&[0.0, 1.0]), &["a".into()]).contains("1 class names, but 3 scores a row"));
+        // ImageNet has two cranes and two maillots.
+        let cranes = ["crane", "ox", "crane"].map(str::to_owned);
+        assert!(
+            message(&text(&["ox", "crane"]), &cranes).contains("row 1: classes 0 and 2 are both called 'crane': write indices")
+        );
+        assert_eq!(classes_of(&scores, &whole(&[2.0, 0.0]), &cranes), (cranes.to_vec(), vec![2, 0], vec![1, 0]));
         let numbers = Asked { task: TaskChoice::Regression, ..asked(&[]) };
         assert_eq!(
             format!("{:#}", interpret(&scores, &whole(&[0.0, 1.0]), &numbers).err().unwrap()),

@@ -89,9 +89,13 @@ impl Numbers {
         self.present().into_iter().fold(f64::INFINITY, f64::min)
     }
 
+    pub(super) fn greatest(&self) -> f64 {
+        self.present().into_iter().fold(f64::NEG_INFINITY, f64::max)
+    }
+
     /// The greatest; of numbers that are all the same one more, so that they become 0.
     pub(super) fn most(&self) -> f64 {
-        let most = self.present().into_iter().fold(f64::NEG_INFINITY, f64::max);
+        let most = self.greatest();
         if most == self.least() { most + 1.0 } else { most }
     }
 }

@@ -9,6 +9,7 @@ use modelyard_core::steps::{Datatype, Step, Unknown};
 use crate::inputs::Table;
 
 mod column;
+mod expect;
 mod print;
 mod statistics;
 
@@ -53,6 +54,15 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value = "error", help_heading = "Steps")]
     unknown: Stranger,
 
+    /// Also print what rows are expected to hold, as the data does: numbers within its range, categories that it has, no missing cells
+    /// where it has none. refuse refuses other rows, flag answers them with an output NAME_unexpected
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Steps")]
+    expect: Option<Otherwise>,
+
+    /// By how much numbers may go beyond the data's range: a part of it
+    #[arg(long, value_name = "PART", default_value = "0", requires = "expect", help_heading = "Steps")]
+    margin: f64,
+
     /// The model's input
     #[arg(long, value_name = "NAME", default_value = "input", help_heading = "Steps")]
     to: String,
@@ -62,6 +72,7 @@ const EXAMPLES: &str = "\
 Examples:
   modelyard fit-preprocess --data train.csv --target species
   modelyard fit-preprocess --data train.csv --target paid --numeric robust --missing median --unknown ignore
+  modelyard fit-preprocess --data train.csv --target paid --expect flag --margin 0.1
 
 Exit codes: 0 printed; 1 the data cannot be read, or has a column that nothing can be made of; 2 wrong arguments.";
 
@@ -107,6 +118,15 @@ enum Stranger {
     Ignore,
 }
 
+/// What becomes of a row that is not as the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Otherwise {
+    /// It is refused
+    Refuse,
+    /// It is answered, and an output of BOOL says so
+    Flag,
+}
+
 /// Categories of one column at most: more would be no categories, and no YAML that anyone reads.
 const MOST_CATEGORIES: usize = 1000;
 
@@ -128,6 +148,9 @@ impl Arguments {
         let columns = self.columns(table)?;
         let mut steps = Vec::new();
         declare(&columns, &mut steps);
+        if let Some(otherwise) = self.expect {
+            steps.append(&mut self.rules(&columns, otherwise)?);
+        }
         let mut encoded = Vec::new();
         self.scale(&columns, &mut steps)?;
         for (name, kind) in &columns {

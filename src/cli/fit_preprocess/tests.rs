@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use modelyard_core::steps::Step;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Arguments;
 use crate::inputs::Table;
@@ -90,4 +90,39 @@ fn ordinals_and_strangers() {
         "# Fitted.\npreprocess:\n  - op: Input\n    columns: [\"a\"]\n    datatype: BYTES\n  - op: Ordinal\n    columns: [\"a\"]\n    \
          texts: [\"x\", \"y\"]\n    unknown: Value\n    unknownValue: -1\n  - op: Concat\n    columns: [\"a\"]\n    to: [\"input\"]\n"
     );
+}
+
+#[test]
+fn rules_are_those_that_the_data_keeps() {
+    let table = "age,income,city,paid\n20,1000,Oslo,no\n40,,bergen,yes\n60,5000,Oslo,no\n";
+    let rules = |flags: &[&str]| -> Vec<Value> {
+        let steps = fitted(table, &[&["--target", "paid", "--expect"], flags].concat()).unwrap();
+        assert_eq!(steps.iter().map(Step::op).collect::<Vec<_>>()[..2], ["Input", "Input"]);
+        let rules = steps.iter().filter(|step| matches!(step, Step::Expect { .. }));
+        rules.map(|step| serde_json::to_value(step).unwrap()).collect()
+    };
+    let age = json!({"op": "Expect", "columns": ["age"], "min": [20.0], "max": [60.0], "notNull": true});
+    let income = json!({"op": "Expect", "columns": ["income"], "min": [1000.0], "max": [5000.0]});
+    let city = json!({"op": "Expect", "columns": ["city"], "texts": ["Oslo", "bergen"], "notNull": true});
+    assert_eq!(rules(&["refuse"]), [age, income, city]);
+    let flagged = rules(&["flag", "--margin", "0.25", "--unknown", "ignore"]);
+    assert_eq!(
+        flagged,
+        [
+            json!({"op": "Expect", "columns": ["age"], "min": [10.0], "max": [70.0], "notNull": true, "otherwise": "Flag", "to": ["age_unexpected"]}),
+            json!({"op": "Expect", "columns": ["income"], "min": [0.0], "max": [6000.0], "otherwise": "Flag", "to": ["income_unexpected"]}),
+            json!({"op": "Expect", "columns": ["city"], "notNull": true, "otherwise": "Flag", "to": ["city_unexpected"]}),
+        ]
+    );
+    for (flags, message) in [
+        (vec!["--margin", "1"], "--expect <WHAT>"),
+        (vec!["--expect", "refuse", "--margin=-0.1"], "--margin: expected 0 or more, found -0.1"),
+        (vec!["--expect", "refuse", "--margin", "NaN"], "--margin: expected 0 or more, found NaN"),
+        (vec!["--expect", "warn"], "invalid value 'warn'"),
+    ] {
+        let said = fitted(table, &flags).unwrap_err();
+        assert!(said.contains(message), "{said}");
+    }
+    // A rule of nothing is none.
+    assert_eq!(fitted("a\nx\n\"\"\n", &["--expect", "refuse", "--unknown", "ignore"]).unwrap().len(), 4);
 }

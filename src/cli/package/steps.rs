@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use modelyard_core::steps::WrittenStep;
+use modelyard_core::steps::{Widths, WrittenStep};
 use serde::Deserialize;
 
 /// What `modelyard fit-preprocess` prints, and what belongs under `spec.model`.
@@ -26,10 +26,15 @@ pub(super) fn check(file: &Path) -> anyhow::Result<()> {
         bail!("{shown}: expected preprocess or postprocess with steps, found none");
     }
     for (list, steps) in [("preprocess", &steps.preprocess), ("postprocess", &steps.postprocess)] {
+        let mut widths = Widths::default();
         for (at, written) in steps.iter().enumerate() {
             let dot = |field: &str| if field.is_empty() { String::new() } else { format!(".{field}") };
-            if let Err(wrong) = written.step() {
-                bail!("{shown}: {list}[{at}]{}: {}", dot(&wrong.field), wrong.message);
+            let step = match written.step() {
+                Ok(step) => step,
+                Err(wrong) => bail!("{shown}: {list}[{at}]{}: {}", dot(&wrong.field), wrong.message),
+            };
+            if let Err(wrong) = widths.follow(&step) {
+                bail!("{shown}: {list}[{at}].{}: {}", wrong.field, wrong.message);
             }
         }
     }
@@ -48,6 +53,10 @@ mod tests {
             ("preprocess:\n  - {op: Drop, columns: [a]}\n", None),
             ("preprocess:\n  - {op: Drop, columns: [a], k: 1}\n", Some("preprocess[0].k")),
             ("postprocess:\n  - {op: Rename, columns: [a, b], to: [c]}\n", Some("postprocess[0]")),
+            (
+                "preprocess:\n  - {op: Input, columns: [a]}\n  - {op: Standardise, columns: [a], mean: [1, 2], scale: [1]}\n",
+                Some("preprocess[1].mean: expected one number"),
+            ),
             ("{}", Some("found none")),
             ("spec: {}", Some("spec")),
         ] {

@@ -10,6 +10,7 @@ use crate::steps::WrittenStep;
 /// One model to serve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = without_credentials())]
 pub struct Model {
     /// The model's name in URLs, such as `/v2/models/NAME/infer`. Without one it is the object's name. It must not contain `/` or `:`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,6 +24,7 @@ pub struct Model {
 /// One of several models in one server, told apart by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = without_credentials())]
 pub struct NamedModel {
     /// The model's name in URLs, such as `/v2/models/NAME/infer`; unique in this object. It must not contain `/` or `:`.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[^/:]+$"))]
@@ -72,7 +74,7 @@ pub struct Artefact {
     #[schemars(range(min = 1))]
     pub version: i64,
     /// Class names by index of a classifier's scores: for the classification extension, for `modelyard predict` and
-    /// `modelyard evaluate`.
+    /// `modelyard evaluate`. Two may be equal; their indices tell them apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 65536), extend("x-kubernetes-list-type" = "atomic"))]
     pub classes: Vec<String>,
@@ -88,7 +90,7 @@ pub struct Artefact {
     /// `https:`: HTTP_AUTHORIZATION, sent as the Authorization header to the host of the uri only. `s3:`: AWS_ACCESS_KEY_ID,
     /// AWS_SECRET_ACCESS_KEY, and where they are needed AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL. `gs:`:
     /// GOOGLE_APPLICATION_CREDENTIALS, a service account's key as JSON. `az:`: AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN or
-    /// AZURE_STORAGE_CONNECTION_STRING. `hf:`: HF_TOKEN. `oci:`: .dockerconfigjson. Only replicas read it; the operator does not.
+    /// AZURE_STORAGE_CONNECTION_STRING. `hf:`: HF_TOKEN. `oci:`: .dockerconfigjson. `file:` and `pvc:` take none. Only replicas read it; the operator does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretReference>,
 }
@@ -108,6 +110,12 @@ fn spelled(rule: &str) -> Rule {
         "must be file:PATH, http://HOST/PATH, https://HOST/PATH, s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER[@ACCOUNT]/BLOB, \
          hf://OWNER/REPO[@REVISION][/PATH], oci://HOST/REPOSITORY[:TAG|@DIGEST] or pvc://CLAIM/PATH",
     )
+}
+
+/// What is on a disk is read as it is: a Secret for it would have to hold a key that nothing reads.
+fn without_credentials() -> Rule {
+    Rule::new("!has(self.secretRef) || !(self.uri.startsWith('file:') || self.uri.startsWith('pvc:'))")
+        .message("secretRef is for stores that take credentials: file: and pvc: take none, leave it out")
 }
 
 const fn first_version() -> i64 {

@@ -52,6 +52,11 @@ impl Step {
             Self::Tokenize { .. } => 1..=3,
             Self::TopK { .. } if columns != 1 => return wrong("columns", format!("expected one, found {columns}")),
             Self::TopK { .. } => 2..=3,
+            Self::Image { .. } if found > 0 => columns..=columns,
+            Self::Boxes { .. } if columns > 2 => {
+                return wrong("columns", format!("expected one, or two of boxes and scores; found {columns}"));
+            }
+            Self::Boxes { .. } => 4..=5,
             _ => return Ok(()),
         };
         if expected.contains(&found) {
@@ -61,6 +66,9 @@ impl Step {
             Self::Concat { .. } => "one name".to_owned(),
             Self::Tokenize { .. } => "one to three names, of tokens, mask and types".to_owned(),
             Self::TopK { .. } => "two names, of values and indices, or three, with classes".to_owned(),
+            Self::Boxes { .. } => {
+                "four names, of boxes, scores, classes and how many, or five, with the classes' names".to_owned()
+            }
             _ => format!("as many names as there are columns, {columns}"),
         };
         wrong("to", format!("expected {many}; found {found}"))
@@ -113,7 +121,15 @@ impl Step {
     fn categories(&self) -> Result<(), Wrong> {
         let (values, texts) = match self {
             Self::OneHot { values, texts, .. } | Self::Ordinal { values, texts, .. } => (values, texts),
-            Self::Fill { values, texts, .. } => return one_of(values, texts),
+            Self::Fill { columns, values, texts } => {
+                one_of(values, texts)?;
+                return match (texts.len(), columns.len()) {
+                    (found, columns) if found > 1 && found != columns => {
+                        wrong("texts", format!("expected one text, or one for each column, {columns}; found {found}"))
+                    }
+                    _ => Ok(()),
+                };
+            }
             _ => return Ok(()),
         };
         one_of(values, texts)?;

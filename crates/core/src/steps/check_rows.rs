@@ -68,8 +68,33 @@ impl Step {
                 }
                 whole(*datatype)
             }
+            Self::Boxes { .. } => self.boxes(),
             _ => Ok(()),
         }
+    }
+
+    fn boxes(&self) -> Result<(), Wrong> {
+        let Self::Boxes { columns, to, objectness, iou_threshold, max_boxes, candidates, frame, relative, texts, .. } = self
+        else {
+            return Ok(());
+        };
+        within("maxBoxes", *max_boxes, 1..=4096)?;
+        within("candidates", *candidates, 1..=1_048_576)?;
+        if let Some(most) = iou_threshold
+            && !(0.0..=1.0).contains(most)
+        {
+            return wrong("iouThreshold", format!("expected 0 to 1, found {most}"));
+        }
+        if objectness.is_some() && columns.len() == 2 {
+            return wrong("objectness", "it is used with one column alone; scores of two columns are as they are");
+        }
+        if relative.is_some() && frame.is_none() {
+            return wrong("relative", "it is used with frame alone");
+        }
+        if !texts.is_empty() && to.len() != 5 {
+            return wrong("texts", "it is used with a fifth name in to alone, of the classes' names");
+        }
+        Ok(())
     }
 
     fn pixels(&self) -> Result<(), Wrong> {

@@ -2,6 +2,9 @@
 
 use super::Step;
 
+/// What a detector's answers are called unless it is said: TensorFlow's Object Detection API's names.
+const DETECTIONS: [&str; 4] = ["detection_boxes", "detection_scores", "detection_classes", "num_detections"];
+
 impl Step {
     /// The name of its operation, as it is written.
     #[must_use]
@@ -37,6 +40,7 @@ impl Step {
             Self::Labels { .. } => "Labels",
             Self::TopK { .. } => "TopK",
             Self::Threshold { .. } => "Threshold",
+            Self::Boxes { .. } => "Boxes",
             Self::Denormalise { .. } => "Denormalise",
         }
     }
@@ -75,6 +79,7 @@ impl Step {
             | Self::Labels { columns, .. }
             | Self::TopK { columns, .. }
             | Self::Threshold { columns, .. }
+            | Self::Boxes { columns, .. }
             | Self::Denormalise { columns, .. } => columns,
         }
     }
@@ -86,12 +91,15 @@ impl Step {
             Self::DateParts { columns, parts } => {
                 columns.iter().flat_map(|column| parts.iter().map(|part| part.column(column))).collect()
             }
+            Self::Boxes { to, .. } if to.is_empty() => DETECTIONS.map(str::to_owned).to_vec(),
             Self::Rename { to, .. }
             | Self::Concat { to, .. }
             | Self::Argmax { to, .. }
             | Self::Labels { to, .. }
             | Self::TopK { to, .. }
             | Self::Expect { to, .. }
+            | Self::Image { to, .. }
+            | Self::Boxes { to, .. }
             | Self::Tokenize { to, .. }
             | Self::Pool { to, .. }
             | Self::Threshold { to, .. } => to.clone(),

@@ -126,6 +126,20 @@ pub enum Layout {
     Hwc,
 }
 
+/// What the four numbers of a box are, as torchvision's `box_convert` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum BoxFormat {
+    /// Two corners, across before down.
+    Xyxy,
+    /// Two corners, down before across: TensorFlow's and ONNX's.
+    Yxyx,
+    /// The centre, width and height.
+    Cxcywh,
+    /// The upper left corner, width and height.
+    Xywh,
+}
+
 /// How a vector for each token becomes one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Pooling {

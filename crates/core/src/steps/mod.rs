@@ -9,11 +9,13 @@ mod check_rows;
 mod facts;
 mod kinds;
 mod real;
+mod widths;
 mod written;
 
 pub use check::Wrong;
 pub use check_rows::PATTERN_SIZE;
-pub use kinds::{Channels, Datatype, Filter, Fit, Layout, Otherwise, Part, Pooling, Unknown};
+pub use kinds::{BoxFormat, Channels, Datatype, Filter, Fit, Layout, Otherwise, Part, Pooling, Unknown};
+pub use widths::Widths;
 pub use written::{Misfit, WrittenStep};
 
 /// One step over the columns of a request, or of an answer. Each row goes its own way: a step never sees two.
@@ -170,6 +172,8 @@ pub enum Step {
     /// An image file's pixels, `[-1, channels, height, width]`: decoded, brought to size, `(pixel / divisor - mean) / scale`.
     Image {
         columns: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        to: Vec<String>,
         #[schemars(range(min = 1, max = 1_048_576))]
         width: i32,
         /// Pixels of a column of the image.
@@ -300,6 +304,55 @@ pub enum Step {
         /// From where on it is true.
         #[serde(deserialize_with = "real::one")]
         at: f64,
+    },
+    /// A detector's boxes: decoded, the best of those that overlap kept (non-maximum suppression), so many places an image.
+    Boxes {
+        columns: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        to: Vec<String>,
+        /// What the model's four numbers of a box are. Without it CXCYWH of one column, XYXY of two.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<BoxFormat>,
+        /// What they become. Without it YXYX, as TensorFlow has them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output_format: Option<BoxFormat>,
+        /// Whether a row is values by boxes, `[-1, 4 + classes, boxes]`, and not boxes by values.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boxes_last: Option<bool>,
+        /// Whether the fifth value of a box says that something is there; scores of classes are multiplied with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        objectness: Option<bool>,
+        /// Whether the first score is that nothing is there: it is never a detection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        background: Option<bool>,
+        /// Whether a box may be of several classes; else it is of its best.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        multi_label: Option<bool>,
+        /// Whether boxes of one class alone push one another out. Without it true.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class_aware: Option<bool>,
+        /// What a score is more than. Without it 0.25.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "real::maybe")]
+        score_threshold: Option<f64>,
+        /// What the intersection over union of two boxes is at most that both are kept. Without it 0.45.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "real::maybe")]
+        iou_threshold: Option<f64>,
+        /// Boxes an image. Without it 100.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = 4096))]
+        max_boxes: Option<i32>,
+        /// Boxes above the threshold that are compared, the best ones. Without it 30000.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = 1_048_576))]
+        candidates: Option<i32>,
+        /// The column that Image makes: boxes become pixels of the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        frame: Option<String>,
+        /// Whether the model's boxes go from 0 to 1, not from 0 to its width and height.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        relative: Option<bool>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        texts: Vec<String>,
     },
     /// `x * scale + mean`.
     Denormalise {

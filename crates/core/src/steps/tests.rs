@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::{Step, WrittenStep};
+use super::{Step, Widths, WrittenStep};
 
 fn step(value: Value) -> Result<Step, (String, String)> {
     let written: WrittenStep = serde_json::from_value(value).unwrap();
@@ -37,7 +37,7 @@ fn each() -> Vec<Value> {
         json!({"op": "Expect", "columns": ["a"], "texts": ["x"], "pattern": "^x$"}),
         json!({"op": "Image", "columns": ["a"], "width": 224, "height": 224, "fit": "Crop", "shorter": 256, "filter": "Bicubic",
                "channels": "BGR", "layout": "HWC", "divisor": 1.0, "mean": [0.5], "scale": [0.25, 0.5, 0.25], "datatype": "FP16",
-               "maxPixels": 1000}),
+               "maxPixels": 1000, "to": ["f"]}),
         json!({"op": "Image", "columns": ["a"], "width": 64, "height": 32, "fit": "Pad", "fill": 114, "datatype": "UINT8"}),
         json!({"op": "Tokenize", "columns": ["a", "b"], "to": ["i", "m", "t"], "tokenizer": "other.json", "maxLength": 64, "width": 64,
                "datatype": "INT32"}),
@@ -51,6 +51,11 @@ fn each() -> Vec<Value> {
         json!({"op": "Labels", "columns": ["a"], "to": ["b"], "texts": ["no", "yes"]}),
         json!({"op": "TopK", "columns": ["a"], "to": ["v", "i", "l"], "k": 2, "texts": ["no", "yes"]}),
         json!({"op": "Threshold", "columns": ["a"], "to": ["b"], "at": 0.5}),
+        json!({"op": "Boxes", "columns": ["a"], "to": ["b", "s", "c", "n", "l"], "format": "XYWH", "outputFormat": "XYXY",
+               "boxesLast": true, "objectness": true, "background": false, "multiLabel": true, "classAware": false,
+               "scoreThreshold": 0.5, "iouThreshold": 0.5, "maxBoxes": 10, "candidates": 100, "frame": "f", "relative": true,
+               "texts": ["x", "y"]}),
+        json!({"op": "Boxes", "columns": ["a", "b"]}),
         json!({"op": "Denormalise", "columns": ["a"], "mean": [0.5], "scale": [2.0]}),
     ]
 }
@@ -138,6 +143,17 @@ fn each_fault_names_its_field() {
         (json!({"op": "Tokenize", "columns": ["a", "b", "c"], "to": ["d"]}), "columns", "pairs of texts; found 3"),
         (json!({"op": "Tokenize", "columns": ["a"], "to": ["b"], "datatype": "FP32"}), "datatype", "expected INT64 or INT32"),
         (json!({"op": "Tokenize", "columns": ["a"], "to": ["b"], "maxLength": 9, "width": 8}), "maxLength", "at most width, 8"),
+        (json!({"op": "Fill", "columns": ["a", "b", "c"], "texts": ["x", "y"]}), "texts", "one for each column, 3; found 2"),
+        (json!({"op": "Image", "columns": ["a"], "width": 9, "height": 9, "to": ["b", "c"]}), "to", "columns, 1; found 2"),
+        (json!({"op": "Boxes", "columns": ["a", "b", "c"]}), "columns", "one, or two of boxes and scores; found 3"),
+        (json!({"op": "Boxes", "columns": ["a"], "to": ["b"]}), "to", "expected four names"),
+        (json!({"op": "Boxes", "columns": ["a"], "maxBoxes": 0}), "maxBoxes", "expected 1 to 4096, found 0"),
+        (json!({"op": "Boxes", "columns": ["a"], "candidates": 0}), "candidates", "expected 1 to 1048576, found 0"),
+        (json!({"op": "Boxes", "columns": ["a"], "iouThreshold": 1.5}), "iouThreshold", "expected 0 to 1, found 1.5"),
+        (json!({"op": "Boxes", "columns": ["a", "b"], "objectness": true}), "objectness", "one column alone"),
+        (json!({"op": "Boxes", "columns": ["a"], "relative": true}), "relative", "frame alone"),
+        (json!({"op": "Boxes", "columns": ["a"], "texts": ["x"]}), "texts", "a fifth name"),
+        (json!({"op": "Boxes", "columns": ["a"], "format": "xyxy"}), "", "unknown variant `xyxy`"),
         (json!({"op": "Hash", "columns": ["a"], "buckets": 0}), "buckets", "expected 1 or more, found 0"),
         (json!({"op": "Fill", "columns": ["a"]}), "values", "found neither"),
         (json!({"op": "Fill", "columns": ["a"], "values": [1], "texts": ["x"]}), "texts", "found both"),
@@ -151,5 +167,51 @@ fn each_fault_names_its_field() {
         let (found, said) = step(value.clone()).unwrap_err();
         assert_eq!(found, field, "{value}: {said}");
         assert!(said.contains(message), "{value}: {said}");
+    }
+}
+
+/// What a list of steps says of lengths, without a model.
+fn followed(list: Value) -> Result<(), (usize, String)> {
+    let mut widths = Widths::default();
+    for (at, value) in list.as_array().unwrap().iter().enumerate() {
+        widths.follow(&step(value.clone()).unwrap()).map_err(|wrong| (at, wrong.to_string()))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn lists_fit_the_columns_that_are_known() {
+    let input = json!({"op": "Input", "columns": ["a", "b"]});
+    let wide = json!({"op": "Input", "columns": ["w"], "width": 3});
+    let of =
+        |columns: &[&str], count: usize| json!({"op": "Standardise", "columns": columns, "mean": vec![0.5; count], "scale": [2]});
+    for list in [
+        json!([input, of(&["a", "b"], 2), of(&["a"], 1)]),
+        json!([input, wide, of(&["a", "w", "b"], 5)]),
+        // Of the model's own inputs nothing is known here.
+        json!([input, of(&["a", "x"], 7)]),
+        json!([input, {"op": "Rename", "columns": ["a", "b"], "to": ["b", "a"]}, of(&["a", "b"], 2)]),
+        json!([input, {"op": "Concat", "columns": ["a", "b"], "to": ["c"]}, of(&["c"], 2)]),
+        json!([input, {"op": "OneHot", "columns": ["a"], "values": [1, 2, 3]}, of(&["a", "b"], 4)]),
+        json!([input, {"op": "Drop", "columns": ["a"]}, of(&["a"], 9)]),
+        json!([{"op": "Boxes", "columns": ["y"]}, of(&["detection_scores"], 100)]),
+    ] {
+        assert_eq!(followed(list.clone()), Ok(()), "{list}");
+    }
+    for (list, at, message) in [
+        (json!([input, of(&["a", "b"], 3)]), 1, "mean: expected one number, or one for each value of a row, 2; found 3"),
+        (json!([wide, of(&["w"], 2)]), 1, "value of a row, 3; found 2"),
+        (json!([wide, {"op": "Rename", "columns": ["w"], "to": ["v"]}, of(&["v"], 2)]), 2, "value of a row, 3; found 2"),
+        (json!([input, {"op": "Clip", "columns": ["a", "b"], "max": [1, 2, 3]}]), 1, "max: expected one number"),
+        (json!([input, {"op": "Fill", "columns": ["a"], "values": [1, 2]}]), 1, "values: expected one number"),
+        (json!([input, {"op": "Concat", "columns": ["a", "b"], "to": ["c"]}, of(&["c"], 3)]), 2, "2; found 3"),
+        (
+            json!([{"op": "Input", "columns": ["i"], "datatype": "BYTES"}, {"op": "Image", "columns": ["i"], "width": 2, "height": 2}, of(&["i"], 3)]),
+            2,
+            "value of a row, 12; found 3",
+        ),
+    ] {
+        let (found, said) = followed(list.clone()).unwrap_err();
+        assert!(found == at && said.contains(message), "{list}: {found} {said}");
     }
 }

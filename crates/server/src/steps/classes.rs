@@ -27,6 +27,7 @@ fn width(shape: &[usize]) -> usize {
     shape.iter().skip(1).product()
 }
 
+/// Over the last dimension: the classes of a row, or of each box of a row.
 struct Softmax {
     slots: Vec<usize>,
 }
@@ -34,7 +35,10 @@ struct Softmax {
 pub(super) fn softmax(scope: &mut Scope, columns: &[String]) -> Result<Compiled, String> {
     let ports = scope.all(columns)?;
     for port in &ports {
-        if !is_float(scores(port)?.datatype) {
+        if port.numeric()?.shape.len() < 2 {
+            return Err(port.fault(format!("expected rows of scores, [-1, classes]; its shape is {:?}", port.shape)));
+        }
+        if !is_float(port.datatype) {
             scope.turn(&port.name, DataType::Fp32, port.shape.clone())?;
         }
     }
@@ -44,7 +48,7 @@ pub(super) fn softmax(scope: &mut Scope, columns: &[String]) -> Result<Compiled,
 impl Action for Softmax {
     fn run(&self, table: &mut Table) -> Result<(), Refused> {
         for slot in &self.slots {
-            let width = width(&table.shape(*slot)).max(1);
+            let width = table.shape(*slot).last().copied().unwrap_or(1).max(1);
             for row in table.numbers(*slot).chunks_exact_mut(width) {
                 let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 row.iter_mut().for_each(|x| *x = (*x - most).exp());
@@ -86,25 +90,36 @@ impl Action for Argmax {
 }
 
 /// Names by index.
-struct Names(Vec<Bytes>);
+pub(super) struct Names(Vec<Bytes>);
 
 impl Names {
     /// Those of the step, or the model's.
-    fn of(port: &Port, texts: &[String], classes: &[String]) -> Result<Self, String> {
+    pub(super) fn of(port: &Port, texts: &[String], classes: &[String]) -> Result<Self, String> {
         let names = if texts.is_empty() { classes } else { texts };
         if names.is_empty() {
             return Err(port.fault("nothing names its classes: write texts, or the model's classes"));
         }
-        match port.width().filter(|_| port.shape.len() == 2) {
-            Some(width) if width != names.len() => {
-                Err(port.fault(format!("it has {width} scores, there are {} names", names.len())))
+        let names = Self(names.iter().map(|name| Bytes::copy_from_slice(name.as_bytes())).collect());
+        names.many(port, port.width().filter(|_| port.shape.len() == 2))?;
+        Ok(names)
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Refuses another number of scores, where that is known.
+    pub(super) fn many(&self, port: &Port, scores: Option<usize>) -> Result<(), String> {
+        match scores {
+            Some(scores) if scores != self.0.len() => {
+                Err(port.fault(format!("it has {scores} scores, there are {} names", self.0.len())))
             }
-            _ => Ok(Self(names.iter().map(|name| Bytes::copy_from_slice(name.as_bytes())).collect())),
+            _ => Ok(()),
         }
     }
 
     /// The name; the number itself where there is none.
-    fn at(&self, index: f64) -> Bytes {
+    pub(super) fn at(&self, index: f64) -> Bytes {
         let found = (index >= 0.0 && index.fract() == 0.0).then(|| self.0.get(index as usize)).flatten();
         found.cloned().unwrap_or_else(|| Bytes::from(index.to_string()))
     }

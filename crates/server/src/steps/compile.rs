@@ -8,8 +8,8 @@ use super::expect::Rules;
 use super::numbers::{Function, Parameters, each};
 use super::scope::Scope;
 use super::{
-    Action, Around, Compiled, StepError, buckets, bytes, cast, categories, classes, concat, datatype, expect, image, numbers,
-    pool, texts, tokens,
+    Action, Around, Compiled, StepError, boxes, buckets, bytes, cast, categories, classes, concat, datatype, expect, image,
+    numbers, pool, texts, tokens,
 };
 
 /// The steps of a list, in order, over the columns of `scope`, which become those that the last one leaves.
@@ -68,6 +68,7 @@ fn one(step: &Step, scope: &mut Scope, around: &Around<'_>) -> Result<Compiled, 
         Step::Argmax { columns, to } => classes::argmax(scope, columns, to),
         Step::Labels { columns, to, texts } => classes::labels(scope, columns, to, (texts, names)),
         Step::TopK { columns, to, k, texts } => classes::top_k(scope, (&columns[0], to), *k, (texts, names)),
+        Step::Boxes { .. } => boxes::compile(step, scope, names),
         Step::Threshold { columns, to, at } => classes::threshold(scope, columns, to, *at),
         Step::Fill { columns, texts, values } if values.is_empty() => numbers::fill_texts(scope, columns, texts),
         _ => scale(step, scope),
@@ -91,8 +92,8 @@ fn arrange(step: &Step, scope: &mut Scope) -> Result<Compiled, String> {
         }
         Step::Select { columns } => {
             let mut kept = scope.all(columns)?;
-            // Before a model flags are on their way past it; nothing has to select them.
-            kept.extend(scope.ports.drain(..).filter(|port| port.flag && !columns.contains(&port.name)));
+            // Before a model what goes past it is on its way; nothing has to select it.
+            kept.extend(scope.ports.drain(..).filter(|port| port.beside && !columns.contains(&port.name)));
             scope.ports = kept;
         }
         _ => {

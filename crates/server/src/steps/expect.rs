@@ -50,7 +50,7 @@ pub(super) fn compile(scope: &mut Scope, columns: &[String], rules: &Rules<'_>) 
     for (at, port) in scope.all(columns)?.iter().enumerate() {
         let expected = expected(port, rules, at)?;
         let flags = match rules.flags.get(at) {
-            Some(name) => Some(scope.flag(name, port.shape.clone())?),
+            Some(name) => Some(scope.beside(name, DataType::Bool, port.shape.clone())?),
             None => None,
         };
         checked.push(Checked { slot: port.slot, name: port.name.clone(), expected, flags });
@@ -83,7 +83,7 @@ fn expected(port: &Port, rules: &Rules<'_>, at: usize) -> Result<Expected, Strin
 }
 
 /// The nearest number of that datatype.
-fn rounded(value: f64, datatype: DataType) -> f64 {
+pub(super) fn rounded(value: f64, datatype: DataType) -> f64 {
     match datatype {
         DataType::Fp32 => f64::from(value as f32),
         DataType::Fp16 => f16::from_f64(value).to_f64(),

@@ -10,6 +10,7 @@ use std::path::Path;
 use modelyard_core::steps::Step;
 use modelyard_wire::DataType;
 
+mod boxes;
 mod buckets;
 mod bytes;
 mod cast;

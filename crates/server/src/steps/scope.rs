@@ -11,8 +11,8 @@ pub(super) struct Port {
     pub(super) slot: usize,
     pub(super) datatype: DataType,
     pub(super) shape: Vec<i64>,
-    /// Whether it goes around the model, to the answer.
-    pub(super) flag: bool,
+    /// Whether it goes around the model, to the steps after it.
+    pub(super) beside: bool,
 }
 
 impl Port {
@@ -46,7 +46,7 @@ impl Port {
 }
 
 /// The columns at one place of the list.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     pub(super) ports: Vec<Port>,
     /// What can be looked at, and does not leave: the model's inputs, after it.
@@ -82,7 +82,7 @@ impl Scope {
     /// Something to be looked at by that name.
     pub(super) fn lay_aside(&mut self, spec: &TensorSpec) {
         let port =
-            Port { name: spec.name.clone(), slot: self.slots, datatype: spec.datatype, shape: spec.shape.clone(), flag: false };
+            Port { name: spec.name.clone(), slot: self.slots, datatype: spec.datatype, shape: spec.shape.clone(), beside: false };
         self.slots += 1;
         self.aside.push(port);
     }
@@ -99,14 +99,14 @@ impl Scope {
         }
         let slot = self.slots;
         self.slots += 1;
-        self.ports.push(Port { name: name.to_owned(), slot, datatype, shape, flag: false });
+        self.ports.push(Port { name: name.to_owned(), slot, datatype, shape, beside: false });
         Ok(slot)
     }
 
-    /// A new column of truths that goes around the model.
-    pub(super) fn flag(&mut self, name: &str, shape: Vec<i64>) -> Result<usize, String> {
-        let slot = self.add(name, DataType::Bool, shape)?;
-        self.ports.iter_mut().filter(|port| port.slot == slot).for_each(|port| port.flag = true);
+    /// A new column that goes around the model, to the steps after it.
+    pub(super) fn beside(&mut self, name: &str, datatype: DataType, shape: Vec<i64>) -> Result<usize, String> {
+        let slot = self.add(name, datatype, shape)?;
+        self.ports.iter_mut().filter(|port| port.slot == slot).for_each(|port| port.beside = true);
         Ok(slot)
     }
 

@@ -58,13 +58,13 @@ pub fn wrap(engine: Box<dyn Engine>, around: &Around<'_>) -> Result<Box<dyn Engi
     let inputs: Vec<TensorSpec> = scope.ports.iter().map(Port::spec).collect();
     let actions = compile(BEFORE, around.before, &mut scope, around)?;
     let mut leaving = fit(&scope, &inner.inputs)?;
-    let flags: Vec<TensorSpec> = scope.ports.iter().filter(|port| port.flag).map(Port::spec).collect();
-    leaving.extend(scope.ports.iter().filter(|port| port.flag).map(Leaving::as_it_is));
+    let beside: Vec<TensorSpec> = scope.ports.iter().filter(|port| port.beside).map(Port::spec).collect();
+    leaving.extend(scope.ports.iter().filter(|port| port.beside).map(Leaving::as_it_is));
     let before = Side { actions, slots: scope.slots(), leaving };
 
     let mut scope = Scope::default();
     let lost = |message| StepError::Result { list: AFTER, message };
-    for spec in inner.outputs.iter().chain(&flags) {
+    for spec in inner.outputs.iter().chain(&beside) {
         scope.add(&spec.name, spec.datatype, spec.shape.clone()).map_err(lost)?;
     }
     for (at, step) in around.after.iter().enumerate() {
@@ -130,7 +130,7 @@ fn declare(steps: &[Step], inner: &Signature, scope: &mut Scope) -> Result<(), S
 fn fit(scope: &Scope, inputs: &[TensorSpec]) -> Result<Vec<Leaving>, StepError> {
     let lost = |message: String| StepError::Result { list: BEFORE, message };
     let takes = || inputs.iter().map(|spec| format!("'{}'", spec.name)).collect::<Vec<_>>().join(", ");
-    if let Some(port) = scope.ports.iter().find(|port| !port.flag && inputs.iter().all(|spec| spec.name != port.name)) {
+    if let Some(port) = scope.ports.iter().find(|port| !port.beside && inputs.iter().all(|spec| spec.name != port.name)) {
         return Err(lost(port.fault(format!("it is left over: the model takes {}; Drop it, Rename it or Concat it", takes()))));
     }
     let one = |spec: &TensorSpec| {
@@ -202,9 +202,9 @@ impl Engine for Stepped {
 
     fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
         let mut taken = self.before.run(inputs.iter().cloned())?;
-        let flags = taken.split_off(self.engine.signature().inputs.len());
+        let beside = taken.split_off(self.engine.signature().inputs.len());
         let mut answered = self.engine.run(&taken, stop)?;
-        answered.extend(flags);
+        answered.extend(beside);
         let kept = self.kept.iter().map(|at| taken[*at].clone());
         if self.after.actions.is_empty() && self.after.leaving.len() == answered.len() && self.in_order() {
             return Ok(answered);

@@ -91,8 +91,18 @@ fn differ(found: &Tensor, expected: &Tensor) -> Option<String> {
 
 #[test]
 fn answers_are_scikit_learns() {
-    let cases: Vec<Value> = serde_json::from_str(include_str!("../../tests/steps/reference.json")).unwrap();
-    assert!(cases.len() > 30, "{}", cases.len());
+    agree(include_str!("../../tests/steps/reference.json"), 30);
+}
+
+#[test]
+fn boxes_are_those_that_onnx_runtime_leaves() {
+    agree(include_str!("../../tests/steps/boxes.json"), 25);
+}
+
+/// More than so many cases, each with its answer.
+fn agree(cases: &str, least: usize) {
+    let cases: Vec<Value> = serde_json::from_str(cases).unwrap();
+    assert!(cases.len() > least, "{}", cases.len());
     let mut wrong = Vec::new();
     for case in &cases {
         let engine = match stepped(&case["model"], &case["before"], &case["after"]) {
@@ -166,6 +176,7 @@ fn what_does_not_fit_is_named_by_step_and_column() {
             "column 'x': it has 2 scores, there are 3 names",
         ),
         (json!([{"op": "Argmax", "columns": ["x"], "to": ["x"]}]), "column 'x': there is one of this name already"),
+        (json!([{"op": "Boxes", "columns": ["x"]}]), "column 'x': expected [-1, boxes, values], or [-1, values, boxes]"),
     ] {
         let said = stepped(&two, &json!([]), &after).err().unwrap();
         assert!(said.contains(message), "{after}: {said}");
@@ -283,6 +294,14 @@ fn untouched_columns_keep_their_bytes() {
     let age = Tensor::from_f32(vec![1], &[31.0]).unwrap();
     let found = engine.run(&[age, id.clone()], &stop()).unwrap();
     assert_eq!(found, [Tensor::from_f32(vec![1, 1], &[31.0]).unwrap(), id]);
+}
+
+#[test]
+fn scores_of_each_box_compete() {
+    let engine = stepped(&json!([["x", "FP32", [-1, 2, 2]]]), &json!([]), &json!([{"op": "Softmax", "columns": ["x"]}])).unwrap();
+    let logits = Tensor::from_f32(vec![1, 2, 2], &[0.0, 0.0, 3_f32.ln(), 0.0]).unwrap();
+    let found = engine.run(&[logits], &stop()).unwrap()[0].to_f64().unwrap();
+    assert!(found.iter().zip([0.5, 0.5, 0.75, 0.25]).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
 }
 
 #[test]

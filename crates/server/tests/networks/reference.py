@@ -324,7 +324,22 @@ def dequantised() -> None:
     case("weights of INT8, a bias of INT32", layers, {"x": x}, bias)
 
 
-for group in (recurrent, softmax, depth, shifts, attention, functions, branches, dequantised):
+def boxes() -> None:
+    """How many are kept depends on the data; NaN and equal scores among them."""
+    for title, most, form in (("corners", 3, 0), ("centres", 5, 1)):
+        kept = node("NonMaxSuppression", ["boxes", "scores", "most", "iou", "score"], ["kept"], center_point_box=form)
+        constants = {"most": np.array([most]), "iou": np.array([0.4], np.float32), "score": np.array([0.3], np.float32)}
+        where = np.abs(numbers(2, 30, 4, scale=8))
+        scores = DICE.choice(np.array([0.1, 0.4, 0.5, 0.8], np.float32), (2, 3, 30))
+        scores[0, 0, ::4] = np.nan
+        case(f"NonMaxSuppression, {title}", [kept], {"boxes": where, "scores": scores}, constants)
+        case(f"NonMaxSuppression, {title}, none kept", [kept], {"boxes": where, "scores": scores * np.float32(0)}, constants)
+        picked = [kept, node("Slice", ["kept", "two", "three", "one"], ["at"]), node("Neg", ["at"], ["y"])]
+        ends = {"one": np.array([1]), "two": np.array([2]), "three": np.array([3])}
+        case(f"NonMaxSuppression, {title}, used on", picked, {"boxes": where, "scores": scores}, constants | ends, outputs=["y"])
+
+
+for group in (recurrent, softmax, depth, shifts, attention, functions, branches, dequantised, boxes):
     group()
 lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in CASES)
 (Path(__file__).parent / "reference.json").write_text(f"[\n{lines}\n]\n")

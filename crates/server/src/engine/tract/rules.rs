@@ -67,6 +67,12 @@ pub(super) fn refusal(node: &NodeProto, constants: &Constants<'_>) -> Option<Str
             .map(|to| format!("it casts to datatype {}, which this engine does not support", datatype_name(to))),
         "ConstantOfShape" => too_large(&constants.integers(node, 0)?),
         "Expand" => too_large(&constants.integers(node, 1)?),
+        // Without it, or at 0, ONNX keeps no box; tract keeps all.
+        "NonMaxSuppression" => {
+            let most = node.input.get(2).filter(|name| !name.is_empty());
+            let none = most.is_none() || constants.integers(node, 2).is_some_and(|most| most == [0]);
+            none.then(|| "its max_output_boxes_per_class is 0 or absent, so it keeps no box: export it with a number".to_owned())
+        }
         "RandomNormal" | "RandomUniform" => too_large(&attribute(node, "shape")?.ints),
         _ => None,
     }

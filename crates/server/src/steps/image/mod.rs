@@ -27,8 +27,15 @@ struct Pixels {
     levels: Vec<u8>,
 }
 
+/// Numbers of a frame, where an image lies in what the model sees: left, top, width and height of the whole of it in the model's pixels,
+/// then the model's width and height, then the file's.
+pub(super) const FRAME: usize = 8;
+
+type Frame = [f64; FRAME];
+
 struct Image {
-    columns: Vec<(usize, String)>,
+    /// Where a column lies, its name, and where its frames go.
+    columns: Vec<(usize, String, Option<usize>)>,
     width: usize,
     height: usize,
     fit: Fit,
@@ -48,7 +55,7 @@ pub(super) fn compile(step: &Step, scope: &mut Scope) -> Result<Compiled, String
     let Step::Image { columns, width, height, fit, shorter, fill, filter, channels, layout, max_pixels, .. } = step else {
         return Ok(None);
     };
-    let Step::Image { divisor, mean, scale, datatype: wanted, .. } = step else { return Ok(None) };
+    let Step::Image { divisor, mean, scale, datatype: wanted, to, .. } = step else { return Ok(None) };
     let size = |pixels: i32| usize::try_from(pixels).unwrap_or(1);
     let channels = channels.unwrap_or_default();
     let layout = layout.unwrap_or_default();
@@ -65,15 +72,20 @@ pub(super) fn compile(step: &Step, scope: &mut Scope) -> Result<Compiled, String
         Layout::Chw => vec![-1, depth as i64, i64::from(*height), i64::from(*width)],
         Layout::Hwc => vec![-1, i64::from(*height), i64::from(*width), depth as i64],
     };
-    let ports = scope.all(columns)?;
-    for port in &ports {
+    let mut compiled = Vec::with_capacity(columns.len());
+    for (at, port) in scope.all(columns)?.into_iter().enumerate() {
         if port.single()?.datatype != DataType::Bytes {
             return Err(port.fault(format!("it is {}; expected image files, BYTES", port.datatype)));
         }
         scope.turn(&port.name, datatype, shape.clone())?;
+        let frames = match to.get(at) {
+            Some(name) => Some(scope.beside(name, DataType::Fp32, vec![-1, FRAME as i64])?),
+            None => None,
+        };
+        compiled.push((port.slot, port.name, frames));
     }
     Ok(Some(Box::new(Image {
-        columns: ports.into_iter().map(|port| (port.slot, port.name)).collect(),
+        columns: compiled,
         width: size(*width),
         height: size(*height),
         fit: fit.unwrap_or_default(),
@@ -90,15 +102,20 @@ pub(super) fn compile(step: &Step, scope: &mut Scope) -> Result<Compiled, String
 
 impl Action for Image {
     fn run(&self, table: &mut Table) -> Result<(), Refused> {
-        for (slot, name) in &self.columns {
+        for (slot, name, framed) in &self.columns {
             let files = table.texts(*slot).to_vec();
             let size = self.width * self.height * self.elements.len() * self.datatype.size().unwrap_or(1);
             bounded(files.len(), size, name)?;
             let refused = |row: usize, message: String| Refused { row, column: name.clone(), message };
             let mut raw = BytesMut::with_capacity(files.len() * size);
+            let mut frames = Vec::with_capacity(files.len() * FRAME);
             for (row, file) in files.iter().enumerate() {
-                let pixels = self.pixels(file).map_err(|message| refused(row, message))?;
+                let (pixels, frame) = self.pixels(file).map_err(|message| refused(row, message))?;
                 self.lay_out(&pixels, &mut raw);
+                frames.extend(frame);
+            }
+            if let Some(framed) = framed {
+                table.put(*framed, Column::numbers(vec![files.len(), FRAME], frames));
             }
             let (depth, height, width) = (self.elements.len(), self.height, self.width);
             let shape = match self.layout {
@@ -113,13 +130,17 @@ impl Action for Image {
 }
 
 impl Image {
-    /// A file's pixels, of the size and with the channels that are wanted.
-    fn pixels(&self, file: &Bytes) -> Result<Pixels, String> {
+    /// A file's pixels, of the size and with the channels that are wanted, and where the image lies among them.
+    fn pixels(&self, file: &Bytes) -> Result<(Pixels, Frame), String> {
         let image = decode::decode(file, self.max_pixels)?;
         let image = if self.channels == Channels::Grey { image.grey() } else { image.coloured() };
-        let (width, height) = (self.width, self.height);
+        let (width, height, own) = (self.width, self.height, (image.width, image.height));
+        let frame = |left: f64, top: f64, whole: usize, tall: usize| {
+            let sizes = [whole, tall, width, height, own.0, own.1].map(|size| size as f64);
+            [left, top, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]]
+        };
         Ok(match self.fit {
-            Fit::Stretch => resample::resize(image, width, height, self.filter),
+            Fit::Stretch => (resample::resize(image, width, height, self.filter), frame(0.0, 0.0, width, height)),
             Fit::Crop => {
                 // As torchvision's Resize of one number and CenterCrop: the longer side is cut to whole pixels.
                 let least = image.width.min(image.height);
@@ -128,13 +149,17 @@ impl Image {
                 if whole.saturating_mul(tall) > self.max_pixels.max(width * height) {
                     return Err(format!("it is {} x {} pixels, too long and thin to be cut", image.width, image.height));
                 }
-                resample::resize(image, whole, tall, self.filter).middle(width, height)
+                let (left, top) = (half(whole.saturating_sub(width)), half(tall.saturating_sub(height)));
+                let cut = resample::resize(image, whole, tall, self.filter).cut((left, top), width, height);
+                (cut, frame(-(left as f64), -(top as f64), whole, tall))
             }
             Fit::Pad => {
                 let ratio = (width as f64 / image.width as f64).min(height as f64 / image.height as f64);
                 let of = |side: usize, most: usize| ((side as f64 * ratio).round() as usize).clamp(1, most);
                 let (whole, tall) = (of(image.width, width), of(image.height, height));
-                resample::resize(image, whole, tall, self.filter).padded(width, height, self.fill)
+                let (left, top) = ((width - whole) / 2, (height - tall) / 2);
+                let padded = resample::resize(image, whole, tall, self.filter).padded((left, top), width, height, self.fill);
+                (padded, frame(left as f64, top as f64, whole, tall))
             }
         })
     }
@@ -187,25 +212,26 @@ impl Pixels {
         Self { channels: 3, levels: self.levels.iter().flat_map(|level| [*level; 3]).collect(), ..self }
     }
 
-    /// The middle of it. It is at least as large.
-    fn middle(self, width: usize, height: usize) -> Self {
-        // Half a pixel goes to the even side.
-        let half = |rest: usize| rest / 2 + usize::from(rest % 4 == 3);
-        let (left, top) = (half(self.width.saturating_sub(width)), half(self.height.saturating_sub(height)));
+    /// A piece of it, from there on. It is at least as large.
+    fn cut(self, (left, top): (usize, usize), width: usize, height: usize) -> Self {
         let lines = self.levels.chunks_exact((self.width * self.channels).max(1)).skip(top).take(height);
         let levels = lines.flat_map(|line| &line[left * self.channels..(left + width) * self.channels]).copied().collect();
         Self { width, height, channels: self.channels, levels }
     }
 
-    /// In the middle of a field of that level. It is at most as large.
-    fn padded(self, width: usize, height: usize, fill: u8) -> Self {
+    /// At that place of a field of that level. It fits there.
+    fn padded(self, (left, top): (usize, usize), width: usize, height: usize, fill: u8) -> Self {
         let stride = width * self.channels;
         let mut levels = vec![fill; stride * height];
-        let (left, top) = ((width - self.width) / 2 * self.channels, (height - self.height) / 2);
-        let own = self.width * self.channels;
+        let (left, own) = (left * self.channels, self.width * self.channels);
         for (line, to) in self.levels.chunks_exact(own.max(1)).zip(levels.chunks_exact_mut(stride.max(1)).skip(top)) {
             to[left..left + own].copy_from_slice(line);
         }
         Self { width, height, channels: self.channels, levels }
     }
+}
+
+/// Half of what is left over; half a pixel goes to the even side.
+const fn half(rest: usize) -> usize {
+    rest / 2 + if rest % 4 == 3 { 1 } else { 0 }
 }

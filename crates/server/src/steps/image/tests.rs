@@ -113,3 +113,29 @@ fn texts_alone_become_images() {
     let said = compile(&step, &mut scope).err().unwrap();
     assert_eq!(said, "column 'x': it is FP32; expected image files, BYTES");
 }
+
+#[test]
+fn a_frame_says_where_the_image_lies() {
+    let cases: Vec<Value> = serde_json::from_str(include_str!("../../../tests/steps/images.json")).unwrap();
+    let file: Bytes = decoded(&cases[0]["file"]).into();
+    // The file has 53 x 37 pixels.
+    for (fields, frame) in [
+        (json!({"width": 24, "height": 17}), [0.0, 0.0, 24.0, 17.0, 24.0, 17.0, 53.0, 37.0]),
+        (json!({"width": 40, "height": 40, "fit": "Pad"}), [0.0, 6.0, 40.0, 28.0, 40.0, 40.0, 53.0, 37.0]),
+        (json!({"width": 20, "height": 20, "fit": "Crop", "shorter": 24}), [-7.0, -2.0, 34.0, 24.0, 20.0, 20.0, 53.0, 37.0]),
+    ] {
+        let mut step = json!({"op": "Image", "columns": ["x"], "to": ["frame"]});
+        step.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let step: Step = serde_json::from_value(step).unwrap();
+        step.check().unwrap();
+        let mut scope = Scope::default();
+        scope.add("x", DataType::Bytes, vec![-1]).unwrap();
+        let action = compile(&step, &mut scope).unwrap().unwrap();
+        let mut table = Table::of([Tensor::strings(vec![2], vec![file.clone(), file.clone()]).unwrap()], scope.slots());
+        action.run(&mut table).unwrap();
+        let port = scope.port("frame").unwrap();
+        let tensor = table.take(port.slot).tensor(port.datatype).unwrap();
+        assert!(port.spec().check(&tensor).is_ok() && port.beside);
+        assert_eq!(tensor.to_f64().unwrap(), [frame, frame].concat(), "{fields}");
+    }
+}
