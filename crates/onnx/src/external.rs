@@ -114,7 +114,8 @@ fn fetch(tensor: &mut TensorProto, home: &Home, may_stay: bool) -> Result<(), Re
     }
     let wrong = |what: String| ReadError::External { tensor: tensor.name().to_owned(), what };
     let read = |error: std::io::Error| wrong(format!("'{}' cannot be read: {error}", place.file.display()));
-    let length = usize::try_from(place.length).map_err(|_| wrong(format!("{} bytes are too many for this machine", place.length)))?;
+    let length =
+        usize::try_from(place.length).map_err(|_| wrong(format!("{} bytes are too many for this machine", place.length)))?;
     let mut content = vec![0; length];
     File::open(&place.file).and_then(|file| file.read_exact_at(&mut content, place.offset)).map_err(read)?;
     (tensor.raw_data, tensor.data_location) = (Some(Bytes::from(content)), None);

@@ -89,7 +89,8 @@ impl Scan<'_> {
                     let mut tensor = TensorProto::default();
                     Place { file: self.path.to_owned(), offset: self.at, length: size }.put(&mut tensor);
                     out.extend(tensor.encode_to_vec());
-                    self.reader.seek_relative(i64::try_from(size).map_err(|_| Stop::Broken(began, "it is too large".to_owned()))?)?;
+                    self.reader
+                        .seek_relative(i64::try_from(size).map_err(|_| Stop::Broken(began, "it is too large".to_owned()))?)?;
                     self.at = next;
                     continue;
                 }

@@ -114,14 +114,17 @@ impl TensorProto {
     /// What the system says of the file that they lie in.
     pub(crate) fn fetched(&self) -> io::Result<Option<Vec<f32>>> {
         let Some(place) = Place::of(self).filter(|_| self.data_type() == data_type::FLOAT) else { return Ok(self.floats()) };
-        let here = Self { raw_data: Some(place.content()?), data_type: self.data_type, dims: self.dims.clone(), ..Self::default() };
+        let here =
+            Self { raw_data: Some(place.content()?), data_type: self.data_type, dims: self.dims.clone(), ..Self::default() };
         Ok(here.floats())
     }
 
     /// Whether it has that many FP32 values, wherever they lie.
     pub(crate) fn is_floats(&self) -> bool {
         match Place::of(self) {
-            Some(place) => self.data_type() == data_type::FLOAT && self.count().map(|count| count as u64 * 4) == Some(place.length),
+            Some(place) => {
+                self.data_type() == data_type::FLOAT && self.count().map(|count| count as u64 * 4) == Some(place.length)
+            }
             None => self.floats().is_some(),
         }
     }

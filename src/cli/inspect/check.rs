@@ -35,7 +35,8 @@ fn model_file(path: &Path) -> anyhow::Result<PathBuf> {
     }
     let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
     let files = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
-    let mut found: Vec<PathBuf> = files.into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "onnx")).collect();
+    let mut found: Vec<PathBuf> =
+        files.into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "onnx")).collect();
     match (found.pop(), found.len()) {
         (Some(file), 0) => Ok(file),
         (None, _) => bail!("no .onnx file in {}", path.display()),

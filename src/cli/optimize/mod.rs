@@ -13,8 +13,8 @@ mod ranges;
 mod report;
 mod server;
 mod trial;
-mod verdict;
 mod variants;
+mod verdict;
 
 use report::Report;
 use trial::Trial;
@@ -148,7 +148,10 @@ impl Arguments {
             bail!("{} is a folder; name the .onnx file in it", self.model.display());
         }
         if self.quantize == Some(Quantize::Static) && self.data.is_none() {
-            return Err(super::usage::Usage::new("--quantize static takes the ranges of activations from --data, which is not given").into());
+            return Err(super::usage::Usage::new(
+                "--quantize static takes the ranges of activations from --data, which is not given",
+            )
+            .into());
         }
         let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut store = Store::within(folder);

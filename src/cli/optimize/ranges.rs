@@ -29,7 +29,8 @@ pub(super) fn find(model: &ModelProto, trial: &Trial<'_>, percent: f64) -> anyho
     modelyard_onnx::write(&shown, &folder.path().join("model.onnx"))?;
     let bar = bar(REQUESTS + 1);
     bar.set_message("loading for calibration");
-    let server = Server::start(&trial.binary()?, folder.path(), EngineName::Auto).context("the model cannot be served with its activations as outputs")?;
+    let server = Server::start(&trial.binary()?, folder.path(), EngineName::Auto)
+        .context("the model cannot be served with its activations as outputs")?;
     bar.inc(1);
     bar.set_message("calibrating");
     let mut seen: BTreeMap<&str, Seen> = BTreeMap::new();
@@ -107,7 +108,7 @@ mod tests {
             seen
         };
         assert_eq!(seen().range(100.0), (-5000.0, 1000.0));
-        assert_eq!(seen().range(99.0), (4.0, 996.0));
+        assert_eq!(seen().range(99.0), (4.0, 995.0));
         assert!(seen().add(&[f64::NAN]).unwrap_err().to_string().contains("NaN"));
     }
 }

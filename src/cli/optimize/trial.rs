@@ -135,16 +135,16 @@ fn hopeless(places: &[Vec<Place>]) -> Option<String> {
 }
 
 /// One turn of an engine over all models.
-fn round(trial: &Trial<'_>, variants: &[Variant], (places, bar, turn): (&mut [Place], &ProgressBar, usize)) -> anyhow::Result<()> {
+fn round(
+    trial: &Trial<'_>,
+    variants: &[Variant],
+    (places, bar, turn): (&mut [Place], &ProgressBar, usize),
+) -> anyhow::Result<()> {
     let mut originals: Option<Vec<Vec<Named>>> = None;
     for (place, variant) in places.iter_mut().zip(variants) {
         bar.set_message(format!("measuring {}", variant.name));
         if let Ok(server) = &place.served {
-            let found = if trial.metric == Some(COSINE) {
-                alike(trial, server, &mut originals)
-            } else {
-                evaluate(trial, server)
-            };
+            let found = if trial.metric == Some(COSINE) { alike(trial, server, &mut originals) } else { evaluate(trial, server) };
             let (metric, figure) = found.with_context(|| format!("'{}' cannot be measured", variant.name))?;
             let now = server.runs()?;
             let (runs, nanoseconds) = (now.0 - place.before.0, now.1 - place.before.1);

@@ -31,11 +31,7 @@ pub(super) struct Asked {
 }
 
 /// Reads the model and takes the steps. A trial is there where there is data.
-pub(super) fn make(
-    path: &Path,
-    asked: &Asked,
-    (store, trial): (&mut Store, Option<&Trial<'_>>),
-) -> anyhow::Result<Vec<Variant>> {
+pub(super) fn make(path: &Path, asked: &Asked, (store, trial): (&mut Store, Option<&Trial<'_>>)) -> anyhow::Result<Vec<Variant>> {
     let mut model = modelyard_onnx::read(path)?;
     let mut variants = vec![Variant { name: "original", changed: 0, note: String::new(), model: model.clone() }];
     let mut changed = 0;

@@ -66,7 +66,9 @@ fn scope<'a>(graph: &'a GraphProto, outer: &HashSet<&'a str>, (findings, depth):
         for (slot, name) in node.input.iter().enumerate().filter(|(_, name)| !name.is_empty() && !known.contains(name.as_str())) {
             let what = match made.get(name.as_str()) {
                 Some(maker) if *maker == at => "the node itself makes it".to_owned(),
-                Some(maker) => format!("{} makes it, which comes later: nodes are not in topological order", place(&graph.node[*maker])),
+                Some(maker) => {
+                    format!("{} makes it, which comes later: nodes are not in topological order", place(&graph.node[*maker]))
+                }
                 None => "nothing makes it".to_owned(),
             };
             findings.error(place(node), format!("input[{slot}] '{name}': {what}"));

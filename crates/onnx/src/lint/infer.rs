@@ -28,7 +28,9 @@ pub(super) fn examine(model: &ModelProto, graph: &GraphProto, findings: &mut Fin
     }
     let declared: HashMap<&str, (&str, Known)> = [("value_info", &graph.value_info), ("output", &graph.output)]
         .into_iter()
-        .flat_map(|(what, values)| values.iter().filter_map(move |one| Some((one.name(), (what, Known::declared(one.r#type.as_ref())?)))))
+        .flat_map(|(what, values)| {
+            values.iter().filter_map(move |one| Some((one.name(), (what, Known::declared(one.r#type.as_ref())?))))
+        })
         .collect();
     for node in &graph.node {
         let inputs = node.input.iter().map(|name| known.get(name.as_str()).cloned().unwrap_or_default()).collect();

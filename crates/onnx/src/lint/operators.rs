@@ -13,8 +13,21 @@ const TABLE: &str = include_str!("operators.txt");
 
 /// Kinds of attributes by their number, as the specification names them.
 const KINDS: [&str; 15] = [
-    "UNDEFINED", "FLOAT", "INT", "STRING", "TENSOR", "GRAPH", "FLOATS", "INTS", "STRINGS", "TENSORS", "GRAPHS", "SPARSE_TENSOR",
-    "SPARSE_TENSORS", "TYPE_PROTO", "TYPE_PROTOS",
+    "UNDEFINED",
+    "FLOAT",
+    "INT",
+    "STRING",
+    "TENSOR",
+    "GRAPH",
+    "FLOATS",
+    "INTS",
+    "STRINGS",
+    "TENSORS",
+    "GRAPHS",
+    "SPARSE_TENSOR",
+    "SPARSE_TENSORS",
+    "TYPE_PROTO",
+    "TYPE_PROTOS",
 ];
 
 /// One version of an operator.
@@ -70,7 +83,8 @@ fn short(domain: &str) -> &str {
 pub(super) fn newest(domain: &str) -> Option<i64> {
     // The table's first line names them.
     let head = TABLE.lines().next()?.trim_start_matches("# ").split_once(": ")?.1;
-    let of = |one: &str| one.split_once(' ').filter(|(name, _)| *name == shown(domain)).and_then(|(_, version)| version.parse().ok());
+    let of =
+        |one: &str| one.split_once(' ').filter(|(name, _)| *name == shown(domain)).and_then(|(_, version)| version.parse().ok());
     head.split(", ").find_map(of)
 }
 
@@ -116,7 +130,8 @@ fn one(model: &ModelProto, node: &NodeProto, findings: &mut Findings) {
     if definition.gone {
         findings.warning(place(node), format!("op_type: {domain} took it out with version {}", definition.since));
     }
-    for (what, names, (least, most)) in [("input", &node.input, definition.inputs), ("output", &node.output, definition.outputs)] {
+    for (what, names, (least, most)) in [("input", &node.input, definition.inputs), ("output", &node.output, definition.outputs)]
+    {
         // Those at the end may be left out by an empty name too.
         let given = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
         if given < least || names.len() > most {

@@ -5,9 +5,42 @@ use super::shapes::{Dim, Known, broadcast, shown};
 use crate::proto::{AttributeProto, NodeProto, TensorProto, data_type};
 
 const SAME: [&str; 36] = [
-    "Abs", "Acos", "Asin", "Atan", "Celu", "Ceil", "Clip", "Cos", "Dropout", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish",
-    "Identity", "InstanceNormalization", "LRN", "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax", "Mish", "Neg", "Reciprocal", "Relu",
-    "Round", "Selu", "Sigmoid", "Softmax", "Softplus", "Softsign", "Sqrt", "Tanh", "BatchNormalization",
+    "Abs",
+    "Acos",
+    "Asin",
+    "Atan",
+    "Celu",
+    "Ceil",
+    "Clip",
+    "Cos",
+    "Dropout",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "InstanceNormalization",
+    "LRN",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Log",
+    "LogSoftmax",
+    "Mish",
+    "Neg",
+    "Reciprocal",
+    "Relu",
+    "Round",
+    "Selu",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Tanh",
+    "BatchNormalization",
 ];
 const PAIRS: [&str; 7] = ["Add", "Sub", "Mul", "Div", "PRelu", "Max", "Min"];
 const COMPARISONS: [&str; 8] = ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor"];
@@ -120,7 +153,8 @@ impl Call<'_> {
             return Err("inputs: a number is no matrix; expected one dimension or more".to_owned());
         };
         agree(("input[0]", a, *inner), ("input[1]", b, *other))?;
-        let mut shape = broadcast(&a[..a.len().saturating_sub(2)], &b[..b.len().saturating_sub(2)]).map_err(|what| format!("inputs: {what}"))?;
+        let mut shape = broadcast(&a[..a.len().saturating_sub(2)], &b[..b.len().saturating_sub(2)])
+            .map_err(|what| format!("inputs: {what}"))?;
         if a.len() > 1 {
             shape.push(a[a.len() - 2]);
         }
@@ -155,17 +189,26 @@ impl Call<'_> {
         let (window, channels) = if convolves {
             let Some(kernel) = self.shape(1) else { return Ok(None) };
             if kernel.len() != input.len() || kernel.len() < 3 {
-                return Err(format!("input[1]: shape {} beside an input of shape {}; expected as many dimensions, 3 or more", shown(kernel), shown(input)));
+                return Err(format!(
+                    "input[1]: shape {} beside an input of shape {}; expected as many dimensions, 3 or more",
+                    shown(kernel),
+                    shown(input)
+                ));
             }
             let wanted = kernel[1].and_then(|one| one.checked_mul(self.int("group", 1)));
             if let (Some(found), Some(wanted)) = (input[1], wanted)
                 && found != wanted
             {
-                return Err(format!("input[0]: {found} channels; the kernel {} with group {} reads {wanted}", shown(kernel), self.int("group", 1)));
+                return Err(format!(
+                    "input[0]: {found} channels; the kernel {} with group {} reads {wanted}",
+                    shown(kernel),
+                    self.int("group", 1)
+                ));
             }
             let sizes: Vec<Dim> = kernel[2..].to_vec();
             if let Some(told) = list("kernel_shape")
-                && (told.len() != sizes.len() || told.iter().zip(&sizes).any(|(told, size)| size.is_some_and(|size| size != *told)))
+                && (told.len() != sizes.len()
+                    || told.iter().zip(&sizes).any(|(told, size)| size.is_some_and(|size| size != *told)))
             {
                 return Err(format!("attribute 'kernel_shape': {told:?}; the kernel has {}", shown(&sizes)));
             }
@@ -192,18 +235,20 @@ impl Call<'_> {
             if stride < 1 {
                 return Err(format!("attribute 'strides': {stride}; expected 1 or more"));
             }
-            let around = entry(&pads, at, 0) + entry(&pads, at + rank, 0);
-            let reach = size.map(|size| entry(&dilations, at, 1) * (size - 1) + 1);
+            let around = entry(&pads, at, 0).saturating_add(entry(&pads, at + rank, 0));
+            let reach = size.and_then(|size| size.checked_sub(1)?.checked_mul(entry(&dilations, at, 1))?.checked_add(1));
             let steps = |length: i64, reach: i64| {
-                if self.int("ceil_mode", 0) == 0 { length.saturating_sub(reach).div_euclid(stride) + 1 } else { 0 }
+                if self.int("ceil_mode", 0) == 0 { length.saturating_sub(reach).div_euclid(stride).saturating_add(1) } else { 0 }
             };
-            shape.push(match (automatic, input[at + 2], reach) {
-                (b"SAME_UPPER" | b"SAME_LOWER", Some(length), _) => Some((length + stride - 1) / stride),
-                (b"NOTSET" | b"", Some(length), Some(reach)) => Some(steps(length + around, reach)),
-                (b"VALID", Some(length), Some(reach)) => Some(steps(length, reach)),
-                _ => None,
-            }
-            .filter(|size| *size > 0));
+            shape.push(
+                match (automatic, input[at + 2], reach) {
+                    (b"SAME_UPPER" | b"SAME_LOWER", Some(length), _) => Some(length.saturating_add(stride - 1) / stride),
+                    (b"NOTSET" | b"", Some(length), Some(reach)) => Some(steps(length.saturating_add(around), reach)),
+                    (b"VALID", Some(length), Some(reach)) => Some(steps(length, reach)),
+                    _ => None,
+                }
+                .filter(|size| *size > 0),
+            );
         }
         Ok(Some(shape))
     }
@@ -226,7 +271,9 @@ impl Call<'_> {
             shape.push(match (*size, input) {
                 (0, Some(input)) if copied => match input.get(at) {
                     Some(dim) => *dim,
-                    None => return Err(format!("input[1]: {told:?} copies dimension {at} of an input of shape {}", shown(input))),
+                    None => {
+                        return Err(format!("input[1]: {told:?} copies dimension {at} of an input of shape {}", shown(input)));
+                    }
                 },
                 (0, None) if copied => None,
                 (-1, _) => None,
@@ -235,7 +282,8 @@ impl Call<'_> {
         }
         let all = self.inputs.first().and_then(Known::count);
         if let (Some(all), Some(open)) = (all, told.iter().position(|one| *one == -1)) {
-            let others = product(&shape.iter().enumerate().filter(|(at, _)| *at != open).map(|(_, dim)| *dim).collect::<Vec<_>>());
+            let others =
+                product(&shape.iter().enumerate().filter(|(at, _)| *at != open).map(|(_, dim)| *dim).collect::<Vec<_>>());
             if let Some(others) = others.filter(|others| *others > 0) {
                 if all % others != 0 {
                     return Err(format!("input[1]: {told:?} cannot hold the {all} elements of the input"));
@@ -252,7 +300,9 @@ impl Call<'_> {
 
     fn transpose(&self) -> Result<Option<Vec<Dim>>, String> {
         let Some(input) = self.shape(0) else { return Ok(None) };
-        let Some(order) = self.attribute("perm").map(|one| &one.ints) else { return Ok(Some(input.iter().rev().copied().collect())) };
+        let Some(order) = self.attribute("perm").map(|one| &one.ints) else {
+            return Ok(Some(input.iter().rev().copied().collect()));
+        };
         let dim = |at: &i64| usize::try_from(*at).ok().and_then(|at| input.get(at)).copied();
         let mut sorted = order.clone();
         sorted.sort_unstable();
@@ -284,9 +334,11 @@ impl Call<'_> {
 /// Two sizes that are to be one.
 fn agree((name, shape, size): (&str, &[Dim], Dim), (other, second, wanted): (&str, &[Dim], Dim)) -> Result<(), String> {
     match (size, wanted) {
-        (Some(size), Some(wanted)) if size != wanted => {
-            Err(format!("{name} of shape {} gives {size} numbers to {other} of shape {}, which takes {wanted}", shown(shape), shown(second)))
-        }
+        (Some(size), Some(wanted)) if size != wanted => Err(format!(
+            "{name} of shape {} gives {size} numbers to {other} of shape {}, which takes {wanted}",
+            shown(shape),
+            shown(second)
+        )),
         _ => Ok(()),
     }
 }
@@ -294,6 +346,6 @@ fn agree((name, shape, size): (&str, &[Dim], Dim), (other, second, wanted): (&st
 /// An axis that may count from the end.
 fn axis(given: i64, rank: usize) -> Result<usize, String> {
     let size = i64::try_from(rank).unwrap_or(i64::MAX);
-    let at = if given < 0 { given + size } else { given };
+    let at = if given < 0 { given.saturating_add(size) } else { given };
     usize::try_from(at).ok().filter(|at| *at < rank).ok_or_else(|| format!("{given}; expected -{rank} to {}", size - 1))
 }

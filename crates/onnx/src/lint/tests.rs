@@ -1,12 +1,20 @@
+use proptest::prelude::*;
+
 use super::findings;
 use crate::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    tensor_shape_proto, type_proto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
+    ValueInfoProto, tensor_shape_proto, type_proto,
 };
 
 fn node(operator: &str, inputs: &[&str], outputs: &[&str], attribute: Vec<AttributeProto>) -> NodeProto {
     let texts = |names: &[&str]| names.iter().map(|one| (*one).to_owned()).collect();
-    NodeProto { op_type: Some(operator.to_owned()), input: texts(inputs), output: texts(outputs), attribute, ..NodeProto::default() }
+    NodeProto {
+        op_type: Some(operator.to_owned()),
+        input: texts(inputs),
+        output: texts(outputs),
+        attribute,
+        ..NodeProto::default()
+    }
 }
 
 fn int(name: &str, value: i64) -> AttributeProto {
@@ -77,22 +85,58 @@ fn each_finding_names_the_node_and_the_field() {
     let relu = |input: &str, output: &str| node("Relu", &[input], &[output], vec![]);
     let small: (&[i64], &[i64]) = (&[0, 4], &[0, 4]);
     for (nodes, tensors, words) in [
-        (vec![relu("a", "y"), relu("x", "a")], vec![], "Relu 'y': input[0] 'a': Relu 'a' makes it, which comes later: nodes are not in topological order"),
+        (
+            vec![relu("a", "y"), relu("x", "a")],
+            vec![],
+            "Relu 'y': input[0] 'a': Relu 'a' makes it, which comes later: nodes are not in topological order",
+        ),
         (vec![relu("q", "y")], vec![], "Relu 'y': input[0] 'q': nothing makes it"),
         (vec![relu("x", "y"), relu("x", "y")], vec![], "Relu 'y': output[0] 'y': the name is defined before"),
         (vec![relu("x", "z")], vec![], "output 'y': nothing makes it"),
         (vec![node("Relux", &["x"], &["y"], vec![])], vec![], "Relux 'y': op_type: ai.onnx 17 has no such operator"),
-        (vec![node("Gelu", &["x"], &["y"], vec![])], vec![], "Gelu 'y': op_type: ai.onnx 17 has no such operator; it is there since 20"),
+        (
+            vec![node("Gelu", &["x"], &["y"], vec![])],
+            vec![],
+            "Gelu 'y': op_type: ai.onnx 17 has no such operator; it is there since 20",
+        ),
         (vec![node("Relu", &["x", "x"], &["y"], vec![])], vec![], "Relu 'y': input: it has 2; ai.onnx 17 has 1"),
         (vec![node("Concat", &["x"], &["y"], vec![])], vec![], "Concat 'y': attribute 'axis': it is missing; a INT is required"),
-        (vec![node("Relu", &["x"], &["y"], vec![int("alpha", 1)])], vec![], "Relu 'y': attribute 'alpha': ai.onnx 17 has no such attribute"),
-        (vec![node("LeakyRelu", &["x"], &["y"], vec![int("alpha", 1)])], vec![], "LeakyRelu 'y': attribute 'alpha': type INT; expected FLOAT"),
-        (vec![gemm(&["x", "w"], vec![])], vec![zeros("w", &[5, 4])], "Gemm 'y': input[0] of shape [?, 4] gives 4 numbers to input[1] of shape [5, 4], which takes 5"),
-        (vec![gemm(&["x", "w", "b"], vec![])], vec![zeros("w", &[4, 4]), zeros("b", &[3])], "Gemm 'y': input[2]: shapes [?, 4] and [3] do not broadcast"),
-        (vec![gemm(&["x", "w"], vec![])], vec![zeros("w", &[4, 6])], "output 'y': shape: [?, 4] is declared; it is [?, 6], as Gemm 'y' makes it"),
+        (
+            vec![node("Relu", &["x"], &["y"], vec![int("alpha", 1)])],
+            vec![],
+            "Relu 'y': attribute 'alpha': ai.onnx 17 has no such attribute",
+        ),
+        (
+            vec![node("LeakyRelu", &["x"], &["y"], vec![int("alpha", 1)])],
+            vec![],
+            "LeakyRelu 'y': attribute 'alpha': type INT; expected FLOAT",
+        ),
+        (
+            vec![gemm(&["x", "w"], vec![])],
+            vec![zeros("w", &[5, 4])],
+            "Gemm 'y': input[0] of shape [?, 4] gives 4 numbers to input[1] of shape [5, 4], which takes 5",
+        ),
+        (
+            vec![gemm(&["x", "w", "b"], vec![])],
+            vec![zeros("w", &[4, 4]), zeros("b", &[3])],
+            "Gemm 'y': input[2]: shapes [?, 4] and [3] do not broadcast",
+        ),
+        (
+            vec![gemm(&["x", "w"], vec![])],
+            vec![zeros("w", &[4, 6])],
+            "output 'y': shape: [?, 4] is declared; it is [?, 6], as Gemm 'y' makes it",
+        ),
         (vec![node("Cast", &["x"], &["y"], vec![int("to", 7)])], vec![], "output 'y': elem_type: FLOAT is declared; it is INT64"),
-        (vec![gemm(&["x", "w"], vec![])], vec![TensorProto { dims: vec![4, 4], ..zeros("w", &[2, 2]) }], "tensor 'w': it has 16 bytes; its dimensions [4, 4] need 64"),
-        (vec![node("Transpose", &["x"], &["y"], vec![ints("perm", &[0, 0])])], vec![], "Transpose 'y': attribute 'perm': [0, 0] is no order"),
+        (
+            vec![gemm(&["x", "w"], vec![])],
+            vec![TensorProto { dims: vec![4, 4], ..zeros("w", &[2, 2]) }],
+            "tensor 'w': it has 16 bytes; its dimensions [4, 4] need 64",
+        ),
+        (
+            vec![node("Transpose", &["x"], &["y"], vec![ints("perm", &[0, 0])])],
+            vec![],
+            "Transpose 'y': attribute 'perm': [0, 0] is no order",
+        ),
     ] {
         let found = told(&model(nodes, tensors, small));
         assert!(found.iter().any(|one| one.starts_with(words)), "expected {words}\nfound {found:#?}");
@@ -103,9 +147,15 @@ fn each_finding_names_the_node_and_the_field() {
 fn versions_and_domains_are_known_ones() {
     let plain = || model(vec![node("Relu", &["x"], &["y"], vec![])], vec![], (&[0, 4], &[0, 4]));
     for (change, words) in [
-        (Box::new(|one: &mut ModelProto| one.ir_version = Some(99)) as Box<dyn Fn(&mut ModelProto)>, "model: ir_version: 99; expected 1 to 14"),
+        (
+            Box::new(|one: &mut ModelProto| one.ir_version = Some(99)) as Box<dyn Fn(&mut ModelProto)>,
+            "model: ir_version: 99; expected 1 to 14",
+        ),
         (Box::new(|one| one.opset_import[0].version = Some(99)), "opset_import[0]: version 99 of 'ai.onnx'; known are 1 to 28"),
-        (Box::new(|one| one.opset_import.push(import("ai.onnx", 9))), "opset_import[1]: domain 'ai.onnx' has version 9, and 17 before"),
+        (
+            Box::new(|one| one.opset_import.push(import("ai.onnx", 9))),
+            "opset_import[1]: domain 'ai.onnx' has version 9, and 17 before",
+        ),
         (Box::new(|one| one.opset_import.push(import("", 17))), "(warning) opset_import[1]: domain 'ai.onnx' is listed twice"),
         (Box::new(|one| one.opset_import.clear()), "model: opset_import: it is empty"),
         (Box::new(|one| one.graph = None), "model: graph: it has none"),
@@ -128,5 +178,41 @@ fn declared_shapes_on_the_way_are_compared_too() {
     let mut one = model(nodes, vec![zeros("w", &[4, 6])], (&[0, 4], &[0, 6]));
     one.graph.as_mut().unwrap().value_info = vec![value("a", 1, &[0, 5]), value("gone", 1, &[1])];
     let found = told(&one);
-    assert_eq!(found, ["(warning) value_info 'gone': nothing has that name", "value_info 'a': shape: [?, 5] is declared; it is [?, 6], as MatMul 'a' makes it"]);
+    assert_eq!(
+        found,
+        [
+            "(warning) value_info 'gone': nothing has that name",
+            "value_info 'a': shape: [?, 5] is declared; it is [?, 6], as MatMul 'a' makes it"
+        ]
+    );
+}
+
+/// Numbers that arithmetic could fall over.
+fn number() -> impl Strategy<Value = i64> {
+    prop_oneof![Just(i64::MIN), Just(i64::MAX), Just(-1), Just(0), Just(1), Just(2), Just(1 << 40)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn whatever_numbers_a_file_has_there_is_an_answer(
+        a in prop::collection::vec(number(), 0..5),
+        b in prop::collection::vec(number(), 0..5),
+        list in prop::collection::vec(number(), 0..5),
+        one in number(),
+    ) {
+        let attributes = || {
+            let lists = ["kernel_shape", "strides", "dilations", "pads", "perm"].map(|name| ints(name, &list));
+            lists.into_iter().chain(["axis", "group", "to", "transA", "transB", "ceil_mode", "allowzero"].map(|name| int(name, one))).collect::<Vec<_>>()
+        };
+        let operators = ["Conv", "MaxPool", "Gemm", "MatMul", "Add", "Flatten", "Reshape", "Transpose", "Concat", "Cast", "Shape", "QuantizeLinear"];
+        let nodes = operators.iter().map(|operator| node(operator, &["x", "w"], &[operator], attributes())).collect();
+        let mut whole = model(nodes, vec![], (&[], &[]));
+        let graph = whole.graph.as_mut().unwrap();
+        graph.input = vec![value("x", 1, &a)];
+        let raw: Vec<u8> = list.iter().flat_map(|one| one.to_le_bytes()).collect();
+        graph.initializer = vec![TensorProto::of_bytes("w".into(), 7, b, raw)];
+        prop_assert!(!findings(&whole).is_empty());
+    }
 }

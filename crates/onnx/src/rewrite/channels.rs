@@ -99,6 +99,8 @@ impl<'a> Known<'a> {
     /// The FP32 weight that a node alone has at that input.
     pub(super) fn own(&self, node: &NodeProto, at: usize) -> Option<&'a TensorProto> {
         let name = node.input_at(at)?;
-        (self.uses.get(name) == Some(&1)).then(|| self.tensors.get(name).copied())?.filter(|one| one.is_floats())
+        (self.uses.get(name) == Some(&1))
+            .then(|| self.tensors.get(name).copied())?
+            .filter(|one| one.is_floats() && one.count() != Some(0))
     }
 }

@@ -62,8 +62,7 @@ pub struct Change {
 
 impl Step {
     /// The steps that keep the answers, in their order.
-    pub const EXACT: [Self; 6] =
-        [Self::Constants, Self::Identities, Self::BatchNorm, Self::Duplicates, Self::Dead, Self::Trees];
+    pub const EXACT: [Self; 6] = [Self::Constants, Self::Identities, Self::BatchNorm, Self::Duplicates, Self::Dead, Self::Trees];
 
     /// What it is called.
     #[must_use]

@@ -50,15 +50,14 @@ pub(in crate::rewrite) fn rewrite(
         }
     }
     for point in &points {
-        let biased = graph.node[point.at].input_at(2).map(str::to_owned);
+        let biased = point.bias.map(|(node, slot)| (node, slot, graph.node[node].input[slot].clone()));
         let (name, by) = &weights[&graph.node[point.at].input[1]];
         graph.node[point.at].input[1].clone_from(name);
-        if let Some(bias) = biased
-            && let Some(made) = bias_of(graph, &bias, (scales[&point.input], by, &mut fresh))?
+        if let Some((node, slot, bias)) = biased
+            && let Some((dequantized, name)) = bias_of(graph, &bias, (scales[&point.input], by, &mut fresh))?
         {
-            let (dequantized, name) = made;
             front.push(dequantized);
-            graph.node[point.at].input[2] = name;
+            graph.node[node].input[slot] = name;
         }
         if let Some((_, output)) = pairs.get(&point.input) {
             graph.node[point.at].input[0].clone_from(output);
@@ -114,7 +113,8 @@ fn steps((low, high): (f32, f32)) -> (f32, u8) {
 
 /// The two nodes of a tensor, and the name of what they give.
 fn pair(graph: &mut GraphProto, fresh: &mut Fresh, (name, scale, zero): (&str, f32, u8)) -> ([NodeProto; 2], String) {
-    let [by, at, codes, output] = ["scale", "zero_point", "codes", "dequantized"].map(|what| fresh.name(&format!("{name}_{what}")));
+    let [by, at, codes, output] =
+        ["scale", "zero_point", "codes", "dequantized"].map(|what| fresh.name(&format!("{name}_{what}")));
     graph.initializer.push(TensorProto::of_floats(by.clone(), Vec::new(), &[scale]));
     graph.initializer.push(TensorProto::of_bytes(at.clone(), data_type::UINT8, Vec::new(), vec![zero]));
     let quantize = node("QuantizeLinear", fresh.name(&format!("{name}_quantize")), &[name, &by, &at], &[&codes]);
@@ -132,12 +132,14 @@ fn bias_of(
     let values = tensor.fetched().map_err(|error| lost(tensor, &error))?;
     let Some(values) = values.filter(|values| tensor.dims.len() == 1 && values.len() == by.len()) else { return Ok(None) };
     let scales: Vec<f32> = by.iter().map(|one| one * scale).collect();
-    let codes: Vec<f64> = values.iter().zip(&scales).map(|(one, by)| (f64::from(*one) / f64::from(*by)).round_ties_even()).collect();
+    let codes: Vec<f64> =
+        values.iter().zip(&scales).map(|(one, by)| (f64::from(*one) / f64::from(*by)).round_ties_even()).collect();
     if !codes.iter().all(|one| one.abs() < f64::from(i32::MAX)) {
         return Ok(None);
     }
     let raw = codes.iter().flat_map(|one| (*one as i32).to_le_bytes()).collect();
-    let (dims, names) = (tensor.dims.clone(), ["int32", "scale", "dequantized"].map(|what| fresh.name(&format!("{name}_{what}"))));
+    let (dims, names) =
+        (tensor.dims.clone(), ["int32", "scale", "dequantized"].map(|what| fresh.name(&format!("{name}_{what}"))));
     graph.initializer.push(TensorProto::of_bytes(names[0].clone(), data_type::INT32, dims.clone(), raw));
     graph.initializer.push(TensorProto::of_floats(names[1].clone(), dims, &scales));
     let label = fresh.name(&format!("{name}_dequantize"));

@@ -14,6 +14,9 @@ pub(super) struct Point {
     pub(super) input: String,
     /// Of a convolution: what comes of it, behind its activation where that is all that reads it.
     pub(super) output: Option<String>,
+    /// Where its bias is read, by node and input: its own third, or that of the `Add` which alone reads a `MatMul`. ONNX Runtime makes one
+    /// node of these two, and one in INT8 only where the bias is INT32.
+    pub(super) bias: Option<(usize, usize)>,
 }
 
 /// The products and convolutions of a graph whose weights can be INT8.
@@ -22,15 +25,21 @@ pub(super) fn points(graph: &GraphProto) -> Vec<Point> {
     let constants: HashSet<&str> = graph.initializer.iter().map(|one| one.name()).collect();
     let uses = crate::names::uses(graph);
     let fixed: HashSet<&str> = graph.output.iter().map(|one| one.name()).collect();
-    let mut readers: HashMap<&str, Vec<&NodeProto>> = HashMap::new();
-    for node in &graph.node {
-        node.input.iter().for_each(|name| readers.entry(name).or_default().push(node));
+    let mut readers: HashMap<&str, Vec<(usize, &NodeProto)>> = HashMap::new();
+    for (at, node) in graph.node.iter().enumerate() {
+        node.input.iter().for_each(|name| readers.entry(name).or_default().push((at, node)));
     }
+    let alone = |node: &NodeProto| {
+        let own = node.output.first()?;
+        match readers.get(own.as_str()).filter(|_| uses.get(own) == Some(&1)).map(Vec::as_slice) {
+            Some([reader]) => Some(*reader),
+            _ => None,
+        }
+    };
     let behind = |node: &NodeProto| {
         let own = node.output.first()?;
-        let alone = readers.get(own.as_str()).filter(|_| uses.get(own) == Some(&1));
-        let last = match alone.map(Vec::as_slice) {
-            Some([next]) if next.is("Relu") || next.is("Clip") => next.output.first()?,
+        let last = match alone(node) {
+            Some((_, next)) if next.is("Relu") || next.is("Clip") => next.output.first()?,
             _ => own,
         };
         (!fixed.contains(last.as_str()) && readers.contains_key(last.as_str())).then(|| last.clone())
@@ -41,7 +50,14 @@ pub(super) fn points(graph: &GraphProto) -> Vec<Point> {
             return None;
         }
         let output = if node.is("Conv") { behind(node) } else { None };
-        Some(Point { at, input: input.to_owned(), output })
+        let bias = match alone(node) {
+            _ if node.input_at(2).is_some() => Some((at, 2)),
+            Some((add, next)) if node.is("MatMul") && next.is("Add") => {
+                next.input.iter().position(|name| constants.contains(name.as_str())).map(|slot| (add, slot))
+            }
+            _ => None,
+        };
+        Some(Point { at, input: input.to_owned(), output, bias })
     };
     graph.node.iter().enumerate().filter_map(point).collect()
 }

@@ -175,7 +175,9 @@ pub(super) fn write(node: &mut NodeProto, forest: &Forest) {
         put_ints(node, "nodes_missing_value_tracks_true", missing);
     }
     let silent = |name: &str| {
-        name == "nodes_hitrates" || (name == "nodes_missing_value_tracks_true" && !tracked) || (name == "membership_values" && members.is_empty())
+        name == "nodes_hitrates"
+            || (name == "nodes_missing_value_tracks_true" && !tracked)
+            || (name == "membership_values" && members.is_empty())
     };
     node.attribute.retain(|one| !silent(one.name()));
     put_ints(node, "leaf_targetids", targets);

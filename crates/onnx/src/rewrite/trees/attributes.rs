@@ -31,7 +31,10 @@ impl Numbers {
         let values = match tensor.data_type() {
             data_type::FLOAT => tensor.floats()?.into_iter().map(f64::from).collect(),
             data_type::DOUBLE => tensor.doubles()?,
-            data_type::UINT8 => tensor.raw_data.as_ref()?.iter().map(|one| f64::from(*one)).collect(),
+            data_type::UINT8 => match &tensor.raw_data {
+                Some(raw) => raw.iter().map(|one| f64::from(*one)).collect(),
+                None => tensor.int32_data.iter().map(|one| f64::from(*one)).collect(),
+            },
             _ => return None,
         };
         Some(Self { values })

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::forest::{Aggregate, Branch, Forest, Node, Tree};
+use super::forest::{Aggregate, Branch, Forest, Node, Test, Tree};
 
 /// What a subtree is, by what it asks and gives: equal numbers for equal subtrees, across trees.
 #[derive(Default)]
@@ -42,33 +42,63 @@ impl Shapes {
 
     /// The tree without questions whose answers lead to the same, and its number.
     pub(super) fn merged(&mut self, tree: &Tree) -> (Tree, usize) {
-        let mut numbers = vec![0; tree.nodes.len()];
-        for (at, node) in tree.nodes.iter().enumerate().rev() {
-            numbers[at] = self.of(node, |branch| [numbers[branch.yes], numbers[branch.no]]);
-        }
-        let settled = |mut at: usize| {
-            while let Node::Branch(branch) = &tree.nodes[at] {
-                if numbers[branch.yes] != numbers[branch.no] {
-                    break;
-                }
-                at = branch.yes;
+        let (mut old, mut numbers) = (tree.nodes.clone(), vec![0; tree.nodes.len()]);
+        for at in (0..old.len()).rev() {
+            while let Some(branch) = joined(&old, &numbers, at) {
+                old[at] = Node::Branch(branch);
             }
-            at
-        };
-        let mut order = vec![settled(0)];
+            numbers[at] = self.of(&old[at], |branch| [numbers[branch.yes], numbers[branch.no]]);
+        }
+        let mut order = vec![settled(&old, &numbers, 0)];
         let mut nodes = Vec::new();
         while let Some(at) = order.get(nodes.len()) {
-            nodes.push(match &tree.nodes[*at] {
+            nodes.push(match &old[*at] {
                 leaf @ Node::Leaf(_) => leaf.clone(),
                 Node::Branch(branch) => {
                     let yes = order.len();
-                    order.extend([settled(branch.yes), settled(branch.no)]);
+                    order.extend([branch.yes, branch.no].map(|at| settled(&old, &numbers, at)));
                     Node::Branch(Branch { yes, no: yes + 1, ..branch.clone() })
                 }
             });
         }
         (Tree { id: tree.id, nodes }, numbers[0])
     }
+}
+
+/// The next node whose answers lead to different things.
+fn settled(nodes: &[Node], numbers: &[usize], mut at: usize) -> usize {
+    while let Node::Branch(branch) = &nodes[at] {
+        if numbers[branch.yes] != numbers[branch.no] {
+            break;
+        }
+        at = branch.yes;
+    }
+    at
+}
+
+/// One question for two about the same feature of which one has the same answer on either side of a limit: at most 2 leads to A, and at
+/// most 3 after that to A too.
+fn joined(nodes: &[Node], numbers: &[usize], at: usize) -> Option<Branch> {
+    let Node::Branch(branch) = &nodes[at] else { return None };
+    let Test::AtMost(limit) = &branch.test else { return None };
+    let next = |place: usize| match &nodes[settled(nodes, numbers, place)] {
+        Node::Branch(next) if next.feature == branch.feature => match &next.test {
+            Test::AtMost(other) => Some((next, *other)),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some((next, further)) = next(branch.no)
+        && further > *limit
+        && numbers[next.yes] == numbers[branch.yes]
+    {
+        let missing = branch.missing || next.missing;
+        return Some(Branch { test: Test::AtMost(further), missing, no: next.no, ..branch.clone() });
+    }
+    let (next, nearer) = next(branch.yes)?;
+    let same = nearer < *limit && numbers[next.no] == numbers[branch.no];
+    let missing = branch.missing && next.missing;
+    same.then(|| Branch { test: Test::AtMost(nearer), missing, yes: next.yes, ..branch.clone() })
 }
 
 /// Makes trees of equal `numbers` one, where that changes no bit of any sum.
@@ -114,7 +144,8 @@ pub(super) fn sums_exactly(forest: &Forest) -> bool {
     };
     let base: f64 = forest.base.iter().map(|one| one.abs()).fold(0.0, f64::max);
     let most = forest.trees.iter().map(largest).sum::<f64>() + base;
-    !quantum.is_finite() || (quantum >= f64::from(f32::MIN_POSITIVE) && most <= quantum * f64::from(1_u32 << f32::MANTISSA_DIGITS))
+    !quantum.is_finite()
+        || (quantum >= f64::from(f32::MIN_POSITIVE) && most <= quantum * f64::from(1_u32 << f32::MANTISSA_DIGITS))
 }
 
 /// The largest power of two that a number is a multiple of.

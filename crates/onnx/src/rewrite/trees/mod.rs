@@ -33,7 +33,12 @@ fn read(node: &NodeProto) -> Option<Forest> {
         "TreeEnsembleClassifier" | "TreeEnsembleRegressor" => listed::read(node),
         _ => None,
     }?;
-    let told = |tree: &Tree| tree.nodes.iter().all(|node| matches!(node, Node::Branch(one) if one.test.values().iter().all(|one| !one.is_nan())) || matches!(node, Node::Leaf(_)));
+    let told = |tree: &Tree| {
+        tree.nodes.iter().all(|node| {
+            matches!(node, Node::Branch(one) if one.test.values().iter().all(|one| !one.is_nan()))
+                || matches!(node, Node::Leaf(_))
+        })
+    };
     forest.trees.iter().all(told).then_some(forest)
 }
 

@@ -16,8 +16,7 @@ struct Region {
     missing: bool,
 }
 
-const ALL: Region =
-    Region { low: f64::NEG_INFINITY, with_low: true, high: f64::INFINITY, with_high: true, missing: true };
+const ALL: Region = Region { low: f64::NEG_INFINITY, with_low: true, high: f64::INFINITY, with_high: true, missing: true };
 
 impl Region {
     fn is_empty(&self) -> bool {

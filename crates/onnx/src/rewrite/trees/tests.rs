@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::attributes::{put_ints, put_numbers, put_strings};
 use super::forest::{Aggregate, Branch, Forest, Node, Test, Tree, Weight};
-use super::{listed, merged, rounded};
-use crate::proto::{GraphProto, NodeProto};
+use super::{arrays, listed, merged, rounded};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, data_type};
 
 /// A walk as the operators define it: the sums of both targets, and whether a leaf gave to each.
 fn answer(forest: &Forest, row: &[f32]) -> Vec<(u32, bool)> {
@@ -110,6 +110,31 @@ proptest! {
         prop_assert_eq!(super::merged(&merged), merged, "a second time it finds nothing");
     }
 
+    /// Written and read again they are the same trees; a tree of a leaf alone is a question that leads to it either way.
+    #[test]
+    fn arrays_come_back(forest in forests()) {
+        let empty = |name: &str, kind: i32| AttributeProto {
+            name: Some(name.into()),
+            r#type: Some(4),
+            t: Some(TensorProto::of_bytes(name.into(), kind, vec![0], vec![])),
+            ..AttributeProto::default()
+        };
+        let kinds = [
+            ("nodes_modes", data_type::UINT8),
+            ("nodes_splits", data_type::DOUBLE),
+            ("membership_values", data_type::DOUBLE),
+            ("leaf_weights", data_type::FLOAT),
+        ];
+        let attribute = kinds.iter().map(|(name, kind)| empty(name, *kind)).collect();
+        let mut node = NodeProto { op_type: Some("TreeEnsemble".into()), attribute, ..NodeProto::default() };
+        arrays::write(&mut node, &forest);
+        let read = arrays::read(&node).unwrap();
+        prop_assert_eq!(merged(&read), merged(&forest));
+        for value in values() {
+            prop_assert_eq!(answer(&read, &[value, 0.5]), answer(&forest, &[value, 0.5]));
+        }
+    }
+
     #[test]
     fn rounding_keeps_its_word(forest in forests(), bits in 2_u32..9) {
         let (new, told) = rounded(&forest, bits);
@@ -150,6 +175,21 @@ fn equal_trees_are_one_where_sums_are_exact() {
 }
 
 #[test]
+fn two_questions_with_one_answer_between_are_one() {
+    let weight = |value| Node::Leaf(vec![Weight { target: 0, value }]);
+    let branch = |limit, missing, yes, no| Node::Branch(Branch { feature: 0, test: Test::AtMost(limit), missing, yes, no });
+    let tree = |nodes| sum(vec![Tree { id: 0, nodes }]);
+    for (first, second, missing) in [(true, false, true), (false, true, true), (false, false, false)] {
+        let up = tree(vec![branch(1.0, first, 1, 2), weight(5.0), branch(2.0, second, 3, 4), weight(5.0), weight(7.0)]);
+        assert_eq!(merged(&up), tree(vec![branch(2.0, missing, 1, 2), weight(5.0), weight(7.0)]));
+    }
+    for (first, second, missing) in [(true, false, false), (false, true, false), (true, true, true)] {
+        let down = tree(vec![branch(2.0, first, 1, 2), branch(1.0, second, 3, 4), weight(7.0), weight(5.0), weight(7.0)]);
+        assert_eq!(merged(&down), tree(vec![branch(1.0, missing, 1, 2), weight(5.0), weight(7.0)]));
+    }
+}
+
+#[test]
 fn the_only_negative_weight_stays_though_nobody_reaches_it() {
     let weight = |value| Node::Leaf(vec![Weight { target: 0, value }]);
     let branch = |test, yes, no| Node::Branch(Branch { feature: 0, test, missing: false, yes, no });
@@ -162,11 +202,8 @@ fn the_only_negative_weight_stays_though_nobody_reaches_it() {
 
 #[test]
 fn lists_come_and_go_as_they_are() {
-    let mut node = NodeProto {
-        op_type: Some("TreeEnsembleRegressor".into()),
-        domain: Some("ai.onnx.ml".into()),
-        ..NodeProto::default()
-    };
+    let mut node =
+        NodeProto { op_type: Some("TreeEnsembleRegressor".into()), domain: Some("ai.onnx.ml".into()), ..NodeProto::default() };
     // Trees and nodes by names of their own, the second tree a leaf alone, and a branch with the same leaf twice.
     put_ints(&mut node, "nodes_treeids", vec![7, 7, 7, 9]);
     put_ints(&mut node, "nodes_nodeids", vec![3, 1, 8, 0]);
