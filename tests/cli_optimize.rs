@@ -126,7 +126,7 @@ fn channels_go_from_the_file_and_answers_are_compared_without_truths() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("narrow.onnx");
     let out = out.to_str().unwrap();
-    let arguments = [CNN, "-o", out, "--prune-channels", "0.25", "--data", HELD_OUT, "--metric", "cosine", "--force"];
+    let arguments = [CNN, "-o", out, "--prune-channels", "0.5", "--data", HELD_OUT, "--metric", "cosine", "--force"];
     let told = report(&arguments, 0);
     let steps = told["steps"].as_array().unwrap();
     assert_eq!(
@@ -134,9 +134,9 @@ fn channels_go_from_the_file_and_answers_are_compared_without_truths() {
         (Some(1.0), Some(1.0)),
         "what is exact answers the same: {told:#}"
     );
-    assert!(steps[2]["figure"].as_f64().unwrap() > 0.8, "{told:#}");
-    assert_eq!(steps[2]["changed"], 4 + 8, "a quarter of 16 and of 32 filters");
-    assert!(steps[2]["bytes"].as_u64() < steps[0]["bytes"].as_u64().map(|bytes| bytes * 7 / 10), "{told:#}");
+    assert!(steps[2]["figure"].as_f64().unwrap() > 0.3, "{told:#}");
+    assert_eq!(steps[2]["changed"], 8 + 16, "half of 16 and of 32 filters");
+    assert!(steps[2]["bytes"].as_u64() < steps[0]["bytes"].as_u64().map(|bytes| bytes / 2), "{told:#}");
     let sound = inspect(out);
     assert_eq!(sound.status.code(), Some(0), "{}", String::from_utf8_lossy(&sound.stdout));
 }

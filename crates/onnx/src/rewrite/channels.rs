@@ -10,19 +10,23 @@ use crate::names;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::store::Store;
 
-/// Removes `share` (0 to 1) of the channels of each layer that can lose some; how many channels that were.
+/// Channels that kernels compute side by side: with 12 of 16 left ONNX Runtime was measured to be slower, with 8 faster.
+const LANES: usize = 8;
+
+/// Removes `share` (0 to 1), or what makes the rest whole eights, of the channels of each layer that can lose some; how many channels that were.
 pub(super) fn rewrite(graph: &mut GraphProto, share: f64, store: &mut Store) -> Result<usize, Refused> {
     let mut gone = 0;
     for producer in 0..graph.node.len() {
         let Some(group) = group(graph, producer) else { continue };
         let leave = (group.channels as f64 * share.clamp(0.0, 1.0)) as usize;
-        let leave = leave.min(group.channels.saturating_sub(1));
-        if leave == 0 {
+        let stay = (group.channels - leave.min(group.channels)).max(1);
+        let stay = if group.channels > LANES { stay.next_multiple_of(LANES) } else { stay };
+        if stay >= group.channels {
             continue;
         }
-        let kept = best(graph, &group, group.channels - leave)?;
+        let kept = best(graph, &group, stay)?;
         cut(graph, &group, &kept, store)?;
-        gone += leave;
+        gone += group.channels - stay;
     }
     Ok(gone)
 }

@@ -89,14 +89,17 @@ fn quantise_weights(
         let Some(weight) = known.get(&name).filter(|_| !made.contains_key(&name)) else { continue };
         let Some((codes, scale)) = codes(graph, *weight)? else { continue };
         let dims = graph.initializer[weight.at].dims.clone();
-        let names = ["int8", "scale", "dequantized"].map(|what| fresh.name(&format!("{name}_{what}")));
+        let names = ["int8", "scale", "zero_point", "dequantized"].map(|what| fresh.name(&format!("{name}_{what}")));
         let raw = codes.iter().map(|code| code.cast_unsigned()).collect();
         let stored = TensorProto::of_bytes(names[0].clone(), data_type::INT8, dims.clone(), raw);
         graph.initializer.push(store.keep(stored).map_err(|error| full(&error))?);
         graph.initializer.push(TensorProto::of_floats(names[1].clone(), vec![dims[weight.axis]], &scale));
+        // Zeros, which the operator would take anyway: ONNX Runtime fuses nothing without them.
+        let zeros = TensorProto::of_bytes(names[2].clone(), data_type::INT8, vec![dims[weight.axis]], vec![0; scale.len()]);
+        graph.initializer.push(zeros);
         let label = fresh.name(&format!("{name}_dequantize"));
-        front.push(dequantize(label, &names[..2], names[2].clone(), weight.axis));
-        made.insert(name, (names[2].clone(), scale));
+        front.push(dequantize(label, &names[..3], names[3].clone(), weight.axis));
+        made.insert(name, (names[3].clone(), scale));
     }
     Ok((made, front))
 }
@@ -139,11 +142,12 @@ fn bias_of(
     }
     let raw = codes.iter().flat_map(|one| (*one as i32).to_le_bytes()).collect();
     let (dims, names) =
-        (tensor.dims.clone(), ["int32", "scale", "dequantized"].map(|what| fresh.name(&format!("{name}_{what}"))));
+        (tensor.dims.clone(), ["int32", "scale", "zero_point", "dequantized"].map(|what| fresh.name(&format!("{name}_{what}"))));
     graph.initializer.push(TensorProto::of_bytes(names[0].clone(), data_type::INT32, dims.clone(), raw));
-    graph.initializer.push(TensorProto::of_floats(names[1].clone(), dims, &scales));
+    graph.initializer.push(TensorProto::of_floats(names[1].clone(), dims.clone(), &scales));
+    graph.initializer.push(TensorProto::of_bytes(names[2].clone(), data_type::INT32, dims, vec![0; 4 * scales.len()]));
     let label = fresh.name(&format!("{name}_dequantize"));
-    Ok(Some((dequantize(label, &names[..2], names[2].clone(), 0), names[2].clone())))
+    Ok(Some((dequantize(label, &names[..3], names[3].clone(), 0), names[3].clone())))
 }
 
 /// Puts nodes where what they read is there: those of weights and of the graph's inputs first, the others behind their tensor's maker.
