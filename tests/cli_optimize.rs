@@ -5,10 +5,14 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use modelyard_onnx::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, ValueInfoProto,
+};
 use serde_json::Value;
 
 const MNIST: &str = "examples/mnist/model/model.onnx";
 const HELD_OUT: &str = "examples/mnist/heldout.npz";
+const CNN: &str = "examples/mnist-cnn/model/model.onnx";
 
 fn optimize(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_modelyard"));
@@ -96,4 +100,151 @@ fn refusals_say_what_is_wrong() {
     let wrong = optimize(&[MNIST, "-o", &out, "--prune", "1.5"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8(wrong.stderr).unwrap().contains("expected a number between 0 and 1, found '1.5'"));
+}
+
+#[test]
+fn int8_on_both_sides_keeps_the_accuracy() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("int8.onnx");
+    let out = out.to_str().unwrap();
+    for (model, arguments, operator) in [
+        (CNN, vec!["--quantize", "static", "--percentile", "99.99"], "QuantizeLinear"),
+        (MNIST, vec!["--quantize", "dynamic"], "MatMulInteger"),
+    ] {
+        let told = report(&[&[model, "-o", out, "--data", HELD_OUT, "--force"], &*arguments].concat(), 0);
+        let steps = told["steps"].as_array().unwrap();
+        let figures: Vec<f64> = steps.iter().map(|step| step["figure"].as_f64().unwrap()).collect();
+        assert!((figures[0] - figures[2]).abs() < 0.01, "{told:#}");
+        assert_eq!(steps[2]["engines"][0]["engine"], "Tract", "{told:#}");
+        let written = modelyard_onnx::read(Path::new(out)).unwrap();
+        assert!(written.graph.unwrap().node.iter().any(|node| node.op_type() == operator), "{arguments:?}");
+    }
+}
+
+#[test]
+fn channels_go_from_the_file_and_answers_are_compared_without_truths() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("narrow.onnx");
+    let out = out.to_str().unwrap();
+    let arguments = [CNN, "-o", out, "--prune-channels", "0.5", "--data", HELD_OUT, "--metric", "cosine", "--force"];
+    let told = report(&arguments, 0);
+    let steps = told["steps"].as_array().unwrap();
+    assert_eq!(
+        (steps[0]["figure"].as_f64(), steps[1]["figure"].as_f64()),
+        (Some(1.0), Some(1.0)),
+        "what is exact answers the same: {told:#}"
+    );
+    assert!(steps[2]["figure"].as_f64().unwrap() > 0.3, "{told:#}");
+    assert_eq!(steps[2]["changed"], 8 + 16, "half of 16 and of 32 filters");
+    assert!(steps[2]["bytes"].as_u64() < steps[0]["bytes"].as_u64().map(|bytes| bytes / 2), "{told:#}");
+    let sound = inspect(out);
+    assert_eq!(sound.status.code(), Some(0), "{}", String::from_utf8_lossy(&sound.stdout));
+}
+
+#[test]
+fn what_does_not_apply_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("none.onnx");
+    let out = out.to_str().unwrap();
+    let said = refusal(&[MNIST, "-o", out, "--leaves", "8"]);
+    assert!(said.contains("leaves: the model has none of what it applies to: TreeEnsembleClassifier"), "{said}");
+    for (arguments, words) in [
+        (vec!["--quantize", "static"], "--quantize static takes the ranges of activations from --data"),
+        (vec!["--percentile", "99"], "--quantize <QUANTIZE>"),
+        (vec!["--quantize", "dynamic", "--weights", "int8"], "cannot be used with"),
+        (vec!["--quantize", "static", "--percentile", "10"], "expected a number from 50 to 100, found '10'"),
+        (vec!["--leaves", "1"], "2..=16"),
+    ] {
+        let wrong = optimize(&[&[MNIST, "-o", out], &*arguments].concat());
+        let said = String::from_utf8(wrong.stderr).unwrap();
+        assert_eq!(wrong.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+}
+
+/// A model whose weights are more than the memory that the command may have: `tests/optimize/large.py` does so with 3 GiB.
+#[test]
+fn weights_beyond_the_memory_go_through() {
+    const WIDTH: i64 = 2048;
+    const LAYERS: u64 = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (folder.path().join("large.onnx"), folder.path().join("out.onnx"));
+    let length = u64::try_from(WIDTH * WIDTH * 4).unwrap();
+    let data = std::fs::File::create(folder.path().join("large.data")).unwrap();
+    data.set_len(length * LAYERS).unwrap();
+    let value = |name: String| vec![ValueInfoProto { name: Some(name), ..ValueInfoProto::default() }];
+    let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
+    let mut graph = GraphProto { input: value("x0".into()), output: value(format!("x{LAYERS}")), ..GraphProto::default() };
+    for layer in 0..LAYERS {
+        // Weights that differ: equal ones would become one.
+        std::os::unix::fs::FileExt::write_all_at(&data, &(layer as f32 + 1.0).to_le_bytes(), layer * length).unwrap();
+        graph.initializer.push(TensorProto {
+            name: Some(format!("w{layer}")),
+            data_type: Some(1),
+            dims: vec![WIDTH, WIDTH],
+            data_location: Some(1),
+            external_data: vec![
+                entry("location", "large.data".into()),
+                entry("offset", (layer * length).to_string()),
+                entry("length", length.to_string()),
+            ],
+            ..TensorProto::default()
+        });
+        graph.node.push(NodeProto {
+            op_type: Some("MatMul".into()),
+            input: vec![format!("x{layer}"), format!("w{layer}")],
+            output: vec![format!("x{}", layer + 1)],
+            ..NodeProto::default()
+        });
+    }
+    let opset_import = vec![OperatorSetIdProto { version: Some(17), ..OperatorSetIdProto::default() }];
+    let whole = ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() };
+    modelyard_onnx::write(&whole, &model).unwrap();
+    for (weights, bytes) in [("f32", length), ("int8", length / 4)] {
+        // 128 MiB of weights, and 120 000 KiB for all that the process maps, its own program among it.
+        let command = "ulimit -v 120000; exec \"$0\" optimize \"$1\" -o \"$2\" --weights \"$3\"";
+        let mut bash = Command::new("bash");
+        bash.args(["-c", command, env!("CARGO_BIN_EXE_modelyard")]).arg(&model).arg(&out).arg(weights);
+        let ran = bash.stdin(Stdio::null()).output().unwrap();
+        assert!(ran.status.success(), "{weights}: {}", String::from_utf8_lossy(&ran.stderr));
+        let size = std::fs::metadata(&out).unwrap().len();
+        assert!((bytes * LAYERS..bytes * LAYERS + (1 << 20)).contains(&size), "{weights}: {size}");
+    }
+}
+
+fn inspect(file: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_modelyard")).args(["inspect", file, "--check"]).stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn a_check_says_all_that_is_wrong_and_needs_no_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    let mut model = modelyard_onnx::read(Path::new(MNIST)).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    graph.node.swap(0, 1);
+    graph.node[2].attribute.push(AttributeProto {
+        name: Some("alpha".into()),
+        r#type: Some(1),
+        f: Some(1.0),
+        ..AttributeProto::default()
+    });
+    modelyard_onnx::write(&model, &path).unwrap();
+    // The folder stands for the one file in it.
+    let found = inspect(folder.path().to_str().unwrap());
+    let said = String::from_utf8(found.stdout).unwrap();
+    assert_eq!(found.status.code(), Some(1), "{said}");
+    for words in [
+        "error: Add 'hidden_sum': input[0] 'hidden_product': MatMul 'hidden_product' makes it, which comes later",
+        "error: Relu 'hidden': attribute 'alpha': ai.onnx 13 has no such attribute",
+        "model.onnx: unsound: 2 errors, 0 warnings",
+    ] {
+        assert!(said.contains(words), "{words} in\n{said}");
+    }
+    let sound = inspect("examples/mnist/model");
+    assert_eq!(sound.status.code(), Some(0));
+    assert!(String::from_utf8(sound.stdout).unwrap().contains("sound: 0 errors, 0 warnings"));
+    let absent = inspect("absent.onnx");
+    assert_eq!(absent.status.code(), Some(1));
+    assert!(String::from_utf8(absent.stderr).unwrap().contains("cannot read absent.onnx"));
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::proto::{AttributeProto, EXTERNAL, GraphProto, ModelProto, NodeProto, TensorProto, data_type};
+use crate::store::Place;
 use crate::tensor::element_bytes;
 
 /// How deep graphs may lie in each other.
@@ -83,13 +84,16 @@ pub(crate) fn graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     node.attribute.iter().flat_map(|one: &AttributeProto| one.g.iter().chain(&one.graphs))
 }
 
-fn content(tensor: &TensorProto) -> Result<(), Unsound> {
+pub(crate) fn content(tensor: &TensorProto) -> Result<(), Unsound> {
     let place = || format!("tensor '{}'", tensor.name());
     let Some(count) = tensor.count() else {
         return Err(Unsound::new(place(), format!("its dimensions {:?} cannot be counted", tensor.dims)));
     };
-    if tensor.data_location() == EXTERNAL || tensor.segment.is_some() {
+    if tensor.segment.is_some() {
         return Ok(());
+    }
+    if tensor.data_location() == EXTERNAL {
+        return outside(tensor, count);
     }
     let (found, expected) = match (&tensor.raw_data, element_bytes(tensor.data_type())) {
         (Some(raw), Some(size)) => (raw.len(), count.checked_mul(size)),
@@ -105,4 +109,16 @@ fn content(tensor: &TensorProto) -> Result<(), Unsound> {
     let unit = if tensor.raw_data.is_some() { "bytes" } else { "values" };
     let expected = expected.map_or_else(|| "more than can be counted".to_owned(), |expected| expected.to_string());
     Err(Unsound::new(place(), format!("it has {found} {unit}; its dimensions {:?} need {expected}", tensor.dims)))
+}
+
+/// Of a content in a file only its length is known, where it is told.
+fn outside(tensor: &TensorProto, count: usize) -> Result<(), Unsound> {
+    let (Some(place), Some(size)) = (Place::of(tensor), element_bytes(tensor.data_type())) else { return Ok(()) };
+    let expected = (count as u64).checked_mul(size as u64);
+    if Some(place.length) == expected {
+        return Ok(());
+    }
+    let (found, expected) = (place.length, expected.map_or_else(|| "more than can be counted".to_owned(), |one| one.to_string()));
+    let what = format!("it has {found} bytes; its dimensions {:?} need {expected}", tensor.dims);
+    Err(Unsound::new(format!("tensor '{}'", tensor.name()), what))
 }

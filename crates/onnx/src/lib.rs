@@ -3,13 +3,19 @@
 
 mod check;
 mod external;
+pub mod lint;
 pub mod names;
 pub mod proto;
 mod read;
 pub mod rewrite;
+mod scan;
+pub mod store;
 pub mod tensor;
 mod write;
 
 pub use check::Unsound;
 pub use read::{ReadError, external_files, read};
-pub use write::{WriteError, write};
+pub use write::{WriteError, size, write};
+
+#[cfg(test)]
+mod tests;

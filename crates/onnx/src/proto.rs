@@ -7,10 +7,13 @@ include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
 /// `TensorProto.DataType`, of the types that are read here.
 pub mod data_type {
     pub const FLOAT: i32 = 1;
+    pub const UINT8: i32 = 2;
     pub const INT8: i32 = 3;
+    pub const INT32: i32 = 6;
     pub const INT64: i32 = 7;
     pub const STRING: i32 = 8;
     pub const FLOAT16: i32 = 10;
+    pub const DOUBLE: i32 = 11;
 }
 
 /// `TensorProto.DataLocation`: the data lies in another file.
@@ -18,6 +21,15 @@ pub const EXTERNAL: i32 = 1;
 
 /// `AttributeProto.AttributeType` of one integer.
 pub const ATTRIBUTE_INT: i32 = 2;
+
+/// Of numbers.
+pub const ATTRIBUTE_FLOATS: i32 = 6;
+
+/// Of integers.
+pub const ATTRIBUTE_INTS: i32 = 7;
+
+/// Of texts.
+pub const ATTRIBUTE_STRINGS: i32 = 8;
 
 impl NodeProto {
     /// The attribute of that name.

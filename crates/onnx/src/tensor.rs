@@ -43,6 +43,32 @@ impl TensorProto {
         (Some(values.len()) == self.count()).then_some(values)
     }
 
+    /// The values of an FP64 tensor; `None` as for [`TensorProto::floats`].
+    #[must_use]
+    pub fn doubles(&self) -> Option<Vec<f64>> {
+        if self.data_type() != data_type::DOUBLE {
+            return None;
+        }
+        let values: Vec<f64> = match &self.raw_data {
+            Some(raw) => raw.as_chunks().0.iter().map(|eight| f64::from_le_bytes(*eight)).collect(),
+            None => self.double_data.clone(),
+        };
+        (Some(values.len()) == self.count()).then_some(values)
+    }
+
+    /// The values of an INT64 tensor; `None` as for [`TensorProto::floats`].
+    #[must_use]
+    pub fn integers(&self) -> Option<Vec<i64>> {
+        if self.data_type() != data_type::INT64 {
+            return None;
+        }
+        let values: Vec<i64> = match &self.raw_data {
+            Some(raw) => raw.as_chunks().0.iter().map(|eight| i64::from_le_bytes(*eight)).collect(),
+            None => self.int64_data.clone(),
+        };
+        (Some(values.len()) == self.count()).then_some(values)
+    }
+
     /// A tensor of that name, type and shape with `raw` as its little-endian content.
     #[must_use]
     pub fn of_bytes(name: String, data_type: i32, dims: Vec<i64>, raw: Vec<u8>) -> Self {

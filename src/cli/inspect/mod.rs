@@ -11,6 +11,7 @@ use super::served::{UrlParser, runtime};
 use super::stdout::Output;
 use crate::client::Target;
 
+mod check;
 mod file;
 mod remote;
 
@@ -35,6 +36,10 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", requires = "url")]
     ca_file: Option<PathBuf>,
 
+    /// Only look whether the file is sound, and say all that is wrong with it; no server is needed for that
+    #[arg(long, conflicts_with_all = ["url", "cluster", "server_bin"])]
+    check: bool,
+
     /// A version other than the one the server prefers
     #[arg(long, value_name = "VERSION", requires = "remote")]
     model_version: Option<String>,
@@ -55,10 +60,11 @@ const EXAMPLES: &str = "\
 Examples:
   modelyard inspect model.onnx
   modelyard inspect model.onnx -o json
+  modelyard inspect model.onnx --check
   modelyard inspect --url http://127.0.0.1:8080 mnist
   modelyard inspect mnist --cluster
 
-Exit codes: 0 shown, and it runs; 1 it will not run or cannot be read, with the reason; 2 wrong arguments.";
+Exit codes: 0 shown, and it runs (with --check: it is sound); 1 it will not run, is unsound or cannot be read, with the reason; 2 wrong arguments.";
 
 /// Limit of a server's answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -69,6 +75,9 @@ impl Arguments {
     /// # Errors
     /// What the user should read.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        if self.check {
+            return check::show(Path::new(&self.what), self.output);
+        }
         // The way there lives on this runtime for as long as the question takes.
         let runtime = runtime()?;
         if let Some(way) = runtime.block_on(self.through.open(&self.what))? {

@@ -1,26 +1,31 @@
-//! `modelyard optimize`: a smaller model, and what that costs, measured before anything is written.
+//! `modelyard optimize`: a smaller or faster model, and what that costs, measured before anything is written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use modelyard_onnx::proto::ModelProto;
-use modelyard_onnx::rewrite::Step;
+use modelyard_onnx::store::Store;
 
 use super::stdout::Output;
 
+mod answers;
+mod ranges;
 mod report;
+mod server;
 mod trial;
+mod variants;
+mod verdict;
 
-use report::{Report, Row};
+use report::Report;
 use trial::Trial;
+use variants::Asked;
 
 /// Make a model smaller or faster, and measure what it costs before writing it
 ///
 /// Always done, without a change in answers: constants gathered, idle nodes and what no output needs removed, equal nodes and weights
-/// shared, batch normalisation put into convolutions. --weights and --prune change the weights: with --data the model is served before
-/// and after, on this machine, and what came of it is printed. Nothing is written where the figure falls below --min-accuracy, or where the
-/// model became slower.
+/// shared, batch normalisation put into convolutions, trees rid of what makes no difference. The other rewrites change answers: with --data
+/// the model is served before and after, on this machine and by each engine that is there, and what came of it is printed. Nothing is written
+/// where the figure falls below --min-accuracy, or where the model became slower.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -36,11 +41,27 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value = "f32", help_heading = "Rewrites")]
     weights: Weights,
 
+    /// Compute matrix products (static: convolutions too) in INT8, activations as well as weights
+    #[arg(long, value_enum, help_heading = "Rewrites", conflicts_with = "weights")]
+    quantize: Option<Quantize>,
+
+    /// With --quantize static: ranges hold this share of an activation's values, in percent; what lies beyond is cut off
+    #[arg(long, value_name = "PERCENT", default_value = "100", help_heading = "Rewrites", value_parser = percent, requires = "quantize")]
+    percentile: f64,
+
+    /// Remove this share of each layer's channels, those that count least: rows of dense layers, filters of convolutions
+    #[arg(long, value_name = "SHARE", help_heading = "Rewrites", value_parser = share)]
+    prune_channels: Option<f64>,
+
     /// Set this share of each weight's values to zero, the smallest: 0.5 for half (a compressed file gets smaller, not a run shorter)
     #[arg(long, value_name = "SHARE", help_heading = "Rewrites", value_parser = share)]
     prune: Option<f64>,
 
-    /// Rows whose truth is known (.npz or .csv), to measure on
+    /// Round the leaves of trees to what so many bits hold, and merge what became equal
+    #[arg(long, value_name = "BITS", help_heading = "Rewrites", value_parser = clap::value_parser!(u32).range(2..=16))]
+    leaves: Option<u32>,
+
+    /// Rows whose truth is known (.npz or .csv), to measure on; --quantize static takes its ranges from their inputs
     #[arg(long, short, value_name = "FILE", help_heading = "Measuring")]
     data: Option<PathBuf>,
 
@@ -48,7 +69,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", help_heading = "Measuring", requires = "data")]
     labels: Option<String>,
 
-    /// The figure of `modelyard evaluate` that counts [default: accuracy, or r2 of numbers]
+    /// The figure of `modelyard evaluate` that counts, or cosine: how alike answers are to the original's, for which no truth is needed
+    /// [default: accuracy, or r2 of numbers]
     #[arg(long, value_name = "METRIC", help_heading = "Measuring", requires = "data")]
     metric: Option<String>,
 
@@ -80,12 +102,23 @@ enum Weights {
     Int8,
 }
 
+/// How activations become INT8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Quantize {
+    /// In the range that each run finds
+    Dynamic,
+    /// In ranges that --data shows
+    Static,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   modelyard optimize model.onnx -o small.onnx
   modelyard optimize model.onnx -o small.onnx --weights f16 --data heldout.npz --min-accuracy 0.92
-  modelyard optimize model.onnx -o sparse.onnx --prune 0.5 --data heldout.csv --labels species \\
-    --metric f1_macro --min-accuracy 0.9
+  modelyard optimize model.onnx -o narrow.onnx --prune-channels 0.25 --data heldout.npz --min-accuracy 0.92
+  modelyard optimize model.onnx -o int8.onnx --quantize static --percentile 99.9 --data heldout.npz
+  modelyard optimize forest.onnx -o small.onnx --leaves 8 --data heldout.csv --labels price --metric r2
+  modelyard optimize embed.onnx -o int8.onnx --quantize dynamic --data tokens.npz --metric cosine --min-accuracy 0.99
 
 Exit codes: 0 written; 1 not written, with the reason; 2 wrong arguments.";
 
@@ -97,11 +130,12 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A model after a rewrite.
-struct Variant {
-    name: &'static str,
-    changed: usize,
-    model: ModelProto,
+/// Most of everything, or all.
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(percent) if (50.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err(format!("expected a number from 50 to 100, found '{text}'")),
+    }
 }
 
 impl Arguments {
@@ -113,13 +147,30 @@ impl Arguments {
         if self.model.is_dir() {
             bail!("{} is a folder; name the .onnx file in it", self.model.display());
         }
-        let variants = self.variants()?;
-        let measured = match &self.data {
-            Some(data) => Some(trial::measure(&self.trial(data), &variants)?),
-            None => None,
+        if self.quantize == Some(Quantize::Static) && self.data.is_none() {
+            return Err(super::usage::Usage::new(
+                "--quantize static takes the ranges of activations from --data, which is not given",
+            )
+            .into());
+        }
+        let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut store = Store::within(folder);
+        let trial = self.data.as_deref().map(|data| self.trial(data));
+        let asked = Asked {
+            channels: self.prune_channels,
+            prune: self.prune,
+            leaves: self.leaves,
+            weights: self.weights,
+            quantize: self.quantize,
+            percentile: self.percentile,
+        };
+        let variants = variants::make(&self.model, &asked, (&mut store, trial.as_ref()))?;
+        let measured = match &trial {
+            Some(trial) => trial::measure(trial, &variants)?,
+            None => Vec::new(),
         };
         let mut report = Report::new(&self.model, &self.out, &variants, measured);
-        report.refusal = self.refusal(&report.rows);
+        report.refusal = verdict::refusal(&report.rows, self.min_accuracy);
         let written = report.refusal.is_none() || self.force;
         if written && let Some(last) = variants.last() {
             modelyard_onnx::write(&last.model, &self.out)
@@ -133,34 +184,7 @@ impl Arguments {
         Ok(if written { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// The model as it is, and after each step.
-    fn variants(&self) -> anyhow::Result<Vec<Variant>> {
-        let mut model = modelyard_onnx::read(&self.model)?;
-        let mut variants = vec![Variant { name: "original", changed: 0, model: model.clone() }];
-        let mut changed = 0;
-        for step in Step::EXACT {
-            changed += step.apply(&mut model)?;
-        }
-        variants.push(Variant { name: "clean", changed, model: model.clone() });
-        let weights = match self.weights {
-            Weights::F32 => None,
-            Weights::F16 => Some(Step::Half),
-            Weights::Int8 => Some(Step::Int8),
-        };
-        for step in self.prune.map(Step::Prune).into_iter().chain(weights) {
-            let changed = step.apply(&mut model).with_context(|| format!("{} is not possible", step.name()))?;
-            if changed == 0 {
-                bail!(
-                    "{}: the model has no weights that it applies to: FP32 of 256 values or more, in MatMul, Gemm or Conv",
-                    step.name()
-                );
-            }
-            variants.push(Variant { name: step.name(), changed, model: model.clone() });
-        }
-        Ok(variants)
-    }
-
-    fn trial<'a>(&'a self, data: &'a std::path::Path) -> Trial<'a> {
+    fn trial<'a>(&'a self, data: &'a Path) -> Trial<'a> {
         Trial {
             data,
             labels: self.labels.as_deref(),
@@ -168,18 +192,5 @@ impl Arguments {
             server: self.server_bin.as_deref(),
             source: &self.model,
         }
-    }
-
-    /// Why the result is not worth having, where it was measured and is not.
-    fn refusal(&self, rows: &[Row]) -> Option<String> {
-        /// Runs vary by some percent from one to the next: this much slower is slower.
-        const SLOWER: f64 = 1.1;
-        let ([first, ..], [.., last]) = (rows, rows) else { return None };
-        let (before, after) = (first.measured.as_ref()?, last.measured.as_ref()?);
-        if let Some(least) = self.min_accuracy.filter(|least| after.figure < *least) {
-            return Some(format!("{} is {:.6}, below {least}", after.metric, after.figure));
-        }
-        let ratio = after.microseconds / before.microseconds;
-        (ratio > SLOWER).then(|| format!("a run takes {ratio:.2} times as long as the original's"))
     }
 }

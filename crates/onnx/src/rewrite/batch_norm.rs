@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 
+use super::{Refused, full, lost};
 use crate::names::{self, Fresh};
 use crate::proto::{GraphProto, NodeProto, TensorProto};
+use crate::store::Store;
 
-pub(super) fn rewrite(graph: &mut GraphProto) -> usize {
+pub(super) fn rewrite(graph: &mut GraphProto, store: &mut Store) -> Result<usize, Refused> {
     let (fixed, used) = (names::fixed(graph), names::uses(graph));
     let makers: HashMap<String, usize> =
         graph.node.iter().enumerate().flat_map(|(at, node)| node.output.iter().map(move |name| (name.clone(), at))).collect();
@@ -18,7 +20,8 @@ pub(super) fn rewrite(graph: &mut GraphProto) -> usize {
         if !alone || !infers(norm) || !graph.node[conv].is("Conv") {
             continue;
         }
-        if let Some((kernel, bias)) = fold(graph, &graph.node[conv], norm) {
+        if let Some((kernel, bias)) = fold(graph, &graph.node[conv], norm)? {
+            let kernel = store.keep(kernel).map_err(|error| full(&error))?;
             folded.push((conv, kernel, bias, norm.output[0].clone()));
             gone.push(at);
         }
@@ -37,7 +40,7 @@ pub(super) fn rewrite(graph: &mut GraphProto) -> usize {
         at += 1;
         !gone.contains(&(at - 1))
     });
-    gone.len()
+    Ok(gone.len())
 }
 
 /// Whether it normalises by what was learnt, and gives nothing else.
@@ -48,10 +51,20 @@ fn infers(node: &NodeProto) -> bool {
 }
 
 /// The kernel [M, C/group, ...] and the bias [M] of both in one.
-fn fold(graph: &GraphProto, conv: &NodeProto, norm: &NodeProto) -> Option<(TensorProto, TensorProto)> {
+fn fold(graph: &GraphProto, conv: &NodeProto, norm: &NodeProto) -> Result<Option<(TensorProto, TensorProto)>, Refused> {
     let tensor = |name: &str| graph.initializer.iter().find(|one| one.name() == name);
-    let kernel = tensor(conv.input_at(1)?)?;
-    let (mut weights, channels) = (kernel.floats()?, *kernel.shape().first()?);
+    let Some(kernel) = conv.input_at(1).and_then(tensor) else { return Ok(None) };
+    let weights = kernel.fetched().map_err(|error| lost(kernel, &error))?;
+    Ok(weights.and_then(|weights| scaled(graph, (conv, norm), (kernel, weights))))
+}
+
+fn scaled(
+    graph: &GraphProto,
+    (conv, norm): (&NodeProto, &NodeProto),
+    (kernel, mut weights): (&TensorProto, Vec<f32>),
+) -> Option<(TensorProto, TensorProto)> {
+    let tensor = |name: &str| graph.initializer.iter().find(|one| one.name() == name);
+    let channels = *kernel.shape().first()?;
     let row = |node: &NodeProto, at: usize| tensor(node.input_at(at)?)?.floats().filter(|values| values.len() == channels);
     let bias = match conv.input_at(2) {
         Some(_) => row(conv, 2)?,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use prost::Message;
 
+use super::{Refused, lost};
 use crate::check::graphs;
 use crate::names;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
@@ -12,18 +13,21 @@ use crate::proto::{GraphProto, NodeProto, TensorProto};
 const RANDOM: [&str; 7] =
     ["Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"];
 
-pub(super) fn rewrite(graph: &mut GraphProto) -> usize {
+pub(super) fn rewrite(graph: &mut GraphProto) -> Result<usize, Refused> {
     let fixed = names::fixed(graph);
     let before = graph.node.len() + graph.initializer.len();
     let mut replaced = HashMap::new();
     let mut first: HashMap<Vec<u8>, String> = HashMap::new();
-    graph.initializer.retain(|one| {
-        if fixed.contains(one.name()) {
-            return true;
+    let mut kept = Vec::with_capacity(graph.initializer.len());
+    for one in std::mem::take(&mut graph.initializer) {
+        let mut content = TensorProto { name: None, doc_string: None, external_data: Vec::new(), ..one.clone() }.encode_to_vec();
+        // What lies in a file is compared by its sum.
+        content.extend(one.sum().map_err(|error| lost(&one, &error))?.into_iter().flatten());
+        if fixed.contains(one.name()) || keep(&mut first, content, one.name(), &mut replaced) {
+            kept.push(one);
         }
-        let plain = TensorProto { name: None, doc_string: None, ..one.clone() };
-        keep(&mut first, plain.encode_to_vec(), one.name(), &mut replaced)
-    });
+    }
+    graph.initializer = kept;
     names::rename(graph, &replaced);
     loop {
         let (mut replaced, mut first) = (HashMap::new(), HashMap::new());
@@ -37,7 +41,7 @@ pub(super) fn rewrite(graph: &mut GraphProto) -> usize {
         }
         names::rename(graph, &replaced);
     }
-    before - graph.node.len() - graph.initializer.len()
+    Ok(before - graph.node.len() - graph.initializer.len())
 }
 
 /// Whether it is the first of its kind; the name of a later one is replaced by the first's.

@@ -1,10 +1,11 @@
 //! Weights as INT8 with a scale for each output channel, symmetric about zero: a quarter of the file. `DequantizeLinear` makes them FP32
 //! again, so what is computed stays FP32.
 
-use super::Refused;
 use super::weights::{Weight, weights};
+use super::{Refused, full, lost};
 use crate::names::Fresh;
 use crate::proto::{ATTRIBUTE_INT, AttributeProto, GraphProto, NodeProto, TensorProto, data_type};
+use crate::store::Store;
 
 /// Since when `DequantizeLinear` has an axis.
 const SINCE: i64 = 13;
@@ -12,7 +13,7 @@ const SINCE: i64 = 13;
 /// The largest value: -128 is not used, so that both signs are alike.
 const MOST: f32 = 127.0;
 
-pub(super) fn rewrite(graph: &mut GraphProto, opset: i64) -> Result<usize, Refused> {
+pub(super) fn rewrite(graph: &mut GraphProto, opset: i64, store: &mut Store) -> Result<usize, Refused> {
     if opset < SINCE {
         return Err(Refused(format!(
             "the model has operator set {opset}; a scale for each channel needs {SINCE} or newer (export it again)"
@@ -22,14 +23,16 @@ pub(super) fn rewrite(graph: &mut GraphProto, opset: i64) -> Result<usize, Refus
     let (mut nodes, mut scales) = (Vec::new(), Vec::new());
     for weight in weights(graph) {
         let tensor = &mut graph.initializer[weight.at];
-        let Some(values) = tensor.floats().filter(|values| values.iter().all(|value| value.is_finite())) else { continue };
+        let values = tensor.fetched().map_err(|error| lost(tensor, &error))?;
+        let Some(values) = values.filter(|values| values.iter().all(|value| value.is_finite())) else { continue };
         let (codes, scale) = quantize(&values, &tensor.shape(), weight);
         let output = tensor.name().to_owned();
         let (stored, by) = (fresh.name(&format!("{output}_int8")), fresh.name(&format!("{output}_scale")));
         let raw = codes.iter().map(|code| code.cast_unsigned()).collect();
         scales.push(TensorProto::of_floats(by.clone(), vec![tensor.dims[weight.axis]], &scale));
-        *tensor = TensorProto::of_bytes(stored.clone(), data_type::INT8, tensor.dims.clone(), raw);
-        nodes.push(dequantize(fresh.name(&format!("{output}_dequantize")), [stored, by], output, weight.axis));
+        let made = TensorProto::of_bytes(stored.clone(), data_type::INT8, tensor.dims.clone(), raw);
+        *tensor = store.keep(made).map_err(|error| full(&error))?;
+        nodes.push(dequantize(fresh.name(&format!("{output}_dequantize")), &[stored, by], output, weight.axis));
     }
     let changed = nodes.len();
     graph.node.splice(0..0, nodes);
@@ -38,7 +41,7 @@ pub(super) fn rewrite(graph: &mut GraphProto, opset: i64) -> Result<usize, Refus
 }
 
 /// Codes and scales: `value` is about `code * scale[channel]`, to half a scale.
-fn quantize(values: &[f32], shape: &[usize], weight: Weight) -> (Vec<i8>, Vec<f32>) {
+pub(super) fn quantize(values: &[f32], shape: &[usize], weight: Weight) -> (Vec<i8>, Vec<f32>) {
     let channels = shape[weight.axis];
     let inner: usize = shape[weight.axis + 1..].iter().product();
     let channel = |at: usize| at / inner % channels;
@@ -53,7 +56,7 @@ fn quantize(values: &[f32], shape: &[usize], weight: Weight) -> (Vec<i8>, Vec<f3
     (values.iter().enumerate().map(code).collect(), scales)
 }
 
-fn dequantize(name: String, inputs: [String; 2], output: String, axis: usize) -> NodeProto {
+pub(super) fn dequantize(name: String, inputs: &[String], output: String, axis: usize) -> NodeProto {
     let axis = AttributeProto {
         name: Some("axis".to_owned()),
         r#type: Some(ATTRIBUTE_INT),

@@ -1,20 +1,27 @@
-//! What makes a model smaller or faster: one file a step. The first five change no answer (batch normalisation but by rounding); the
-//! others change weights, and whoever takes them measures what that costs.
+//! What makes a model smaller or faster: one file a step. The first six change no answer (batch normalisation but by rounding); the
+//! others change weights or how they are computed with, and whoever takes them measures what that costs.
 
 mod batch_norm;
+mod channels;
 mod constants;
 mod dead;
 mod duplicates;
+mod flow;
 mod half;
 mod identity;
 mod int8;
 mod prune;
+mod quantise;
+mod trees;
 mod weights;
 
-use crate::proto::ModelProto;
+pub use quantise::{Ranges, activations, watched};
+
+use crate::proto::{ModelProto, TensorProto};
+use crate::store::Store;
 
 /// One rewrite of a whole model.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// `Constant` nodes become initializers.
     Constants,
@@ -26,50 +33,99 @@ pub enum Step {
     Duplicates,
     /// What no output needs goes.
     Dead,
+    /// Of tree ensembles: ways that no row takes, questions whose answers lead to the same, equal trees where sums are exact.
+    Trees,
+    /// The given fraction of each layer's channels goes, with all weights that make or read them.
+    Channels(f64),
     /// The given fraction of each weight's values, the smallest, becomes zero.
     Prune(f64),
+    /// Leaves of tree ensembles are rounded to what so many bits hold, in steps of a power of two.
+    Leaves(u32),
     /// Weights are kept as FP16 and cast to FP32.
     Half,
     /// Weights are kept as INT8, with a scale for each output channel.
     Int8,
+    /// Matrix products are computed in INT8: weights with a scale for each output channel, activations with one for each run.
+    Dynamic,
+    /// Matrix products and convolutions are given INT8 on both sides, with the ranges of activations that are given.
+    Static(Ranges),
+}
+
+/// What a step did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Change {
+    /// Nodes, tensors, channels or leaves, whichever it is about.
+    pub count: usize,
+    /// What else is to be said of it; may be empty.
+    pub note: String,
 }
 
 impl Step {
     /// The steps that keep the answers, in their order.
-    pub const EXACT: [Self; 5] = [Self::Constants, Self::Identities, Self::BatchNorm, Self::Duplicates, Self::Dead];
+    pub const EXACT: [Self; 6] = [Self::Constants, Self::Identities, Self::BatchNorm, Self::Duplicates, Self::Dead, Self::Trees];
 
     /// What it is called.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Constants => "constants",
             Self::Identities => "identities",
             Self::BatchNorm => "batch-norm",
             Self::Duplicates => "duplicates",
             Self::Dead => "dead",
+            Self::Trees => "trees",
+            Self::Channels(_) => "channels",
             Self::Prune(_) => "prune",
+            Self::Leaves(_) => "leaves",
             Self::Half => "f16",
             Self::Int8 => "int8",
+            Self::Dynamic => "dynamic",
+            Self::Static(_) => "static",
         }
     }
 
-    /// Rewrites the model; how many nodes or tensors that changed.
+    /// What it looks for, for whom it finds none.
+    #[must_use]
+    pub const fn looks_for(&self) -> &'static str {
+        match self {
+            Self::Channels(_) => {
+                "MatMul, Gemm or Conv with FP32 weights of its own, followed by nothing but activations, normalisations and pools until \
+                 other such nodes read all of it"
+            }
+            Self::Leaves(_) => "TreeEnsembleClassifier, TreeEnsembleRegressor or TreeEnsemble",
+            Self::Dynamic => "MatMul or Gemm with FP32 weights of 256 values or more and two dimensions",
+            _ => "FP32 weights of 256 values or more, in MatMul, Gemm or Conv",
+        }
+    }
+
+    /// Rewrites the model; what large contents it makes go to the store.
     ///
     /// # Errors
     /// Why it cannot be done with this model.
-    pub fn apply(self, model: &mut ModelProto) -> Result<usize, Refused> {
+    pub fn apply(&self, model: &mut ModelProto, store: &mut Store) -> Result<Change, Refused> {
         let opset = model.opset();
-        let Some(graph) = &mut model.graph else { return Ok(0) };
-        match self {
-            Self::Constants => Ok(constants::rewrite(graph)),
-            Self::Identities => Ok(identity::rewrite(graph, opset)),
-            Self::BatchNorm => Ok(batch_norm::rewrite(graph)),
-            Self::Duplicates => Ok(duplicates::rewrite(graph)),
-            Self::Dead => Ok(dead::rewrite(graph)),
-            Self::Prune(fraction) => Ok(prune::rewrite(graph, fraction)),
-            Self::Half => Ok(half::rewrite(graph)),
-            Self::Int8 => int8::rewrite(graph, opset),
-        }
+        let Some(graph) = &mut model.graph else { return Ok(Change::default()) };
+        let mut note = String::new();
+        let count = match self {
+            Self::Constants => constants::rewrite(graph),
+            Self::Identities => identity::rewrite(graph, opset),
+            Self::BatchNorm => batch_norm::rewrite(graph, store)?,
+            Self::Duplicates => duplicates::rewrite(graph)?,
+            Self::Dead => dead::rewrite(graph),
+            Self::Trees => trees::merge(graph),
+            Self::Channels(share) => channels::rewrite(graph, *share, store)?,
+            Self::Prune(fraction) => prune::rewrite(graph, *fraction, store)?,
+            Self::Leaves(bits) => {
+                let rounded = trees::round(graph, *bits).unwrap_or_default();
+                note = format!("the trees' sums move by at most {:.3e}", rounded.most);
+                rounded.changed
+            }
+            Self::Half => half::rewrite(graph, store)?,
+            Self::Int8 => int8::rewrite(graph, opset, store)?,
+            Self::Dynamic => quantise::dynamic(graph, opset, store)?,
+            Self::Static(ranges) => quantise::fixed(graph, opset, (ranges, store))?,
+        };
+        Ok(Change { count, note })
     }
 }
 
@@ -77,6 +133,16 @@ impl Step {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(String);
+
+/// A tensor whose content cannot be had any more.
+fn lost(tensor: &TensorProto, error: &std::io::Error) -> Refused {
+    Refused(format!("the content of tensor '{}' cannot be read: {error}", tensor.name()))
+}
+
+/// The store has no room.
+fn full(error: &std::io::Error) -> Refused {
+    Refused(format!("no room for weights: {error}"))
+}
 
 #[cfg(test)]
 mod tests;

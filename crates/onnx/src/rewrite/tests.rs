@@ -2,11 +2,12 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::Step;
+use super::{Change, Refused, Step};
 use crate::check::check;
 use crate::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto, data_type,
 };
+use crate::store::Store;
 
 fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto {
@@ -29,12 +30,18 @@ fn model(node: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
     ModelProto { ir_version: Some(8), opset_import: vec![opset], graph: Some(graph), ..ModelProto::default() }
 }
 
+/// Takes a step.
+fn apply(step: &Step, model: &mut ModelProto) -> Result<usize, Refused> {
+    let folder = tempfile::tempdir().unwrap();
+    step.apply(model, &mut Store::within(folder.path())).map(|Change { count, .. }| count)
+}
+
 /// The model after a step, sound, and what it says that it changed.
 fn after(mut model: ModelProto, step: Step) -> (GraphProto, usize) {
     check(&model).unwrap();
-    let changed = step.apply(&mut model).unwrap();
+    let changed = apply(&step, &mut model).unwrap();
     check(&model).unwrap();
-    assert_eq!(step.apply(&mut model.clone()), Ok(0), "a second time it finds nothing: {step:?}");
+    assert_eq!(apply(&step, &mut model.clone()), Ok(0), "a second time it finds nothing: {step:?}");
     (model.graph.unwrap(), changed)
 }
 
@@ -180,7 +187,7 @@ proptest! {
     fn the_smallest_are_pruned(values in prop::collection::vec(-1.0_f32..1.0, 320), fraction in 0.01_f64..0.99) {
         let whole = model(vec![node("MatMul", &["x", "w"], "y")], vec![floats("w", &[16, 20], &values)]);
         let mut pruned = whole;
-        prop_assert_eq!(Step::Prune(fraction).apply(&mut pruned), Ok(1));
+        prop_assert_eq!(apply(&Step::Prune(fraction), &mut pruned), Ok(1));
         let left = pruned.graph.unwrap().initializer[0].floats().unwrap();
         let gone = (320.0 * fraction) as usize;
         let (zeroed, kept): (Vec<_>, Vec<_>) = values.iter().zip(&left).partition(|(_, left)| **left == 0.0);
@@ -195,7 +202,7 @@ proptest! {
 fn an_old_operator_set_is_refused_in_words() {
     let mut old = model(vec![node("MatMul", &["x", "w"], "y")], vec![floats("w", &[16, 20], &[1.0; 320])]);
     old.opset_import[0].version = Some(11);
-    assert!(Step::Int8.apply(&mut old).unwrap_err().to_string().contains("operator set 11"));
+    assert!(apply(&Step::Int8, &mut old).unwrap_err().to_string().contains("operator set 11"));
 }
 
 #[test]
@@ -210,4 +217,166 @@ fn unsound_models_are_told() {
         let found = check(&model(nodes, tensors)).unwrap_err().to_string();
         assert!(found.contains(words), "{found}");
     }
+}
+
+fn attribute(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { name: Some(name.into()), r#type: Some(2), i: Some(value), ..AttributeProto::default() }
+}
+
+/// Weights of which channel 1 of 3 is worth least, then channel 0.
+fn layers(middle: Vec<NodeProto>, last: &str) -> ModelProto {
+    let mut nodes = vec![node("MatMul", &["x", "w"], "a"), node("Add", &["b", "a"], "c")];
+    nodes.extend(middle);
+    nodes.push(node("MatMul", &[last, "v"], "y"));
+    let weights = [2.0, 0.1, 3.0, 2.0, 0.1, 3.0];
+    let tensors = vec![
+        floats("w", &[2, 3], &weights),
+        floats("b", &[3], &[10.0, 20.0, 30.0]),
+        floats("v", &[3, 2], &[1.0, 1.0, 2.0, 2.0, 3.0, 3.0]),
+        floats("k", &[1], &[0.5]),
+    ];
+    model(nodes, tensors)
+}
+
+#[test]
+fn channels_of_least_worth_go_with_all_that_is_theirs() {
+    let mut whole = layers(vec![node("Relu", &["c"], "d"), node("Mul", &["d", "k"], "e"), node("Add", &["d", "e"], "f")], "f");
+    assert_eq!(apply(&Step::Channels(0.5), &mut whole), Ok(1));
+    check(&whole).unwrap();
+    let graph = whole.graph.unwrap();
+    let found: HashMap<&str, (&[i64], Vec<f32>)> =
+        graph.initializer.iter().map(|one| (one.name(), (&*one.dims, one.floats().unwrap()))).collect();
+    assert_eq!(found["w"], (&[2, 2][..], vec![2.0, 3.0, 2.0, 3.0]));
+    assert_eq!(found["b"], (&[2][..], vec![10.0, 30.0]));
+    assert_eq!(found["v"], (&[2, 2][..], vec![1.0, 1.0, 3.0, 3.0]));
+    assert_eq!(found["k"].1, [0.5], "a number for all stays");
+}
+
+#[test]
+fn channels_that_something_else_looks_at_stay() {
+    let relu = || node("Relu", &["c"], "d");
+    let mut shared = layers(vec![relu()], "d");
+    shared.graph.as_mut().unwrap().node.push(node("Mul", &["w", "w"], "z"));
+    let mut shown = layers(vec![relu()], "d");
+    shown.graph.as_mut().unwrap().output.push(ValueInfoProto { name: Some("d".into()), ..ValueInfoProto::default() });
+    for (what, mut model) in [
+        ("a softmax mixes them", layers(vec![node("Softmax", &["c"], "d")], "d")),
+        ("another tensor is added", layers(vec![node("Mul", &["x", "x"], "z"), node("Add", &["c", "z"], "d")], "d")),
+        ("their weight is used twice", shared),
+        ("they are an output", shown),
+    ] {
+        let before = model.clone();
+        assert_eq!(apply(&Step::Channels(0.5), &mut model), Ok(0), "{what}");
+        assert_eq!(model, before, "{what}");
+    }
+}
+
+#[test]
+fn filters_go_through_depthwise_convolutions_and_into_dense_layers() {
+    let mut depthwise = node("Conv", &["a", "d", "e"], "b");
+    depthwise.attribute = vec![attribute("group", 3)];
+    let nodes = vec![
+        node("Conv", &["x", "w"], "a"),
+        depthwise,
+        node("BatchNormalization", &["b", "s", "s2", "s3", "s4"], "c"),
+        node("MaxPool", &["c"], "p"),
+        node("Flatten", &["p"], "f"),
+        node("Gemm", &["f", "g"], "y"),
+    ];
+    let row = |name: &str| floats(name, &[3], &[1.0, 2.0, 3.0]);
+    let tensors = vec![
+        floats("w", &[3, 1, 1, 1], &[5.0, 0.1, 5.0]),
+        floats("d", &[3, 1, 1, 1], &[1.0, 2.0, 3.0]),
+        row("e"),
+        row("s"),
+        row("s2"),
+        row("s3"),
+        row("s4"),
+        // Two places of each channel.
+        floats("g", &[6, 1], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+    ];
+    let mut whole = model(nodes, tensors);
+    assert_eq!(apply(&Step::Channels(0.34), &mut whole), Ok(1));
+    let graph = whole.graph.unwrap();
+    assert_eq!(graph.node[1].attribute[0].i, Some(2));
+    for tensor in &graph.initializer {
+        let (dims, values) = match tensor.name() {
+            "w" => (vec![2, 1, 1, 1], vec![5.0, 5.0]),
+            "d" => (vec![2, 1, 1, 1], vec![1.0, 3.0]),
+            "g" => (vec![4, 1], vec![1.0, 2.0, 5.0, 6.0]),
+            _ => (vec![2], vec![1.0, 3.0]),
+        };
+        assert_eq!((&tensor.dims, tensor.floats()), (&dims, Some(values)), "{}", tensor.name());
+    }
+}
+
+#[test]
+fn a_product_in_int8_stands_as_onnx_runtime_looks_for_it() {
+    let mut product = node("Gemm", &["x", "w", "c"], "y");
+    product.attribute = vec![attribute("transB", 1)];
+    let values: Vec<f32> = (0..320_u16).map(|at| f32::from(at % 7) - 3.0).collect();
+    let whole = model(vec![product], vec![floats("w", &[20, 16], &values), floats("c", &[20], &[1.0; 20])]);
+    let (graph, changed) = after(whole, Step::Dynamic);
+    let operators: Vec<_> = graph.node.iter().map(NodeProto::op_type).collect();
+    assert_eq!((changed, operators), (1, vec!["DynamicQuantizeLinear", "MatMulInteger", "Cast", "Mul", "Mul", "Add"]));
+    let tensor = |name: &str| graph.initializer.iter().find(|one| one.name() == name).unwrap();
+    let (codes, scales) = (tensor("w_int8"), tensor("w_scale").floats().unwrap());
+    assert_eq!((&*codes.dims, scales.len()), (&[16, 20][..], 20));
+    for (at, code) in codes.raw_data().iter().enumerate() {
+        // [K, N] of what was [N, K].
+        let (k, n) = (at / 20, at % 20);
+        assert!((f32::from(code.cast_signed()) * scales[n] - values[n * 16 + k]).abs() <= scales[n] * 0.5001);
+    }
+    assert!(!graph.initializer.iter().any(|one| one.name() == "w"), "the old weight is gone");
+}
+
+#[test]
+fn what_has_a_range_stands_between_quantizers() {
+    let mut conv = node("Conv", &["x", "w", "c"], "a");
+    conv.attribute = vec![attribute("group", 1)];
+    let nodes = vec![conv, node("Relu", &["a"], "r"), node("MaxPool", &["r"], "p"), node("MatMul", &["p", "v"], "y")];
+    let tensors =
+        vec![floats("w", &[4, 16, 2, 2], &[0.5; 256]), floats("c", &[4], &[1.0; 4]), floats("v", &[16, 16], &[0.25; 256])];
+    let mut whole = model(nodes, tensors);
+    whole.opset_import[0].version = Some(17);
+    assert_eq!(super::activations(&whole), ["x", "r", "p"]);
+    let (shown, outputs) = super::watched(&whole, &super::activations(&whole));
+    check(&shown).unwrap();
+    assert_eq!(outputs[0], ("x_shown".to_owned(), "x".to_owned()), "an input is shown under another name");
+    let ranges = [("x", (-1.0, 3.0)), ("r", (0.0, 2.0)), ("p", (0.0, 2.0))];
+    let ranges = ranges.into_iter().map(|(name, range)| (name.to_owned(), range)).collect();
+    assert_eq!(apply(&Step::Static(ranges), &mut whole), Ok(2));
+    check(&whole).unwrap();
+    let graph = whole.graph.unwrap();
+    let operators: Vec<_> = graph.node.iter().map(NodeProto::op_type).collect();
+    let dequantize = "DequantizeLinear";
+    assert_eq!(
+        operators,
+        [
+            dequantize,
+            dequantize,
+            dequantize,
+            "QuantizeLinear",
+            dequantize,
+            "Conv",
+            "Relu",
+            "QuantizeLinear",
+            dequantize,
+            "MaxPool",
+            "QuantizeLinear",
+            dequantize,
+            "MatMul"
+        ]
+    );
+    let of = |operator: &str| graph.node.iter().find(|one| one.op_type() == operator).unwrap().input.clone();
+    assert_eq!(of("Conv"), ["x_dequantized", "w_dequantized", "c_dequantized"]);
+    assert_eq!(
+        (of("Relu"), of("MaxPool"), of("MatMul")),
+        (vec!["a".to_owned()], vec!["r_dequantized".to_owned()], vec!["p_dequantized".to_owned(), "v_dequantized".to_owned()])
+    );
+    let tensor = |name: &str| graph.initializer.iter().find(|one| one.name() == name).unwrap();
+    assert_eq!((tensor("x_zero_point").raw_data(), tensor("r_zero_point").raw_data()), (&[64_u8][..], &[0_u8][..]));
+    let bias = i32::from_le_bytes(tensor("c_int32").raw_data()[..4].try_into().unwrap());
+    let scale = tensor("c_scale").floats().unwrap()[0];
+    assert!((bias as f32 * scale - 1.0).abs() <= scale, "{bias} {scale}");
 }

@@ -21,7 +21,7 @@ pub(super) fn weights(graph: &GraphProto) -> Vec<Weight> {
     let mut found: Vec<Weight> = Vec::new();
     for (at, one) in graph.initializer.iter().enumerate() {
         let large = one.count().is_some_and(|count| count >= LEAST) && one.dims.len() >= 2;
-        if !large || fixed.contains(one.name()) || one.floats().is_none() {
+        if !large || fixed.contains(one.name()) || !one.is_floats() {
             continue;
         }
         let axes = graph.node.iter().filter(|node| node.input_at(1) == Some(one.name())).map(|node| axis(node, one.dims.len()));
