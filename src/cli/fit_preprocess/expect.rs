@@ -15,16 +15,16 @@ impl Arguments {
         if !(self.margin.is_finite() && self.margin >= 0.0) {
             bail!("--margin: expected 0 or more, found {}", self.margin);
         }
-        let mut ranges: BTreeMap<bool, (Vec<String>, Vec<f64>, Vec<f64>)> = BTreeMap::new();
+        let mut ranges: BTreeMap<bool, (Vec<String>, Bounds)> = BTreeMap::new();
         let mut texts = Vec::new();
         for (name, kind) in columns {
             match kind {
                 Kind::Numbers(numbers) => {
-                    let (names, min, max) = ranges.entry(numbers.missing() > 0).or_default();
+                    let (names, bounds) = ranges.entry(numbers.missing() > 0).or_default();
                     let (low, high) = self.range(numbers);
                     names.push(name.clone());
-                    min.push(low);
-                    max.push(high);
+                    bounds.min.push(low);
+                    bounds.max.push(high);
                 }
                 Kind::Texts(column) => {
                     let known = column.categories();
@@ -43,9 +43,7 @@ impl Arguments {
                 }
             }
         }
-        let numbers = ranges
-            .into_iter()
-            .map(|(missing, (names, min, max))| rule(names, Bounds { min, max, texts: Vec::new() }, !missing, otherwise));
+        let numbers = ranges.into_iter().map(|(missing, (names, bounds))| rule(names, bounds, !missing, otherwise));
         Ok(numbers.chain(texts).collect())
     }
 
