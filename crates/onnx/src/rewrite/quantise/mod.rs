@@ -23,8 +23,11 @@ fn by_name(graph: &GraphProto) -> HashMap<String, Weight> {
     weights(graph).into_iter().map(|weight| (graph.initializer[weight.at].name().to_owned(), weight)).collect()
 }
 
+/// A weight in INT8, and a scale for each of its output channels.
+type Codes = (Vec<i8>, Vec<f32>);
+
 /// Codes and scales of a weight; `None` where its values are not finite.
-fn codes(graph: &GraphProto, weight: Weight) -> Result<Option<(Vec<i8>, Vec<f32>)>, Refused> {
+fn codes(graph: &GraphProto, weight: Weight) -> Result<Option<Codes>, Refused> {
     let tensor = &graph.initializer[weight.at];
     let values = tensor.fetched().map_err(|error| lost(tensor, &error))?;
     let values = values.filter(|values| values.iter().all(|value| value.is_finite()));
