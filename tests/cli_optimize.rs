@@ -129,11 +129,8 @@ fn channels_go_from_the_file_and_answers_are_compared_without_truths() {
     let arguments = [CNN, "-o", out, "--prune-channels", "0.5", "--data", HELD_OUT, "--metric", "cosine", "--force"];
     let told = report(&arguments, 0);
     let steps = told["steps"].as_array().unwrap();
-    assert_eq!(
-        (steps[0]["figure"].as_f64(), steps[1]["figure"].as_f64()),
-        (Some(1.0), Some(1.0)),
-        "what is exact answers the same: {told:#}"
-    );
+    let same = |step: &Value| step["figure"].as_f64().is_some_and(|figure| (figure - 1.0).abs() < 1e-9);
+    assert!(same(&steps[0]) && same(&steps[1]), "what is exact answers the same: {told:#}");
     assert!(steps[2]["figure"].as_f64().unwrap() > 0.3, "{told:#}");
     assert_eq!(steps[2]["changed"], 8 + 16, "half of 16 and of 32 filters");
     assert!(steps[2]["bytes"].as_u64() < steps[0]["bytes"].as_u64().map(|bytes| bytes / 2), "{told:#}");

@@ -14,7 +14,7 @@ pub(super) fn refusal(rows: &[Row], least: Option<f64>) -> Option<String> {
         match (before, after) {
             (Outcome::Ran(_), Outcome::Failed(why)) => return Some(format!("{engine} does not run it any more: {why}")),
             (_, Outcome::Ran(after)) => {
-                if let Some(least) = least.filter(|least| !(after.figure >= *least)) {
+                if let Some(least) = least.filter(|least| after.figure.is_nan() || after.figure < *least) {
                     let which = if last.outcomes.len() > 1 { format!(" with {engine}") } else { String::new() };
                     return Some(format!("{} is {:.6}{which}, below {least}", after.metric, after.figure));
                 }

@@ -115,11 +115,10 @@ impl Step {
             Self::Trees => trees::merge(graph),
             Self::Channels(share) => channels::rewrite(graph, *share, store)?,
             Self::Prune(fraction) => prune::rewrite(graph, *fraction, store)?,
-            Self::Leaves(bits) => {
-                let rounded = trees::round(graph, *bits).unwrap_or_default();
+            Self::Leaves(bits) => trees::round(graph, *bits).map_or(0, |rounded| {
                 note = format!("the trees' sums move by at most {:.3e}", rounded.most);
                 rounded.changed
-            }
+            }),
             Self::Half => half::rewrite(graph, store)?,
             Self::Int8 => int8::rewrite(graph, opset, store)?,
             Self::Dynamic => quantise::dynamic(graph, opset, store)?,
