@@ -16,11 +16,13 @@ use super::body::Payload;
 use super::connections::Connections;
 use super::connector::{Connector, Failure, Proxies};
 
+type Made = Result<(Arc<Connections>, Proxies), String>;
+
 /// Made at the first request: reading the platform's roots takes longer than a whole `file:` fetch.
 #[derive(Clone)]
 pub(crate) struct Client {
     connect: Duration,
-    made: Arc<OnceLock<Result<(Arc<Connections>, Proxies), String>>>,
+    made: Arc<OnceLock<Made>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -69,7 +71,7 @@ pub(super) enum Failed {
     Now(Failure),
 }
 
-fn make(connect: Duration, proxies: Matcher) -> Result<(Arc<Connections>, Proxies), String> {
+fn make(connect: Duration, proxies: Matcher) -> Made {
     let proxies = Proxies(Arc::new(proxies));
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
