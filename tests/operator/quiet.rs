@@ -115,7 +115,7 @@ async fn a_steady_state_costs_no_call() {
 async fn several_models_in_a_steady_state_cost_no_call() {
     within("steady-several", async |namespace| {
         let (a, b) = (several::one("a", "model.onnx", 1), several::one("b", "model.onnx", 1));
-        let deployed = namespace.deploy("zoo", several::several(&[a.clone()], 2)).await;
+        let deployed = namespace.deploy("zoo", several::several(std::slice::from_ref(&a), 2)).await;
         several::until_has(&deployed, &["a"]).await;
         deployed.apply(several::several(&[a.clone(), b], 2)).await;
         several::until_has(&deployed, &["a", "b"]).await;

@@ -149,7 +149,7 @@ async fn models_come_and_go_and_no_pod_restarts() {
 async fn a_revision_that_is_gone_back_to_has_the_models_that_it_had() {
     within("several-back", async |namespace| {
         let (a, b) = (one("a", "model.onnx", 1), one("b", "model.onnx", 1));
-        let deployed = namespace.deploy("zoo", several(&[a.clone()], 1)).await;
+        let deployed = namespace.deploy("zoo", several(std::slice::from_ref(&a), 1)).await;
         until_has(&deployed, &["a"]).await;
         let mut more = several(&[b.clone(), a.clone()], 1);
         deployed.apply(more.clone()).await;

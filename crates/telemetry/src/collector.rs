@@ -1,5 +1,6 @@
 //! The way to a collector.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use opentelemetry_http::{HttpClient, HttpError};
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
@@ -21,12 +23,16 @@ const MAX_ANSWER_BYTES: usize = 1 << 20;
 pub(crate) struct Collector {
     patience: Duration,
     runtime: Handle,
+    failed: Failed,
 }
+
+/// Why the last batch that was not sent was not: the exporter says "network error" of every reason.
+pub(crate) type Failed = Arc<Mutex<String>>;
 
 impl Collector {
     /// Sends on the calling runtime, and gives each batch so long.
-    pub(crate) fn new(patience: Duration) -> Self {
-        Self { patience, runtime: Handle::current() }
+    pub(crate) fn new(patience: Duration, failed: Failed) -> Self {
+        Self { patience, runtime: Handle::current(), failed }
     }
 }
 
@@ -38,7 +44,9 @@ impl HttpClient for Collector {
             let outcome = tokio::time::timeout(patience, send(request.map(Full::new))).await;
             outcome.map_err(|_| HttpError::from(format!("no answer within {patience:?}")))?
         });
-        sent.await?
+        let outcome = sent.await?;
+        *self.failed.lock() = outcome.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        outcome
     }
 }
 

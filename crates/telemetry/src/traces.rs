@@ -1,6 +1,7 @@
 //! Spans, sent by OTLP over HTTP when `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._TRACES_ENDPOINT`) is set. The other `OTEL_*` variables
 //! of the specification mean what they mean everywhere.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
@@ -8,7 +9,7 @@ use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use crate::collector::Collector;
+use crate::collector::{Collector, Failed};
 use crate::watched::Watched;
 
 /// The variables that name a collector.
@@ -32,13 +33,16 @@ pub fn from_environment(service: &'static str) -> Result<Option<SdkTracerProvide
         Some((name, value)) => milliseconds(&value.to_string_lossy()).map_err(|wrong| format!("{name}: {wrong}"))?,
         None => PATIENCE,
     };
-    let exporter = SpanExporter::builder().with_http().with_http_client(Collector::new(patience)).build();
+    let failed = Failed::default();
+    let exporter = SpanExporter::builder().with_http().with_http_client(Collector::new(patience, Arc::clone(&failed))).build();
     let exporter = exporter.map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"))?;
     let mut resource = Resource::builder();
     if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
         resource = resource.with_service_name(service);
     }
-    Ok(Some(SdkTracerProvider::builder().with_batch_exporter(Watched::new(exporter)).with_resource(resource.build()).build()))
+    Ok(Some(
+        SdkTracerProvider::builder().with_batch_exporter(Watched::new(exporter, failed)).with_resource(resource.build()).build(),
+    ))
 }
 
 /// A limit that ends: a collector that never answers would hold all spans after it.

@@ -7,6 +7,8 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use parking_lot::Mutex;
 
+use crate::collector::Failed;
+
 /// How often lost spans are spoken of at most.
 const EACH: Duration = Duration::from_secs(60);
 
@@ -14,6 +16,7 @@ const EACH: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Watched<E> {
     exporter: E,
+    failed: Failed,
     lost: Mutex<Lost>,
 }
 
@@ -37,8 +40,9 @@ impl Lost {
 }
 
 impl<E> Watched<E> {
-    pub(crate) fn new(exporter: E) -> Self {
-        Self { exporter, lost: Mutex::default() }
+    /// `failed` is where the way to the collector leaves its reasons.
+    pub(crate) fn new(exporter: E, failed: Failed) -> Self {
+        Self { exporter, failed, lost: Mutex::default() }
     }
 }
 
@@ -49,7 +53,8 @@ impl<E: SpanExporter> SpanExporter for Watched<E> {
         if let Err(error) = &outcome
             && let Some(spans) = self.lost.lock().add(count, Instant::now())
         {
-            tracing::warn!(spans, %error, "spans were lost: the collector does not take them; the next warning is a minute away");
+            let cause = self.failed.lock().clone();
+            tracing::warn!(spans, %error, cause, "spans were lost: the collector does not take them; the next warning is a minute away");
         }
         outcome
     }
