@@ -108,9 +108,8 @@ impl Connections {
     fn put(&self, place: Place, connection: Idle) {
         let mut idle = self.idle.lock();
         let has_room = idle.values().map(Vec::len).sum::<usize>() < IN_ALL;
-        let kept = idle.entry(place).or_default();
-        if has_room && kept.len() < PER_HOST {
-            kept.push(Idle { since: Instant::now(), ..connection });
+        if has_room && idle.get(&place).map_or(0, Vec::len) < PER_HOST {
+            idle.entry(place).or_default().push(Idle { since: Instant::now(), ..connection });
         }
     }
 }
