@@ -61,7 +61,8 @@ pub fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) {
     }
     let Ok(request) = request.body(Inbound::Whole(Some(Bytes::copy_from_slice(body)))) else { return };
     RUNTIME.block_on(async {
-        let response: Response<_> = handle(&SERVICE, request, &mut Seen::now()).await;
+        let (asked, sent) = request.into_parts();
+        let response: Response<_> = handle(&SERVICE, (&asked, sent), &mut Seen::now()).await;
         let (head, body) = response.into_parts();
         assert!(!head.status.is_server_error(), "{}", head.status);
         let collected = body.collect().await.expect("a body");
