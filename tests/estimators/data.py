@@ -1,11 +1,18 @@
 """Data for the matrix: what scikit-learn bundles, and small tables made here. Everything is the same on every machine."""
 
+import json
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from sklearn import datasets
-from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
+from skl2onnx.common.data_types import (
+    DictionaryType,
+    DoubleTensorType,
+    FloatTensorType,
+    Int64TensorType,
+    StringTensorType,
+)
 
 #: Rows that are asked of the server.
 ASKED = 40
@@ -13,7 +20,7 @@ ASKED = 40
 
 @dataclass
 class Data:
-    """Rows to train on, answers, and rows to ask; `asked` may be a frame of named columns."""
+    """Rows to train on, answers, and rows to ask; `asked` may be a frame of named columns, or a list of maps."""
 
     train: object
     target: object
@@ -21,16 +28,24 @@ class Data:
     double: bool = False
 
     def initial_types(self) -> list[tuple[str, object]]:
-        """The inputs as skl2onnx declares them: one tensor, or one for each column of a frame."""
+        """The inputs as skl2onnx declares them: one tensor, one for each column of a frame, or a map."""
+        if isinstance(self.asked, list):
+            return [("X", DictionaryType(_kind(np.array(self.keys()), False)([1]), FloatTensorType([1])))]
         if isinstance(self.asked, pd.DataFrame):
             return [(name, _kind(self.asked[name].to_numpy(), self.double)([None, 1])) for name in self.asked.columns]
         return [("X", _kind(self.asked, self.double)([None, *self.asked.shape[1:]]))]
 
     def feeds(self) -> dict[str, np.ndarray]:
-        """The rows to ask, as tensors by input."""
+        """The rows to ask, as tensors by input; a map is a JSON object, a text."""
+        if isinstance(self.asked, list):
+            return {"X": np.array([json.dumps(row) for row in self.asked], dtype=object)}
         if not isinstance(self.asked, pd.DataFrame):
             return {"X": self._tensor(self.asked)}
         return {name: self._tensor(self.asked[name].to_numpy()).reshape(-1, 1) for name in self.asked.columns}
+
+    def keys(self) -> list:
+        """The keys of the maps."""
+        return [key for row in self.asked for key in row]
 
     def _tensor(self, values: np.ndarray) -> np.ndarray:
         if values.dtype.kind == "f":
@@ -202,3 +217,55 @@ def sentences() -> Data:
     text = [" ".join(random.permutation(SUBJECTS[name].split() + common)[:9]).capitalize() for name in target]
     table = np.array(text, dtype=object).reshape(-1, 1)
     return Data(table[:110], target[:110], table[110:])
+
+
+def square() -> Data:
+    """A table as wide as the rows it was fitted on: a kernel."""
+    random = np.random.default_rng(12)
+    points = random.random((40, 5))
+    return Data(np.round(points @ points.T, 3), None, np.round(random.random((9, 5)) @ points.T, 3))
+
+
+def one_word() -> Data:
+    """A list of strings."""
+    data = words()
+    return Data(data.train[:, 0], None, data.asked[:, 0])
+
+
+def one_word_column() -> Data:
+    """A column of strings."""
+    data = words()
+    return Data(data.train[:, :1], None, data.asked[:, :1])
+
+
+def one_integer() -> Data:
+    """A list of whole numbers, three of them."""
+    random = np.random.default_rng(13)
+    return Data(random.integers(3, 6, 60), None, random.integers(3, 6, 20))
+
+
+def maps() -> Data:
+    """Maps of some of four measures, three classes with names; asked are measures that training never saw, too."""
+    data = iris_names()
+    names = ["petal", "sepal", "width", "length"]
+    random = np.random.default_rng(14)
+
+    def rows(table: np.ndarray) -> list:
+        kept = random.random(table.shape) < 0.8
+        kept[:, 0] = True
+        pairs = [list(zip(names, row, held, strict=True)) for row, held in zip(table, kept, strict=True)]
+        return [{name: float(value) for name, value, keep in row if keep} for row in pairs]
+
+    asked = [row | {"colour": 1.0} if at % 3 == 0 else row for at, row in enumerate(rows(data.asked))]
+    return replace(data, train=rows(data.train), asked=asked)
+
+
+def numbered_maps() -> Data:
+    """The same, with whole numbers for keys."""
+    data = maps()
+    numbers = {"petal": 7, "sepal": 2, "width": -3, "length": 11, "colour": 5}
+
+    def numbered(rows: list) -> list:
+        return [{numbers[name]: value for name, value in row.items()} for row in rows]
+
+    return replace(data, train=numbered(data.train), asked=numbered(data.asked))

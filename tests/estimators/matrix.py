@@ -106,6 +106,8 @@ def vectorizers(model: BaseEstimator) -> list[BaseEstimator]:
 
 def answer(method: str, model: BaseEstimator, rows: object) -> list[np.ndarray]:
     """scikit-learn's answer: a table for each of several outputs, and of two classes' one score both."""
+    if method in ("neighbours", "distances"):
+        return [model.kneighbors(rows)[method == "neighbours"]]
     found = getattr(model, method)(rows)
     if isinstance(found, list):
         return [np.asarray(part) for part in found]
@@ -143,8 +145,7 @@ def make(job: tuple[str, int, Path]) -> Made:
     try:
         data = case.data()
         model = case.make()
-        train = data.train.ravel() if "Label" in case.name and data.train.dtype == object else data.train
-        model.fit(train, data.target)
+        model.fit(data.train, data.target) if data.target is not None else model.fit(data.train)
         made.classes = list(getattr(model, "classes_", []))
         proto = convert_sklearn(
             model,
@@ -154,8 +155,8 @@ def make(job: tuple[str, int, Path]) -> Made:
         )
         made.operators = sorted({node.op_type for node in proto.graph.node})
         made.feeds = data.feeds()
-        rows = data.asked if isinstance(data.asked, pd.DataFrame) else made.feeds["X"]
-        if rows.ndim == 2 and getattr(rows, "dtype", None) == np.float32:
+        rows = data.asked if isinstance(data.asked, pd.DataFrame | list) else made.feeds["X"]
+        if isinstance(rows, np.ndarray) and rows.ndim == 2 and getattr(rows, "dtype", None) == np.float32:
             rows = rows.astype(np.float64)
         answers = [answer(method, model, rows) for method in truths(case, model)]
         if case.options.get("zipmap") == "columns":
@@ -169,7 +170,13 @@ def make(job: tuple[str, int, Path]) -> Made:
         return made
     try:
         session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-        found = [plain(output, made.classes) for output in session.run(None, made.feeds)]
+        if isinstance(data.asked, list):
+            # ONNX has one map for a run.
+            runs = [session.run(None, {"X": row}) for row in data.asked]
+            outputs = [np.concatenate(parts) for parts in zip(*runs, strict=True)]
+        else:
+            outputs = session.run(None, made.feeds)
+        found = [plain(output, made.classes) for output in outputs]
         made.onnx_runtime = [one for several in found for one in several]
         made.scikit_learn = paired(answers, found)
     except Exception as error:

@@ -10,6 +10,7 @@ pub mod infer;
 pub mod inspect;
 pub mod load;
 pub mod metrics;
+pub mod murmur;
 pub mod observe;
 pub mod protocol;
 pub mod registry;

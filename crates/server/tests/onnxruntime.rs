@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use bytes::Bytes;
 use modelyard_core::api::EngineName;
 use modelyard_server::engine::choice::{Choice, Wanted, load};
@@ -171,6 +172,28 @@ fn by_itself_it_gets_what_the_others_refuse() {
             }
             other => panic!("{name}: {:?}", other.map(|engine| engine.facts().clone())),
         }
+    }
+}
+
+/// A map comes as a text, which ONNX Runtime does not read: `Auto` leaves the model within the server, and who names the other is told.
+#[test]
+fn maps_stay_within_the_server() {
+    let cases = std::fs::read_to_string(path("crates/server/tests/ml/reference.json")).unwrap();
+    let cases: Vec<serde_json::Value> = serde_json::from_str(&cases).unwrap();
+    let case = cases.iter().find(|case| case["name"] == "DictVectorizer, strings to floats").unwrap();
+    let model = base64::prelude::BASE64_STANDARD.decode(case["model"].as_str().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.onnx");
+    std::fs::write(&file, model).unwrap();
+    let wanted = |name| Wanted { name, ..Wanted::default() };
+    let own = load(&file, &wanted(EngineName::Auto)).unwrap();
+    assert_eq!(own.engine.facts().engine, "Tract");
+    if is_here() {
+        let other = load(&file, &wanted(EngineName::OnnxRuntime)).err().unwrap().to_string();
+        assert!(
+            other.contains("DictVectorizer 'n': its map comes as a text") && other.contains("leave engine.name out"),
+            "{other}"
+        );
     }
 }
 

@@ -4,6 +4,7 @@ from cases.case import Case
 from cases.classifiers import CLASSIFIERS
 from cases.pipelines import PIPELINES
 from cases.regressors import REGRESSORS
+from cases.selectors import SELECTORS
 from cases.transformers import OTHERS, TRANSFORMERS
 
 __all__ = ["GROUPS", "KNOWN", "Case"]
@@ -13,6 +14,7 @@ GROUPS = {
     "Regressors": REGRESSORS,
     "Outliers, clusters, mixtures": OTHERS,
     "Transformers": TRANSFORMERS,
+    "Selection, search, neighbours, labels": SELECTORS,
     "Pipelines": PIPELINES,
 }
 

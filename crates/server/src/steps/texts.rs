@@ -8,6 +8,7 @@ use super::cast::shown;
 use super::column::{Column, Refused, Table};
 use super::scope::{Port, Scope};
 use super::{Action, Compiled};
+use crate::murmur;
 
 fn text(port: &Port) -> Result<&Port, String> {
     if port.datatype == DataType::Bytes { Ok(port) } else { Err(port.fault(format!("it is {}; expected BYTES", port.datatype))) }
@@ -90,40 +91,12 @@ impl Action for Hash {
         for slot in &self.slots {
             let place = |text: &bytes::Bytes| {
                 // By its size as a signed number.
-                f64::from(murmur(text).cast_signed().unsigned_abs() % self.buckets)
+                f64::from(murmur::hash(text, 0).cast_signed().unsigned_abs() % self.buckets)
             };
             let places = table.texts(*slot).iter().map(place).collect();
             let shape = table.shape(*slot);
             table.put(*slot, Column::numbers(shape, places));
         }
         Ok(())
-    }
-}
-
-/// MurmurHash3, x86, 32 bits, seed 0. Source: Austin Appleby's description of it, in the public domain.
-fn murmur(text: &[u8]) -> u32 {
-    let scramble = |word: u32| word.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
-    let (words, rest) = text.as_chunks::<4>();
-    let mut hash = words.iter().fold(0_u32, |hash, word| {
-        (hash ^ scramble(u32::from_le_bytes(*word))).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64)
-    });
-    let last = rest.iter().rev().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
-    hash ^= scramble(last);
-    // Lengths count modulo 2^32, as there.
-    hash ^= text.len() as u32;
-    hash = (hash ^ hash >> 16).wrapping_mul(0x85eb_ca6b);
-    hash = (hash ^ hash >> 13).wrapping_mul(0xc2b2_ae35);
-    hash ^ hash >> 16
-}
-
-#[cfg(test)]
-mod tests {
-    use super::murmur;
-
-    #[test]
-    fn the_hash_is_murmurs() {
-        for (text, hash) in [("", 0), ("a", 0x3c25_69b2), ("test", 0xba6b_d213), ("Hello, world!", 0xc036_3e43)] {
-            assert_eq!(murmur(text.as_bytes()), hash, "{text}");
-        }
     }
 }

@@ -15,6 +15,7 @@ use tract_onnx::pb::{AttributeProto, TensorProto, ValueInfoProto};
 mod faults;
 #[path = "../graphs/mod.rs"]
 mod graphs;
+mod maps;
 
 fn cases() -> Vec<Value> {
     serde_json::from_str(include_str!("reference.json")).unwrap()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import TensorProto, TypeProto, ValueInfoProto, helper, numpy_helper
 
 onnxruntime.set_default_logger_severity(4)
 ML = "ai.onnx.ml"
@@ -19,6 +19,7 @@ NAMES = {
     "float64": "FP64",
     "int64": "INT64",
     "int32": "INT32",
+    "uint32": "UINT32",
     "int16": "INT16",
     "bool": "BOOL",
     "object": "BYTES",
@@ -555,7 +556,59 @@ def casts() -> None:
     case("strings", "Identity", texts("a"), domain="")
 
 
-for group in (linear, machines, columns, encoders, strings, casts):
+def maps() -> None:
+    def given(
+        kinds: tuple, operator: str, title: str, rows: list, expected: list | None = None, **attributes: object
+    ) -> None:
+        """A map for each row: ONNX Runtime is asked for one after another. Its Python package has maps of FLOAT alone."""
+        keys, values, answer = kinds
+        kind = TypeProto()
+        kind.map_type.key_type, kind.map_type.value_type.tensor_type.elem_type = keys, values
+        node = helper.make_node(operator, ["x0"], ["y0"], name="n", domain=ML, **attributes)
+        answers = [helper.make_tensor_value_info("y0", answer, None)]
+        graph = helper.make_graph([node], "g", [helper.make_value_info("x0", kind)], answers)
+        sets = [helper.make_opsetid("", 20), helper.make_opsetid(ML, 1)]
+        content = helper.make_model(graph, opset_imports=sets, ir_version=9).SerializeToString()
+        if expected is None:
+            session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+            expected = np.concatenate([session.run(None, {"x0": row})[0] for row in rows])
+        request = {"inputs": [tensor("x0", texts(*(json.dumps(row) for row in rows)))]}
+        sample = {"request": request, "response": {"outputs": [tensor("y0", expected)]}, "tolerance": 1e-5}
+        CASES.append({"name": f"{operator}, {title}", "model": base64.b64encode(content).decode(), "sample": sample})
+
+    text, float_, double, whole = TensorProto.STRING, TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64
+    words, numbers = {"string_vocabulary": ["a", "b", "c"]}, {"int64_vocabulary": [5, -1, 9]}
+    rows = [{"a": 1.5, "c": -2}, {"z": 1}, {"c": 1e30, "b": 0.1, "z": 3}]
+    vectorise = "DictVectorizer"
+    given((text, float_, float_), vectorise, "strings to floats", rows, **words)
+    given((text, float_, float_), vectorise, "a word twice", rows, string_vocabulary=["a", "c", "a"])
+    given((whole, float_, float_), vectorise, "integers to floats", [{5: 1.5, 9: 2}, {3: 1}, {-1: -1}], **numbers)
+    given((text, double, double), vectorise, "doubles", rows, np.array([[1.5, 0, -2], [0, 0, 0], [0, 0.1, 1e30]]), **words)
+    given((text, whole, whole), vectorise, "whole numbers", [{"b": 2**60}, {}], np.array([[0, 2**60, 0], [0, 0, 0]]), **words)
+    given((whole, double, double), vectorise, "none", [{}, {7: 1}], np.zeros((2, 3)), **numbers)
+    words = [{5: "ä", 9: ""}, {-1: "x"}]
+    given((whole, text, text), vectorise, "integers to strings", words, texts(["ä", "", ""], ["", "x", ""]), **numbers)
+    rows = [{2: 1.5, 0: -2.7}, {1: 3e10, 4: 0.1}]
+    for to, code in (("TO_FLOAT", float_), ("TO_INT64", whole), ("TO_STRING", text)):
+        given((whole, float_, code), "CastMap", f"floats, dense, {to}", rows, cast_to=to)
+        sparse = {"map_form": "SPARSE", "max_map": 4}
+        given((whole, float_, code), "CastMap", f"floats, sparse, {to}", [*rows, {9: 1.0}], cast_to=to, **sparse)
+    rows = [{3: "1.5", 1: "-2"}]
+    given((whole, text, float_), "CastMap", "strings to floats", rows, floats([-2, 1.5]))
+    given((whole, text, whole), "CastMap", "strings to integers", rows, np.array([[-2, 1]]), cast_to="TO_INT64")
+    sparse = {"cast_to": "TO_STRING", "map_form": "SPARSE", "max_map": 3}
+    given((whole, text, text), "CastMap", "strings, sparse", rows, texts(["0.f", "-2", "0.f"]), **sparse)
+
+
+def hashes() -> None:
+    numbers = [np.array([1, -5, 2**40]), np.array([1, -5], np.int32), floats(1, -0.5), np.array([0.1, -7.0])]
+    for values in (texts(["a", ""], ["Hello, world!", "äö"]), *numbers):
+        for seed, positive in ((0, 0), (7, 1)):
+            title = f"{values.dtype.name}, seed {seed}, positive {positive}"
+            case(title, "MurmurHash3", values, domain="com.microsoft", seed=seed, positive=positive)
+
+
+for group in (linear, machines, columns, encoders, strings, casts, maps, hashes):
     group()
 lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in CASES)
 (Path(__file__).parent / "reference.json").write_text(f"[\n{lines}\n]\n")

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto};
 
-use super::{dequantise, functions, sequences, zipmap};
+use super::{dequantise, functions, maps, sequences, zipmap};
 use crate::engine::LoadError;
 
 /// The largest `.onnx` file: what one protobuf message may hold.
@@ -34,6 +34,7 @@ impl File {
             return Err(LoadError::Invalid(format!("{} is not an ONNX file: it holds no graph", name_of(path))));
         }
         functions::inline(&mut proto, &raw)?;
+        maps::open(&mut proto, &raw)?;
         let classes = zipmap::strip(&mut proto);
         sequences::spread(&mut proto);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -8,6 +8,7 @@ pub(in crate::engine) mod file;
 mod functions;
 pub(in crate::engine) mod hints;
 pub(in crate::engine) mod labels;
+pub(in crate::engine) mod maps;
 pub(in crate::engine) mod scope;
 mod sequences;
 pub(in crate::engine) mod trees;

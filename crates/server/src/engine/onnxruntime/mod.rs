@@ -15,6 +15,7 @@ use prost::Message;
 use super::onnx::declared::{Declared, Port};
 use super::onnx::facts;
 use super::onnx::file::File;
+use super::onnx::maps;
 use super::quiet::catch;
 use super::{Engine, Facts, LoadError, RunError, Stop};
 use crate::signature::{Signature, TensorSpec};
@@ -56,6 +57,12 @@ impl OnnxRuntime {
     pub(super) fn of(path: &Path, file: &File, threads: usize) -> Result<Self, LoadError> {
         library::environment().map_err(|missing| LoadError::Unsupported(missing.to_string()))?;
         hazards::check(file)?;
+        if let Some(node) = maps::reader(file.graph()) {
+            return Err(LoadError::Unsupported(format!(
+                "{} '{}': its map comes as a text, which only the engine within the server reads; leave engine.name out",
+                node.op_type, node.name
+            )));
+        }
         let declared = Declared::of(file.graph());
         let inputs = declared.inputs.iter().map(Port::spec).collect::<Option<Vec<_>>>();
         let Some(inputs) = inputs else {

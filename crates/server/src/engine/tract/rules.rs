@@ -56,11 +56,6 @@ fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> 
 pub(super) fn refusal(node: &NodeProto, constants: &Constants<'_>) -> Option<String> {
     let operator = node.op_type.as_str();
     match operator {
-        "CastMap" | "DictVectorizer" => Some(
-            "it reads a map, which no protocol carries; convert the model from the step after it, with one tensor of the map's \
-             values"
-                .to_owned(),
-        ),
         "Cast" => attribute(node, "to")
             .map(|to| i32::try_from(to.i).unwrap_or(-1))
             .filter(|to| element_bytes(*to).is_none())

@@ -24,6 +24,8 @@ mod label_encoder;
 mod linear;
 mod log_sum_exp;
 mod lookup;
+mod maps;
+mod murmur;
 mod normalizer;
 mod numbers;
 mod one_hot;
@@ -67,6 +69,8 @@ static OWN: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         ml::<label_encoder::LabelEncoder>(),
         ml::<linear::LinearClassifier>(),
         ml::<linear::LinearRegressor>(),
+        ml::<maps::CastMap>(),
+        ml::<maps::DictVectorizer>(),
         ml::<normalizer::Normalizer>(),
         ml::<one_hot::OneHotEncoder>(),
         ml::<scaler::Scaler>(),
@@ -77,6 +81,7 @@ static OWN: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         entry::<text::StringConcat>("ai.onnx"),
         entry::<text::StringNormalizer>("ai.onnx"),
         entry::<tf_idf::TfIdfVectorizer>("ai.onnx"),
+        entry::<murmur::MurmurHash3>("com.microsoft"),
         entry::<pieces::Tokenizer>("com.microsoft"),
         Entry { build: cast::build, ..entry::<cast::CastText>("ai.onnx") },
         Entry { build: attention::build, ..entry::<attention::Attention>("ai.onnx") },
