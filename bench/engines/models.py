@@ -109,6 +109,41 @@ ESTIMATORS = {
 }
 
 
+def tokens():
+    """Sentences of 32 tokens, as MiniLM takes them."""
+    ids = np.random.default_rng(1).integers(1000, 30_000, (ROWS_OF_EXAMPLES, 32))
+    return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+
+
+def noise(name, *shape):
+    """Pictures of nothing: what they hold does not matter to the time."""
+    return {name: np.random.default_rng(2).random((ROWS_OF_EXAMPLES, *shape), np.float32)}
+
+
+def beginnings():
+    """The first and last 1 024 bytes of files, as magika takes them."""
+    return {"bytes": np.random.default_rng(3).integers(0, 256, (ROWS_OF_EXAMPLES, 2048)).astype(np.int32)}
+
+
+ROWS_OF_EXAMPLES = 32
+
+#: Networks of the examples, which their own scripts fetch: the folder, and the inputs.
+EXAMPLES = {
+    "MiniLM, 32 tokens": ("sentence-embeddings", tokens),
+    "magika": ("magika", beginnings),
+    "PP-OCR, text direction": ("text-direction", lambda: noise("x", 3, 48, 192)),
+    "YOLOX-s, QR codes": ("qr-codes", lambda: noise("input", 3, 640, 640)),
+}
+
+
+def lay(folder, inputs):
+    """Writes inputs as engine_time reads them: a file for each, its shape before its rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in inputs.items():
+        shape = np.array([rows.ndim - 1, *rows.shape[1:]], np.int64)
+        (folder / name).write_bytes(shape.tobytes() + np.ascontiguousarray(rows).tobytes())
+
+
 def write(folder, models):
     """Makes what is not in `folder` yet: for each of the models its file, its rows, and the goals."""
     made = {}

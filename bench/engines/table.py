@@ -2,9 +2,10 @@
 """Compares the engines with one another, each running the same models: what they answer, how long a row and 32 rows take, how long they take
 to load, and the memory that a loaded model costs.
 
-All run in the server's own code, on one thread, each in a process of its own that takes turns of some milliseconds with the others. Times are
-medians of the turns, loads the least of several. `right` is the share of 2 000 held-out digits; `differs` the greatest difference to ONNX
-Runtime's own Python package, on 32 rows. Prints a table in Markdown; `--write FILE` puts it between the file's markers.
+Networks of the examples are in it where their scripts have fetched them. All run in the server's own code, on one thread, each in a process
+of its own that takes turns of some milliseconds with the others. Times are medians of the turns, loads the least of several. `right` is the
+share of 2 000 held-out digits; `differs` the greatest difference to ONNX Runtime's own Python package, on 32 rows. Prints a table in Markdown;
+`--write FILE...` puts it between each file's markers.
 """
 
 import argparse
@@ -32,7 +33,19 @@ def cases(root, folder):
     digits["pixels"].tofile(rows)
     found = {name: (root / "examples" / of / "model" / "model.onnx", rows, digits["labels"]) for name, of in DIGITS.items()}
     made = {name: (*files, None) for name, (files, _) in models.write(folder, models.MODELS).items()}
-    return found | made
+    return found | made | dict(examples(root, folder))
+
+
+def examples(root, folder):
+    """The examples' networks, with a folder of inputs; one that is not there is told."""
+    for name, (of, inputs) in models.EXAMPLES.items():
+        model = root / "examples" / of / "model" / "model.onnx"
+        if not model.is_file():
+            print(f"{name}: left out, {model} has not been fetched (make bench-engines does)", file=sys.stderr)
+            continue
+        rows = folder / of
+        models.lay(rows, inputs())
+        yield name, (model, rows, None)
 
 
 class Engine:
@@ -72,10 +85,14 @@ def opened(binary, files, count):
 def expected(model, rows_file, count):
     """What ONNX Runtime's Python package answers to the first rows."""
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    [spec] = session.get_inputs()
-    shape = [count, *spec.shape[1:]]
-    rows = np.fromfile(rows_file, np.float32, int(np.prod(shape))).reshape(shape)
-    return np.asarray(session.run(None, {spec.name: rows})[0]).astype(np.float64).ravel()
+    if rows_file.is_dir():
+        [inputs] = [make() for of, make in models.EXAMPLES.values() if of == rows_file.name]
+        feeds = {name: rows[:count] for name, rows in inputs.items()}
+    else:
+        [spec] = session.get_inputs()
+        shape = [count, *spec.shape[1:]]
+        feeds = {spec.name: np.fromfile(rows_file, np.float32, int(np.prod(shape))).reshape(shape)}
+    return np.asarray(session.run(None, feeds)[0]).astype(np.float64).ravel()
 
 
 def right(binary, files, labels, engine):
@@ -131,7 +148,8 @@ def main():
     parser.add_argument("root", type=Path, help="the repository")
     parser.add_argument("--rounds", type=int, default=11, help="turns of each engine (default: 11)")
     parser.add_argument("--binary", help="a built engine_time, instead of building it")
-    parser.add_argument("--write", type=Path, help="the file whose table is to be replaced")
+    parser.add_argument("--write", type=Path, nargs="+", default=[], help="the files whose tables are to be replaced")
+    parser.add_argument("--only", default="", help="only models in whose names this is")
     options = parser.parse_args()
     if "MODELYARD_ORT_LIB" not in os.environ:
         parser.error("MODELYARD_ORT_LIB names no library of ONNX Runtime: MODELYARD_ORT_LIB=$(tools/onnxruntime)")
@@ -142,12 +160,14 @@ def main():
     head = f"{compare.described(binary)}; ONNX Runtime {onnxruntime.__version__}; one thread; medians of {options.rounds} turns; load average {os.getloadavg()[0]:.1f}:"
     table = [head, "", "| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
     for name, (model, rows, labels) in cases(options.root, folder).items():
+        if options.only not in name:
+            continue
         for line in lines(binary, name, (model, rows), labels, options.rounds):
             table.append("| " + " | ".join(line) + " |")
             print(table[-1], flush=True)
     text = "\n".join(table)
-    if options.write:
-        write(options.write, text)
+    for path in options.write:
+        write(path, text)
 
 
 if __name__ == "__main__":
