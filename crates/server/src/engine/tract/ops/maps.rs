@@ -303,7 +303,7 @@ impl Kernel for CastMap {
     }
 
     fn facts(&self, inputs: &[Fact], free: &[TDim]) -> TractResult<TVec<Fact>> {
-        let width = self.width.map_or_else(|| free.iter().cloned().next().unwrap_or_default(), |width| width.to_dim());
+        let width = self.width.map_or_else(|| free.first().cloned().unwrap_or_default(), |width| width.to_dim());
         Ok(tvec!(Fact::new(DatumType::try_from(self.to)?, [rows(inputs)?, width])))
     }
 
