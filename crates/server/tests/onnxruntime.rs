@@ -17,6 +17,12 @@ use modelyard_server::engine::choice::{Choice, Wanted, load};
 use modelyard_server::engine::selfcheck::Outcome;
 use modelyard_server::engine::{Engine, LoadError, RunError, Stop, onnxruntime};
 use modelyard_wire::{DataType, Tensor};
+use prost::Message as _;
+
+#[path = "graphs/mod.rs"]
+mod graphs;
+
+use graphs::{FLOAT, graph_of, model_of, node, number, port, with};
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
@@ -194,6 +200,29 @@ fn maps_stay_within_the_server() {
             other.contains("DictVectorizer 'n': its map comes as a text") && other.contains("leave engine.name out"),
             "{other}"
         );
+    }
+}
+
+/// A decoder's past has no tokens before the first one.
+#[test]
+fn a_dimension_other_than_the_rows_may_be_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.onnx");
+    let joined = with(node("Concat", &["past", "new"], &["present"]), "axis", number(1));
+    let inputs = vec![port("past", FLOAT, &[-1, -2, 2]), port("new", FLOAT, &[-1, 1, 2])];
+    let graph = graph_of(vec![joined], inputs, vec![port("present", FLOAT, &[-1, -3, 2])]);
+    std::fs::write(&file, model_of(graph).encode_to_vec()).unwrap();
+    let engines = if is_here() { &[EngineName::Tract, EngineName::OnnxRuntime][..] } else { &[EngineName::Tract] };
+    for name in engines {
+        let engine = load(&file, &Wanted { name: *name, ..Wanted::default() }).unwrap().engine;
+        let f32s = |shape: &[usize], values: &[f32]| Tensor::from_f32(shape.to_vec(), values).unwrap();
+        let first = engine.run(&[f32s(&[1, 0, 2], &[]), f32s(&[1, 1, 2], &[1.0, 2.0])], &later()).unwrap();
+        assert_eq!(first, [f32s(&[1, 1, 2], &[1.0, 2.0])], "{name:?}");
+        let second = engine.run(&[first[0].clone(), f32s(&[1, 1, 2], &[3.0, 4.0])], &later()).unwrap();
+        assert_eq!(second, [f32s(&[1, 2, 2], &[1.0, 2.0, 3.0, 4.0])], "{name:?}");
+        let none = engine.run(&[f32s(&[0, 1, 2], &[]), f32s(&[0, 1, 2], &[])], &later());
+        let Err(RunError::InvalidData(said)) = none else { panic!("{none:?}") };
+        assert_eq!(said, "input 'past' is empty: shape [0, 1, 2] has no elements");
     }
 }
 

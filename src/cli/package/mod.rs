@@ -96,6 +96,15 @@ impl Arguments {
         if self.output.exists() {
             bail!("{} is there already: name another --output, or remove it", self.output.display());
         }
+        let name = self.output.to_string_lossy().to_ascii_lowercase();
+        if let Some(ending) =
+            [".zip", ".tar", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z"].iter().find(|ending| name.ends_with(*ending))
+        {
+            bail!(
+                "{}: {ending} is not what this writes: name a folder, or an archive that ends in .tar.gz or .tgz",
+                self.output.display()
+            );
+        }
         let found = self.examine(&self.what)?;
         let collected = collect::collect(&self, &found)?;
         let folder = self.output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -45,6 +45,7 @@ def classifiers() -> dict:
     return {
         "binary": (cancer, {}),
         "binary, base score": (cancer, {"base_score": 0.3}),
+        "binary, no rounds": (cancer, {"n_estimators": 0, "base_score": 0.3}),
         "multi-class": (iris, {}),
         "multi-class, softmax": (iris, {"objective": "multi:softmax"}),
         "binary, dart": (cancer, {"booster": "dart", "rate_drop": 0.4}),
@@ -62,6 +63,9 @@ def regressors() -> dict:
     made = {name: (data, {"objective": name}) for name, data in objectives.items()}
     made["three targets"] = ((x, np.stack([y, -y, y**2], axis=1)), {})
     made["quantiles"] = ((x, y), {"objective": "reg:quantileerror", "quantile_alpha": np.array([0.1, 0.5, 0.9])})
+    zeros_and_ones = (x, (y > np.median(y)).astype(float))
+    made["raw scores"] = (zeros_and_ones, {"objective": "binary:logitraw"})
+    made["raw scores, base score"] = (zeros_and_ones, {"objective": "binary:logitraw", "base_score": 0.2})
     made["dart"] = ((x, y), {"booster": "dart", "rate_drop": 0.3, "one_drop": True})
     return made
 

@@ -192,6 +192,15 @@ impl RunError {
         }
     }
 
+    /// Refuses a request without rows. Other dimensions may be 0: a decoder's past is, before its first token.
+    fn without_rows(signature: &Signature, inputs: &[Tensor]) -> Result<(), Self> {
+        let nothing = |tensor: &Tensor| if signature.batched { tensor.shape().first() == Some(&0) } else { false };
+        match signature.inputs.iter().zip(inputs).find(|(_, tensor)| nothing(tensor)) {
+            Some((spec, tensor)) => Err(Self::empty(&spec.name, tensor.shape())),
+            None => Ok(()),
+        }
+    }
+
     /// Input `name` has no elements.
     fn empty(name: &str, shape: &[usize]) -> Self {
         Self::InvalidData(format!("input '{name}' is empty: shape {shape:?} has no elements"))

@@ -35,8 +35,16 @@ impl Action for Cast {
         let refused = |at: usize, message: String| Refused { row: at / width, column: self.name.clone(), message };
         if self.from == DataType::Bytes {
             let read = table.texts(self.slot).iter().enumerate().map(|(at, text)| {
-                let number = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse::<f64>().ok());
-                number.ok_or_else(|| refused(at, format!("'{}' is no number", shown(text))))
+                let read = std::str::from_utf8(text).map(str::trim).ok();
+                let number = read.and_then(|text| Some((text, text.parse::<f64>().ok()?)));
+                match number {
+                    // Infinity must be asked for by its name.
+                    Some((text, number)) if number.is_infinite() && text.contains(|one: char| one.is_ascii_digit()) => {
+                        Err(refused(at, format!("'{}' is no {}", shown(text.as_bytes()), self.to)))
+                    }
+                    Some((_, number)) => Ok(number),
+                    None => Err(refused(at, format!("'{}' is no number", shown(text)))),
+                }
             });
             let numbers = read.collect::<Result<Vec<f64>, Refused>>()?;
             table.put(self.slot, Column::numbers(shape, numbers));
@@ -53,7 +61,13 @@ impl Action for Cast {
                 *number = whole;
             }
         } else if self.to == DataType::Fp32 {
-            numbers.iter_mut().for_each(|x| *x = f64::from(*x as f32));
+            for (at, number) in numbers.iter_mut().enumerate() {
+                let near = f64::from(*number as f32);
+                if near.is_infinite() && number.is_finite() {
+                    return Err(refused(at, format!("{number} is no {}", self.to)));
+                }
+                *number = near;
+            }
         }
         Ok(())
     }

@@ -1,18 +1,21 @@
 //! Known values as numbers: a place in a list, or one column of 0 and 1 for each.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use modelyard_wire::DataType;
 
 use super::cast::shown;
 use super::column::{Column, Refused, Table};
+use super::expect::rounded;
 use super::scope::{Port, Scope};
 use super::{Action, Compiled};
 
 /// A list of known values.
 enum Known {
-    Numbers(HashMap<u64, usize>),
+    /// By their bits, and how many there are: two may be one as the column has them.
+    Numbers(HashMap<u64, usize>, usize),
     Texts(HashMap<Bytes, usize>),
 }
 
@@ -25,9 +28,12 @@ pub(super) enum Other {
 }
 
 impl Known {
-    fn of(values: &[f64], texts: &[String]) -> Self {
+    /// Those of a column of this datatype: 0.1 in 32 bits is another number than 0.1 in 64.
+    fn of(values: &[f64], texts: &[String], datatype: DataType) -> Self {
         if texts.is_empty() {
-            Self::Numbers(values.iter().enumerate().map(|(at, value)| (bits(*value), at)).collect())
+            // The first of equal ones counts.
+            let places = values.iter().enumerate().rev().map(|(at, value)| (bits(rounded(*value, datatype)), at));
+            Self::Numbers(places.collect(), values.len())
         } else {
             Self::Texts(texts.iter().enumerate().map(|(at, text)| (Bytes::copy_from_slice(text.as_bytes()), at)).collect())
         }
@@ -35,7 +41,7 @@ impl Known {
 
     fn len(&self) -> usize {
         match self {
-            Self::Numbers(known) => known.len(),
+            Self::Numbers(_, count) => *count,
             Self::Texts(known) => known.len(),
         }
     }
@@ -47,7 +53,7 @@ impl Known {
             Self::Texts(_) if port.datatype != DataType::Bytes => {
                 Err(port.fault(format!("it is {}; expected BYTES, or values instead of texts", port.datatype)))
             }
-            Self::Numbers(_) if port.datatype == DataType::Bytes => {
+            Self::Numbers(..) if port.datatype == DataType::Bytes => {
                 Err(port.fault("it is BYTES; expected numbers, or texts instead of values"))
             }
             _ => Ok(port),
@@ -55,24 +61,24 @@ impl Known {
     }
 
     /// The place of each value of a column, and its shape; `None` where it is not in the list.
-    fn places(&self, (slot, name): &(usize, String), other: Other, table: &mut Table) -> Result<Vec<Option<usize>>, Refused> {
+    fn places(&self, (slot, name): (usize, &str), other: Other, table: &mut Table) -> Result<Vec<Option<usize>>, Refused> {
         let unknown = |row: usize, value: String| match other {
             Other::Be(_) => Ok(None),
             Other::Refuse => {
                 let message = format!("{value} is none of the {} values that are known", self.len());
-                Err(Refused { row, column: name.clone(), message })
+                Err(Refused { row, column: name.to_owned(), message })
             }
         };
         match self {
-            Self::Numbers(known) => {
-                let each = table.numbers(*slot).iter().enumerate();
+            Self::Numbers(known, _) => {
+                let each = table.numbers(slot).iter().enumerate();
                 each.map(|(row, value)| {
                     known.get(&bits(*value)).map_or_else(|| unknown(row, value.to_string()), |at| Ok(Some(*at)))
                 })
                 .collect()
             }
             Self::Texts(known) => {
-                let each = table.texts(*slot).iter().enumerate();
+                let each = table.texts(slot).iter().enumerate();
                 each.map(|(row, text)| {
                     known.get(text).map_or_else(|| unknown(row, format!("'{}'", shown(text))), |at| Ok(Some(*at)))
                 })
@@ -88,11 +94,16 @@ const fn bits(value: f64) -> u64 {
 }
 
 struct Encode {
-    columns: Vec<(usize, String)>,
-    known: Known,
+    columns: Vec<Encoded>,
     other: Other,
     /// One column for each known value, or one number.
     spread: bool,
+}
+
+struct Encoded {
+    slot: usize,
+    name: String,
+    known: Arc<Known>,
 }
 
 /// The place of each value in the list, INT64.
@@ -109,26 +120,34 @@ pub(super) fn one_hot(scope: &mut Scope, columns: &[String], list: List<'_>) -> 
 pub(super) type List<'a> = (&'a [f64], &'a [String], Other);
 
 fn compile(scope: &mut Scope, columns: &[String], (values, texts, other): List<'_>, spread: bool) -> Result<Compiled, String> {
-    let known = Known::of(values, texts);
+    let mut lists: Vec<(DataType, Arc<Known>)> = Vec::new();
     let mut compiled = Vec::with_capacity(columns.len());
     for port in scope.all(columns)? {
+        let known = match lists.iter().find(|(datatype, _)| *datatype == port.datatype) {
+            Some((_, known)) => Arc::clone(known),
+            None => {
+                let known = Arc::new(Known::of(values, texts, port.datatype));
+                lists.push((port.datatype, Arc::clone(&known)));
+                known
+            }
+        };
         known.fits(&port)?;
         if spread {
             scope.turn(&port.name, DataType::Fp32, vec![-1, i64::try_from(known.len()).unwrap_or(i64::MAX)])?;
         } else {
             scope.turn(&port.name, DataType::Int64, port.shape)?;
         }
-        compiled.push((port.slot, port.name));
+        compiled.push(Encoded { slot: port.slot, name: port.name, known });
     }
-    Ok(Some(Box::new(Encode { columns: compiled, known, other, spread })))
+    Ok(Some(Box::new(Encode { columns: compiled, other, spread })))
 }
 
 impl Action for Encode {
     fn run(&self, table: &mut Table) -> Result<(), Refused> {
-        for column in &self.columns {
-            let places = self.known.places(column, self.other, table)?;
+        for Encoded { slot, name, known } in &self.columns {
+            let places = known.places((*slot, name), self.other, table)?;
             let encoded = if self.spread {
-                let width = self.known.len();
+                let width = known.len();
                 let mut spread = vec![0.0; places.len() * width];
                 for (row, place) in spread.chunks_exact_mut(width).zip(&places) {
                     place.iter().for_each(|place| row[*place] = 1.0);
@@ -137,9 +156,9 @@ impl Action for Encode {
             } else {
                 let unknown = if let Other::Be(number) = self.other { number } else { f64::NAN };
                 let numbers = places.iter().map(|place| place.map_or(unknown, |place| place as f64)).collect();
-                Column::numbers(table.shape(column.0), numbers)
+                Column::numbers(table.shape(*slot), numbers)
             };
-            table.put(column.0, encoded);
+            table.put(*slot, encoded);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use modelyard_wire::DataType;
 
 use super::column::{Column, Refused, Table};
+use super::expect::rounded;
 use super::scope::{Port, Scope};
 use super::{Action, Compiled, is_float};
 
@@ -238,24 +239,25 @@ fn best(row: &[f64], kept: usize) -> Vec<usize> {
 }
 
 struct Threshold {
-    columns: Vec<(usize, usize)>,
-    at: f64,
+    /// Of each column where it is, where the answer goes, and the threshold as the column has it.
+    columns: Vec<(usize, usize, f64)>,
 }
 
 /// Whether each number is at least `at`.
 pub(super) fn threshold(scope: &mut Scope, columns: &[String], to: &[String], at: f64) -> Result<Compiled, String> {
     let mut compiled = Vec::with_capacity(columns.len());
     for (port, name) in scope.all(columns)?.iter().zip(to) {
-        compiled.push((port.numeric()?.slot, scope.add(name, DataType::Bool, port.shape.clone())?));
+        let slot = port.numeric()?.slot;
+        compiled.push((slot, scope.add(name, DataType::Bool, port.shape.clone())?, rounded(at, port.datatype)));
     }
-    Ok(Some(Box::new(Threshold { columns: compiled, at })))
+    Ok(Some(Box::new(Threshold { columns: compiled })))
 }
 
 impl Action for Threshold {
     fn run(&self, table: &mut Table) -> Result<(), Refused> {
-        for (slot, to) in &self.columns {
+        for (slot, to, at) in &self.columns {
             let shape = table.shape(*slot);
-            let above = table.numbers(*slot).iter().map(|x| f64::from(u8::from(*x >= self.at))).collect();
+            let above = table.numbers(*slot).iter().map(|x| f64::from(u8::from(x >= at))).collect();
             table.put(*to, Column::numbers(shape, above));
         }
         Ok(())

@@ -211,6 +211,16 @@ fn a_bad_row_is_named_by_column_and_row() {
             text(&["7", "seven"]),
             "column 'x', row 1: 'seven' is no number",
         ),
+        (
+            json!({"op": "Cast", "columns": ["x"], "datatype": "FP32"}),
+            text(&["inf", "1e400"]),
+            "column 'x', row 1: '1e400' is no FP32",
+        ),
+        (
+            json!({"op": "Cast", "columns": ["x"], "datatype": "FP32"}),
+            text(&["-1e39"]),
+            "row 0: -1000000000000000000000000000000000000000 is no FP32",
+        ),
         (json!({"op": "Cast", "columns": ["x"], "datatype": "INT64"}), text(&["NaN"]), "column 'x', row 0: NaN is no INT64"),
         (
             json!({"op": "Cast", "columns": ["x"], "datatype": "INT64"}),
@@ -347,4 +357,26 @@ fn texts_become_tokens() {
     let bad = Tensor::strings(vec![1], vec![Bytes::from_static(b"a\xff")]).unwrap();
     let error = engine.run(&[words(&["a"]), bad], &stop()).unwrap_err().to_string();
     assert_eq!(error, "column 'other', row 0: expected UTF-8, found other bytes at 1");
+}
+
+/// A list in a YAML has 64 bits; a column of 32 has the nearest numbers of its own.
+#[test]
+fn numbers_of_a_list_are_compared_as_the_column_has_them() {
+    for datatype in ["FP32", "FP64"] {
+        let columns = json!([["s", datatype, [-1]]]);
+        let given = tensor(&json!({"datatype": datatype, "shape": [3], "data": [0.1, 0.5, 0.7]}));
+        let answer = |before: Value, after: Value| {
+            let engine = stepped(&columns, &before, &after).unwrap();
+            let answer = engine.run(std::slice::from_ref(&given), &Stop::at(Instant::now() + Duration::from_secs(60))).unwrap();
+            answer.last().unwrap().to_f64().unwrap()
+        };
+        let run = |step: Value| answer(json!([step]), json!([]));
+        let run_after = |step: Value| answer(json!([]), json!([step]));
+        let hot = run(json!({"op": "OneHot", "columns": ["s"], "values": [0.1, 0.5, 0.7], "unknown": "Error"}));
+        assert_eq!(hot, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0], "{datatype}");
+        let places = run(json!({"op": "Ordinal", "columns": ["s"], "values": [0.7, 0.1, 0.5], "unknown": "Error"}));
+        assert_eq!(places, [1.0, 2.0, 0.0], "{datatype}");
+        let above = run_after(json!({"op": "Threshold", "columns": ["s"], "to": ["above"], "at": 0.7}));
+        assert_eq!(above, [0.0, 0.0, 1.0], "{datatype}");
+    }
 }

@@ -96,9 +96,10 @@ impl Splitter {
             },
             "CharDelimiterSplit" => Self::At(Cut::Char(one_char(&fields.required("delimiter")?)?), Behaviour::Removed),
             "Split" => {
-                fields.only("invert", &false.into())?;
+                let invert = fields.flag("invert", false)?;
                 let behaviour = Behaviour::read(&fields.required("behavior")?)?;
-                Self::At(pattern(&fields.required("pattern")?)?, behaviour)
+                let what = fields.required("pattern")?;
+                Self::At(if invert { beside(&what)? } else { pattern(&what)? }, behaviour)
             }
             "ByteLevel" => {
                 fields.ignore(&["trim_offsets"]);
@@ -154,6 +155,18 @@ fn one_char(node: &Node<'_>) -> Result<char, TokenizerError> {
 fn pattern(node: &Node<'_>) -> Result<Cut, TokenizerError> {
     let known = node.value["Regex"].as_str().and_then(Pattern::of);
     known.map_or_else(|| What::read(node).map(Cut::What), |known| Ok(Cut::Known(known)))
+}
+
+/// What is between the places where a pattern is found.
+fn beside(node: &Node<'_>) -> Result<Cut, TokenizerError> {
+    let pattern = match What::read(node)? {
+        What::Pattern(pattern) => pattern,
+        What::Text(text) => match Regex::new(&regex::escape(&text)) {
+            Ok(pattern) => pattern,
+            Err(error) => return super::fields::fault(&node.path, error.to_string()),
+        },
+    };
+    Ok(Cut::Beside(pattern))
 }
 
 fn metaspace(fields: &mut Fields<'_>) -> Result<Splitter, TokenizerError> {

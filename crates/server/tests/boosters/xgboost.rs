@@ -103,6 +103,22 @@ fn regressors_give_a_variable() {
 }
 
 #[test]
+fn a_model_of_no_rounds_answers_its_base() {
+    assert_eq!(answers(&model("reg:squarederror", "2.5", 0, &[])), [[2.5; 4]]);
+    let [labels, probabilities] = &answers(&model("binary:logistic", "25E-2", 0, &[]))[..] else { panic!("two outputs") };
+    near(labels, &[0.0; 4]);
+    near(probabilities, &[0.75, 0.25, 0.75, 0.25, 0.75, 0.25, 0.75, 0.25]);
+    assert_eq!(answers(&model("multi:softprob", "[5E-1,5E-1,5E-1]", 3, &[]))[0], [0.0; 4]);
+}
+
+/// Its base is a sum, unlike that of `binary:logistic`.
+#[test]
+fn raw_scores_begin_with_the_base_as_it_is() {
+    let tree = stump(0, 1.0, false, [-1.0, 1.0]);
+    near(&answers(&model("binary:logitraw", "2E-1", 0, &[tree]))[0], &[-0.8, 1.2, 1.2, -0.8]);
+}
+
+#[test]
 fn classifiers_give_labels_and_probabilities() {
     let trees = [stump(0, 1.0, false, [-1.0, 1.0])];
     let binary = answers(&model("binary:logistic", "5E-1", 0, &trees));
@@ -147,13 +163,19 @@ fn what_is_not_honoured_is_refused_by_name() {
     for (at, value, words) in [
         ("/learner/objective/name".to_owned(), json!("binary:hinge"), "objective 'binary:hinge' is not supported"),
         ("/learner/gradient_booster/name".to_owned(), json!("gblinear"), "booster 'gblinear'; expected gbtree or dart"),
+        (
+            "/learner/gradient_booster".to_owned(),
+            json!({ "name": "gblinear", "model": { "boosted_rounds": "3", "weights": [0.5, 1.0, 2.0] } }),
+            "booster 'gblinear'; expected gbtree or dart",
+        ),
         (format!("{tree}/tree_param/size_leaf_vector"), json!("3"), "multi_output_tree"),
         ("/learner/learner_model_param/base_score".to_owned(), json!("half"), "base_score: 'half' is not a number"),
         ("/learner/learner_model_param/base_score".to_owned(), json!("[1,2]"), "base_score: 2 numbers; expected 1 or 1"),
         ("/learner/learner_model_param/num_class".to_owned(), json!("9999999999"), "num_class: 9999999999; expected 1 to 65536"),
         ("/learner/learner_model_param/num_feature".to_owned(), json!("0"), "tree 0, node 0: split_indices: 0; expected"),
         ("/learner/attributes".to_owned(), json!({ "best_iteration": "9" }), "best_iteration: 9; iteration_indptr has 2 entries"),
-        ("/learner/gradient_booster/model/trees".to_owned(), json!([]), "trees: there is no tree"),
+        ("/learner/gradient_booster/model".to_owned(), json!({ "weights": [1.0] }), "missing field `trees` of gbtree"),
+        ("/learner/gradient_booster".to_owned(), json!({ "name": "gbtree" }), "gbtree: its model is missing"),
         ("/learner/gradient_booster/model/tree_info".to_owned(), json!([4]), "tree 0: tree_info: expected 0 to 0"),
         (
             format!("{tree}/left_children"),

@@ -143,8 +143,30 @@ def metaspace_bpe(lines: list[str]) -> Tokenizer:
     return tokenizer
 
 
+def clip(lines: list[str]) -> Tokenizer:
+    """As CLIP's: what is found are the words, and what is between them goes; then bytes, and the end of a word is in its tokens."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<|endoftext|>", continuing_subword_prefix="", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
+    words = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+    split = pre_tokenizers.Split(Regex(words), "removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    special = ["<|startoftext|>", "<|endoftext|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=900, initial_alphabet=alphabet, special_tokens=special, end_of_word_suffix="</w>", show_progress=False
+    )
+    tokenizer = trained(tokenizer, trainer, lines)
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("<|endoftext|>", tokenizer.token_to_id("<|endoftext|>")),
+        ("<|startoftext|>", tokenizer.token_to_id("<|startoftext|>")),
+        trim_offsets=False,
+        add_prefix_space=False,
+    )
+    return tokenizer
+
+
 def suffixed_bpe(lines: list[str]) -> Tokenizer:
-    """As CLIP's: the end of a word is in its tokens."""
+    """The end of a word is in its tokens, without bytes."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.Lowercase(), normalizers.Strip()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -204,7 +226,8 @@ def main() -> None:
         "unigram": unigram(lines, None),
         "xlm-roberta": unigram(lines, charsmap()),
         "llama": metaspace_bpe(lines),
-        "clip": suffixed_bpe(lines),
+        "clip": clip(lines),
+        "suffixed": suffixed_bpe(lines),
         "words": words(lines),
     }
     made |= {Path(name).stem + f"-{at}": Tokenizer.from_file(name) for at, name in enumerate(arguments.more)}

@@ -145,12 +145,10 @@ impl Engine for OnnxRuntime {
     }
 
     fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
+        RunError::without_rows(&self.signature, inputs)?;
         let mut size = 0;
         let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
         for (tensor, spec) in inputs.iter().zip(&self.signature.inputs) {
-            if tensor.is_empty() {
-                return Err(RunError::empty(&spec.name, tensor.shape()));
-            }
             size += tensor.raw_len();
             values.push(tensors::to_ort(tensor, &spec.name)?.into());
         }

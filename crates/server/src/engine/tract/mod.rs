@@ -124,11 +124,7 @@ impl Engine for Tract {
     }
 
     fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
-        for (tensor, spec) in inputs.iter().zip(&self.signature.inputs) {
-            if tensor.is_empty() {
-                return Err(RunError::empty(&spec.name, tensor.shape()));
-            }
-        }
+        RunError::without_rows(&self.signature, inputs)?;
         let plan = self.plans.get(inputs)?;
         plan.run(inputs, &self.signature, stop)
     }

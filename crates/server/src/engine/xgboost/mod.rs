@@ -17,7 +17,7 @@ mod saved;
 mod ubj;
 
 use objective::Objective;
-use saved::{Booster, Forest, Learner, Saved};
+use saved::{Booster, Forest, Learner, Saved, Tree as SavedTree};
 
 /// The newest major version whose files are known. XGBoost promises to read older files, not newer ones, and neither can we: their
 /// fields may mean something else.
@@ -57,10 +57,10 @@ fn of(learner: Learner, mut facts: Facts) -> Result<Trees, LoadError> {
     let objective = Objective::of(&learner.objective.name, targets).map_err(LoadError::Unsupported)?;
     let base = objective.margins(&parameters.base_score, targets).map_err(LoadError::Invalid)?;
     let best = learner.attributes.best_iteration.as_deref();
-    let (forest, drop) = trees_of(&learner.gradient_booster)?;
-    let count = used(forest, best).map_err(LoadError::Invalid)?;
+    let (forest, trees, drop) = trees_of(&learner.gradient_booster)?;
+    let count = used(forest, trees.len(), best).map_err(LoadError::Invalid)?;
     let mut ensemble = Ensemble { targets, base, base_first: true, ..Ensemble::default() };
-    for (number, tree) in forest.trees.iter().take(count).enumerate() {
+    for (number, tree) in trees.iter().take(count).enumerate() {
         let id = i64::try_from(number).unwrap_or(i64::MAX);
         if tree.tree_param.size_leaf_vector > 1 {
             return Err(LoadError::Unsupported("leaves with a vector of weights (multi_strategy=multi_output_tree)".to_owned()));
@@ -73,6 +73,9 @@ fn of(learner: Learner, mut facts: Facts) -> Result<Trees, LoadError> {
         let tree = part.tree(&mut ensemble).map_err(|reason| LoadError::Invalid(format!("tree {id}, {reason}")))?;
         ensemble.trees.push(tree);
     }
+    if ensemble.trees.is_empty() {
+        nothing_learnt(&mut ensemble);
+    }
     facts.parameters = ensemble.trees.iter().map(|tree| tree.nodes.len() as u64).sum();
     let width = parameters.num_feature;
     let model = Model::build(&ensemble, objective.finish, Precision::Single, Some(width));
@@ -81,22 +84,33 @@ fn of(learner: Learner, mut facts: Facts) -> Result<Trees, LoadError> {
     Ok(Trees::plain(Plain { model, width, labels, facts }))
 }
 
+/// A model of no rounds answers its base: a tree of one leaf adds nothing to it.
+fn nothing_learnt(ensemble: &mut Ensemble) {
+    ensemble.weights = vec![Weight { target: 0, value: 0.0 }];
+    ensemble.trees = vec![Tree { nodes: vec![Node { id: 0, kind: Kind::Leaf(0..1) }], ..Tree::default() }];
+}
+
 /// The trees, and what each counts for where it is not all the same.
-fn trees_of(booster: &Booster) -> Result<(&Forest, &[f32]), LoadError> {
-    match (booster.name.as_str(), &booster.model, &booster.gbtree) {
-        ("gbtree", Some(model), _) => Ok((model, &[])),
-        ("dart", _, Some(inner)) if booster.weight_drop.len() == inner.model.trees.len() => {
-            Ok((&inner.model, &booster.weight_drop))
-        }
-        ("dart", _, Some(_)) => Err(LoadError::Invalid("weight_drop: expected one for each tree".to_owned())),
-        ("gbtree" | "dart", ..) => Err(LoadError::Invalid(format!("{}: its trees are missing", booster.name))),
-        (other, ..) => Err(LoadError::Unsupported(format!("booster '{other}'; expected gbtree or dart"))),
+fn trees_of(booster: &Booster) -> Result<(&Forest, &[SavedTree], &[f32]), LoadError> {
+    let name = booster.name.as_str();
+    let (forest, drop) = match (name, &booster.model, &booster.gbtree) {
+        ("gbtree", Some(model), _) => (model, &[][..]),
+        ("dart", _, Some(inner)) => (&inner.model, &booster.weight_drop[..]),
+        ("gbtree" | "dart", ..) => return Err(LoadError::Invalid(format!("{name}: its model is missing"))),
+        (other, ..) => return Err(LoadError::Unsupported(format!("booster '{other}'; expected gbtree or dart"))),
+    };
+    let Some(trees) = &forest.trees else {
+        return Err(LoadError::Invalid(format!("not a model of XGBoost's: missing field `trees` of {name}")));
+    };
+    if name == "dart" && drop.len() != trees.len() {
+        return Err(LoadError::Invalid("weight_drop: expected one for each tree".to_owned()));
     }
+    Ok((forest, trees, drop))
 }
 
 /// How many trees count: where training stopped early, those up to its best iteration.
-fn used(forest: &Forest, best: Option<&str>) -> Result<usize, String> {
-    let Some(best) = best else { return Ok(forest.trees.len()) };
+fn used(forest: &Forest, trees: usize, best: Option<&str>) -> Result<usize, String> {
+    let Some(best) = best else { return Ok(trees) };
     let iteration: usize = best.parse().map_err(|_| format!("best_iteration: '{best}' is not a number"))?;
     let end = iteration.checked_add(1).and_then(|next| forest.iteration_indptr.get(next));
     end.copied().ok_or_else(|| format!("best_iteration: {best}; iteration_indptr has {} entries", forest.iteration_indptr.len()))

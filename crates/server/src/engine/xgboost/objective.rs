@@ -25,7 +25,6 @@ impl Objective {
             }
             // Several labels at once: a probability for each.
             "binary:logistic" | "reg:logistic" => linked(Transform::Logistic, logit),
-            "binary:logitraw" => linked(Transform::None, logit),
             "multi:softprob" | "multi:softmax" => {
                 let finish = Finish::Classes(Columns::Each, Transform::Softmax);
                 Self { finish, classes: Some(targets), inverse: same }
@@ -40,6 +39,8 @@ impl Objective {
             | "reg:pseudohubererror"
             | "reg:quantileerror"
             | "reg:expectileerror"
+            // Its base is a sum already, though its relative's is a probability.
+            | "binary:logitraw"
             | "rank:pairwise"
             | "rank:ndcg"
             | "rank:map" => linked(Transform::None, same),

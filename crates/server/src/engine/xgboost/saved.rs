@@ -68,8 +68,10 @@ pub(super) struct Inner {
 
 #[derive(Deserialize)]
 pub(super) struct Forest {
-    pub(super) trees: Vec<Tree>,
+    /// `gblinear` has weights in their place.
+    pub(super) trees: Option<Vec<Tree>>,
     /// By tree: the class or target that it is for.
+    #[serde(default)]
     pub(super) tree_info: Vec<i64>,
     /// Where each iteration's trees begin, and the end.
     #[serde(default)]

@@ -52,8 +52,18 @@ fn jpeg(file: &[u8], most: usize) -> Result<Pixels, String> {
     decoder.decode_headers().map_err(fault)?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
     let (width, height) = bounded(width, height, most)?;
+    if !is_whole(file) {
+        return Err("JPEG: the file is cut short: it has no end of image (ff d9) after its last scan".to_owned());
+    }
     let levels = decoder.decode().map_err(fault)?;
     Ok(Pixels { width, height, channels: 3, levels })
+}
+
+/// Whether a JPEG's last scan ends: the decoder would fill with grey what is missing. Within a scan 0xff is followed by 0 or by a mark of
+/// restarts, so no pixel looks like the end (ITU-T T.81, B.1.1.2).
+fn is_whole(file: &[u8]) -> bool {
+    let scan = file.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap_or(0);
+    file[scan..].windows(2).any(|pair| pair == [0xff, 0xd9])
 }
 
 fn png(file: &[u8], most: usize) -> Result<Pixels, String> {

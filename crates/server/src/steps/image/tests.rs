@@ -76,6 +76,8 @@ fn several_files_are_one_tensor_and_a_bad_one_is_named_by_its_row() {
         (Bytes::from_static(b"GIF89a"), "found bytes that begin with 47 49 46 38"),
         (png.slice(..60), "PNG: "),
         (jpeg.slice(..30), "JPEG: "),
+        (jpeg.slice(..jpeg.len() - 2), "JPEG: the file is cut short"),
+        (jpeg.slice(..jpeg.len() * 4 / 5), "JPEG: the file is cut short"),
         (webp.slice(..30), "WebP: "),
         (header(100_000, 100_000), "the image is 100000 x 100000 pixels; expected 3000 in all at most"),
         (header(0, 5), "PNG: "),
