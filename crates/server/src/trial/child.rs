@@ -67,6 +67,9 @@ type Held = Vec<Box<dyn Engine>>;
 /// process ends.
 pub(super) const SMALL: u64 = 8 << 20;
 
+/// What earlier copies may have left free at most, and the next one used again.
+const LEFT_OVER: u64 = 1 << 20;
+
 /// Loads the model, runs it on its sample and on made-up data, and says how many bytes of memory that took. What it answers is for
 /// the server to judge; here it only counts that there is an answer.
 ///
@@ -82,8 +85,8 @@ fn attempt((path, wanted): (&Path, &Wanted), bytes: u64, held: &mut Held) -> Res
     if memory.is_some_and(|memory| memory <= SMALL) {
         held.push(engine);
     }
-    // What was left over may have been used again: the file's own bytes are in memory once at least.
-    let bytes = std::fs::metadata(path).map_or(0, |about| about.len());
+    // What was left over may have been used again: a small file's own bytes are in memory once at least. A large one of trees is not.
+    let bytes = std::fs::metadata(path).map_or(0, |about| about.len()).min(LEFT_OVER);
     Ok(Tried { choice, checked, memory: memory.map(|memory| memory.max(bytes)) })
 }
 

@@ -204,13 +204,17 @@ fn a_model_is_compared_once_wherever_it_is_loaded_first() {
 /// So many models beside the bomb, tried one after another where nothing goes wrong.
 const MANY: usize = 20;
 
-/// A server of one thread with the bomb among many good models, some time after the bomb was met or not.
-fn among_others((width, products): (i64, usize), more: impl FnOnce(&mut std::process::Command)) -> (Server, tempfile::TempDir) {
+/// A server of so many threads with the bomb among many good models, which are ready by now.
+fn among_others(
+    threads: usize,
+    (width, products): (i64, usize),
+    more: impl FnOnce(&mut std::process::Command),
+) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let mut models: Vec<Value> = (0..MANY).map(|at| json!({ "name": format!("m{at}"), "uri": mnist()["uri"] })).collect();
     models.insert(MANY / 2, bomb(&folder.path().join("model.onnx"), width, products));
     let server = Server::start_unready(&models, |command| {
-        command.args(["--threads", "1", "--log-level", "debug"]);
+        command.args(["--threads", &threads.to_string(), "--log-level", "debug"]);
         more(command);
     });
     eventually("all but the bomb are ready", || {
@@ -237,7 +241,8 @@ fn blamed(mut server: Server) -> (String, String) {
 
 #[test]
 fn among_others_a_crash_is_blamed_on_the_one_at_fault() {
-    let (server, _folder) = among_others((4000, 200), |_| ());
+    // The others are not to wait until the bomb is done, which takes minutes.
+    let (server, _folder) = among_others(2, (4000, 200), |_| ());
     signal_until_failed(&server, Signal::SEGV);
     let (reason, message) = blamed(server);
     assert_eq!(reason, "ModelInvalid", "{message}");
@@ -246,7 +251,7 @@ fn among_others_a_crash_is_blamed_on_the_one_at_fault() {
 
 #[test]
 fn among_others_one_that_eats_time_is_ended_alone() {
-    let (server, _folder) = among_others((4000, 200), |command| {
+    let (server, _folder) = among_others(1, (4000, 200), |command| {
         command.args(["--load-timeout", "12"]);
     });
     let (reason, message) = blamed(server);
@@ -256,7 +261,7 @@ fn among_others_one_that_eats_time_is_ended_alone() {
 
 #[test]
 fn among_others_one_that_eats_memory_fails_alone() {
-    let (server, _folder) = among_others((22_000, 0), |command| {
+    let (server, _folder) = among_others(1, (22_000, 0), |command| {
         command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
         bounded(command, "ulimit -d 262144");
     });
