@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use modelyard_core::diagnose::{Loaded, Loading, Refused};
 use serde::Deserialize;
 
 /// Something that calls for another look.
@@ -76,13 +77,6 @@ pub(super) struct ModelState {
     pub(super) memory_bytes: Option<u64>,
 }
 
-/// Why a change of a model is refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub(super) struct Refused {
-    pub(super) reason: String,
-    pub(super) message: String,
-}
-
 impl ModelState {
     /// Whether requests for it are answered: at once, or once it is loaded.
     pub(super) fn is_ready(&self) -> bool {
@@ -91,6 +85,21 @@ impl ModelState {
 }
 
 impl Readiness {
+    /// What it says of its models, as the status has it; `None` where it says nothing of them yet.
+    pub(super) fn of_models(&self) -> Option<Loading> {
+        let loaded = |model: &ModelState| Loaded {
+            name: model.name.clone(),
+            state: model.state.clone(),
+            reason: model.reason.clone(),
+            message: model.message.clone(),
+            changing: model.changing,
+            refused: model.refused.clone().map(Box::new),
+            ..Loaded::default()
+        };
+        let models: Vec<Loaded> = self.models.iter().map(loaded).collect();
+        (!models.is_empty()).then(|| Loading { models, ..Loading::default() })
+    }
+
     /// Whether every model of the server answers, but for those that came later: what was there goes on without them.
     pub(super) fn is_ready(&self) -> bool {
         self.state == "Ready" && self.models.iter().all(|model| model.late || model.is_ready())

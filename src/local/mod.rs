@@ -23,6 +23,7 @@ mod screen;
 mod table;
 mod wanted;
 mod watch;
+mod words;
 
 pub use screen::Output;
 

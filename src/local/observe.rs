@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use modelyard_core::api::{Class, Failure, Reason};
-use modelyard_core::plan::{Observed, RevisionObserved};
+use modelyard_core::api::{Class, Failure, ModelState, Reason};
+use modelyard_core::diagnose::{Followers, Loading};
+use modelyard_core::plan::{ModelObserved, Observed, RevisionObserved};
 
 use super::deployment::{Deployment, Slot};
 use super::events::{Ending, Readiness};
@@ -22,10 +23,31 @@ pub(super) fn observed(deployment: &Deployment) -> Observed {
             served: revision.served,
             progress: slots.iter().find(|slot| !slot.is_ready()).map(|slot| progress(&slot.readiness)),
             failure: worst(&slots).or_else(|| slots.iter().find_map(|slot| change(slot))),
+            models: if revision.name == deployment.resolved.revision { models(deployment, &slots) } else { Vec::new() },
             ..RevisionObserved::new(revision.name.clone(), revision.created)
         }
     });
     Observed { revisions: revisions.collect() }
+}
+
+/// How each of several models is that servers follow, in the words of a cluster's status: as those replicas say that say something.
+fn models(deployment: &Deployment, slots: &[&Slot]) -> Vec<ModelObserved> {
+    let resolved = &deployment.resolved;
+    if !resolved.follows() || slots.is_empty() {
+        return Vec::new();
+    }
+    let said: Vec<Loading> = slots.iter().filter_map(|slot| slot.readiness.of_models()).collect();
+    if said.is_empty() {
+        let starting = |name: &String| ModelObserved {
+            name: name.clone(),
+            state: ModelState::Loading,
+            reason: Some(Reason::Scheduling),
+            message: Some("its server is starting".to_owned()),
+        };
+        return resolved.config.models.iter().map(|model| starting(&model.name)).collect();
+    }
+    let digest = resolved.config.sha256();
+    Followers { config: &resolved.config, digest: &digest, said: said.iter().map(Some).collect() }.models()
 }
 
 /// What a replica that is not ready is doing.

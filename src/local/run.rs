@@ -20,6 +20,7 @@ use super::models::Models;
 use super::process::Probe;
 use super::replica::{Life, Stop};
 use super::screen::Screen;
+use super::words::Words;
 use super::{LocalError, Options, launch, routes, table, wanted};
 use crate::gateway::{self, Limits, Running, Table};
 
@@ -57,6 +58,7 @@ pub(super) async fn run(options: &Options) -> Result<ExitCode, LocalError> {
         models,
         deployments: BTreeMap::new(),
         told: Value::Null,
+        words: Words::default(),
         told_ports: BTreeSet::new(),
     };
     local.notes(&wanted.notes);
@@ -83,6 +85,8 @@ struct Local<'a> {
     deployments: BTreeMap<String, Deployment>,
     /// What scripts were told of the deployments last.
     told: Value,
+    /// What people were told, where lines are told.
+    words: Words,
     /// The lines of replicas' own ports that are told, where lines are.
     told_ports: BTreeSet<String>,
 }
@@ -158,6 +162,7 @@ impl Local<'_> {
             self.deployments[&key].stop(id, Stop::Gently);
         }
         self.deployments.retain(|_, deployment| !deployment.removed || !deployment.slots.is_empty());
+        self.words.keep(|name| self.deployments.contains_key(name));
         self.report(&changed);
     }
 
@@ -168,8 +173,10 @@ impl Local<'_> {
         if event == self.told {
             return;
         }
+        let (told, url) = (&mut self.words, &self.url);
+        let news = |one: &Deployment| Some(told.news((&one.resolved.name, &one.resolved.revision), one.status.as_ref()?, url));
         let mut words: Vec<String> =
-            changed.iter().filter_map(|key| self.deployments.get(key)).filter_map(|one| line(one, &self.url)).collect();
+            changed.iter().filter_map(|key| self.deployments.get(key)).filter_map(news).flatten().collect();
         if self.options.direct {
             let replicas = self.deployments.values().flat_map(|one| &one.slots);
             let ports: BTreeSet<String> =
@@ -268,17 +275,6 @@ fn models(slot: &Slot) -> Vec<Value> {
         json!({ "name": model.name, "state": model.state, "memoryBytes": model.memory_bytes, "reason": reason, "message": message })
     };
     slot.readiness.models.iter().map(of).collect()
-}
-
-/// One deployment's status on one line.
-fn line(deployment: &Deployment, url: &str) -> Option<String> {
-    let status = deployment.status.as_ref()?;
-    let (reason, ready, message) = table::ready(status);
-    let (name, replicas) = (&deployment.resolved.name, status.ready_of_wanted.as_deref().unwrap_or_default());
-    let revision = &deployment.resolved.revision;
-    let word = if ready { "ready" } else { "not ready" };
-    let rest = if ready { format!("at {url}") } else { message.to_owned() };
-    Some(format!("{name}: {word} ({reason}), {replicas} replicas, revision {revision}, {rest}"))
 }
 
 /// Replicas as processes of this machine.

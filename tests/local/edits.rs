@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::client::{Load, ask};
-use crate::session::{Session, blocking, condition, deployment, mnist, model, one, repository, runs};
+use crate::session::{Session, blocking, condition, deployment, mnist, model, one, repository, runs, told_models};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_takes_over_without_one_failed_request() {
@@ -96,6 +96,13 @@ async fn of_several_models_each_comes_and_goes_without_a_new_process() {
         });
         assert_eq!(condition(&told, "m", "Serving")["status"], "True", "{told:#}");
         assert_eq!(condition(&told, "m", "Ready")["status"], "False", "{told:#}");
+        // Each by its name, in the words of a cluster.
+        let told = told_models(&told, "m");
+        let states = told.iter().map(|one| (one["name"].as_str().unwrap(), one["state"].as_str().unwrap()));
+        assert_eq!(states.collect::<Vec<_>>(), [("mnist", "Ready"), ("add", "Failed"), ("gather", "Failed")], "{told:#?}");
+        assert_eq!((&told[1]["reason"], &told[2]["reason"]), (&json!("ModelInvalid"), &json!("ModelNotFound")));
+        assert!(told[1]["message"].as_str().unwrap().contains("the one before serves on"), "{told:#?}");
+        assert!(told[2]["message"].as_str().unwrap().contains("/nowhere.onnx"), "{told:#?}");
         session.edit(&several(""));
         session.until("the first alone", |event| ready(event) && shown(event, "add").is_none());
     })

@@ -4,6 +4,7 @@
 
 mod client;
 mod grpc;
+mod models;
 mod session;
 
 mod edits;

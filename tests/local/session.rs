@@ -196,6 +196,11 @@ pub(crate) fn condition<'a>(event: &'a Value, name: &str, kind: &str) -> &'a Val
     conditions.into_iter().flatten().find(|one| one["type"] == kind).unwrap_or(&Value::Null)
 }
 
+/// Each of a deployment's models, as its status has it.
+pub(crate) fn told_models(event: &Value, name: &str) -> Vec<Value> {
+    one(event, name)["status"]["models"].as_array().cloned().unwrap_or_default()
+}
+
 fn is_ready(event: &Value, name: &str) -> bool {
     condition(event, name, "Ready")["status"] == "True"
 }

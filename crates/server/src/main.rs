@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     match arguments.task() {
         Ok(Task::Serve(settings)) => serve(*settings),
         Ok(Task::Inspect(arguments)) => inspect(&arguments),
-        Ok(Task::Try(arguments)) => trial::run(&arguments),
+        Ok(Task::Try) => trial::run(),
         Ok(Task::Exchange(task)) => exchange::run(task),
         Err(error) => fail(EXIT_CONFIG, &error.to_string()),
     }

@@ -10,7 +10,6 @@ use modelyard_core::units;
 
 use crate::exchange::{Exchange, PullArguments, PushArguments};
 use crate::load::LOAD_TIMEOUT;
-use crate::trial::TryArguments;
 
 mod by_hand;
 
@@ -30,9 +29,9 @@ pub struct Arguments {
 enum Command {
     /// Show what a model file takes, gives and is made of, and what of it will not run
     Inspect(InspectArguments),
-    /// Load a model and run it once, within bounds: the server starts itself so before it takes a model in
+    /// Load models and run each once, within bounds, as standard input names them: the server starts itself so before it takes models in
     #[command(hide = true)]
-    Try(TryArguments),
+    Try,
     /// Push a model to a registry: `modelyard push` starts the server so
     #[command(hide = true)]
     Push(PushArguments),
@@ -132,8 +131,8 @@ pub enum Task {
     Serve(Box<Settings>),
     /// Report on a file.
     Inspect(InspectArguments),
-    /// Try a model in place of the server that asks.
-    Try(TryArguments),
+    /// Try models in place of the server that asks.
+    Try,
     /// Push or pull a model for the command that asks.
     Exchange(Exchange),
 }
@@ -220,7 +219,7 @@ impl Arguments {
     pub fn task(self) -> Result<Task, InvalidArguments> {
         match self.command {
             Some(Command::Inspect(inspect)) => Ok(Task::Inspect(inspect)),
-            Some(Command::Try(model)) => Ok(Task::Try(model)),
+            Some(Command::Try) => Ok(Task::Try),
             Some(Command::Push(model)) => Ok(Task::Exchange(Exchange::Push(model))),
             Some(Command::Pull(model)) => Ok(Task::Exchange(Exchange::Pull(model))),
             None => Ok(Task::Serve(Box::new(self.serve.settings()?))),
@@ -275,7 +274,7 @@ mod tests {
         let all = std::iter::once("modelyard-server").chain(arguments.iter().copied());
         match Arguments::try_parse_from(all).map_err(|error| error.to_string())?.task().map_err(|error| error.to_string())? {
             Task::Serve(settings) => Ok(*settings),
-            Task::Inspect(_) | Task::Try(_) | Task::Exchange(_) => Err("another task".to_owned()),
+            Task::Inspect(_) | Task::Try | Task::Exchange(_) => Err("another task".to_owned()),
         }
     }
 

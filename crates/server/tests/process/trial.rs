@@ -92,6 +92,17 @@ fn children(server: &Server) -> Vec<Pid> {
     found
 }
 
+/// Signals to the process of the bomb, for as long as one tries it: first beside others perhaps, and then alone.
+fn signal_until_failed(server: &Server, signal: Signal) {
+    eventually("the bomb has failed", || {
+        for child in children(server) {
+            // It may have ended meanwhile.
+            let _ = kill_process(child, signal);
+        }
+        (state(server, "bomb")["state"] == "Failed").then_some(())
+    });
+}
+
 /// A server with a model that takes minutes to load, and signals to its child.
 fn signalled(signal: Signal, load_timeout: &str) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -100,14 +111,8 @@ fn signalled(signal: Signal, load_timeout: &str) -> (String, String) {
         command.args(["--load-timeout", load_timeout]);
     });
     eventually("the digits' process is gone", || (state(&server, "mnist")["state"] == "Ready").then_some(()));
-    let child = eventually("the bomb's process runs", || children(&server).first().copied());
-    kill_process(child, signal).unwrap();
-    // Rust's own handler takes the first SIGSEGV for a fault that will come again by itself.
-    if signal == Signal::SEGV {
-        eventually("its process has ended", || {
-            (children(&server).is_empty() || kill_process(child, signal).is_err()).then_some(())
-        });
-    }
+    eventually("the bomb's process runs", || children(&server).first().copied());
+    signal_until_failed(&server, signal);
     outcome(&mut server)
 }
 
@@ -194,4 +199,73 @@ fn a_model_is_compared_once_wherever_it_is_loaded_first() {
         });
         assert_eq!(server.log().matches("self-check: ").count(), compared, "{engine}: {}", server.log());
     }
+}
+
+/// So many models beside the bomb, tried one after another where nothing goes wrong.
+const MANY: usize = 20;
+
+/// A server of so many threads with the bomb among many good models, which are ready by now.
+fn among_others(
+    threads: usize,
+    (width, products): (i64, usize),
+    more: impl FnOnce(&mut std::process::Command),
+) -> (Server, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut models: Vec<Value> = (0..MANY).map(|at| json!({ "name": format!("m{at}"), "uri": mnist()["uri"] })).collect();
+    models.insert(MANY / 2, bomb(&folder.path().join("model.onnx"), width, products));
+    let server = Server::start_unready(&models, |command| {
+        command.args(["--threads", &threads.to_string(), "--log-level", "debug"]);
+        more(command);
+    });
+    eventually("all but the bomb are ready", || {
+        let states = get(server.admin(), "/readyz").unwrap().json();
+        let ready = states["models"].as_array().unwrap().iter().filter(|model| model["state"] == "Ready").count();
+        (ready == MANY).then_some(())
+    });
+    (server, folder)
+}
+
+/// The bomb's reason and message; its neighbours answer, and were not tried in a process each.
+fn blamed(mut server: Server) -> (String, String) {
+    let failed = eventually("the bomb has failed", || Some(state(&server, "bomb")).filter(|state| state["state"] == "Failed"));
+    for at in 0..MANY {
+        assert_eq!(post(server.address(), &format!("/v1/models/m{at}:predict"), &mnist_body(1)).unwrap().status, 200);
+    }
+    eventually("no process is left", || children(&server).is_empty().then_some(()));
+    assert!(server.is_running());
+    let started = server.log().matches("a process is started to try models in").count();
+    assert!(started > 0 && started < MANY / 2, "{started}");
+    let text = |field: &str| failed[field].as_str().unwrap().to_owned();
+    (text("reason"), text("message"))
+}
+
+#[test]
+fn among_others_a_crash_is_blamed_on_the_one_at_fault() {
+    // The others are not to wait until the bomb is done, which takes minutes.
+    let (server, _folder) = among_others(2, (4000, 200), |_| ());
+    signal_until_failed(&server, Signal::SEGV);
+    let (reason, message) = blamed(server);
+    assert_eq!(reason, "ModelInvalid", "{message}");
+    assert!(message.contains("SIGSEGV (signal 11)"), "{message}");
+}
+
+#[test]
+fn among_others_one_that_eats_time_is_ended_alone() {
+    let (server, _folder) = among_others(1, (4000, 200), |command| {
+        command.args(["--load-timeout", "12"]);
+    });
+    let (reason, message) = blamed(server);
+    assert_eq!(reason, "ModelInvalid", "{message}");
+    assert!(message.contains("SIGXCPU (signal 24)") && message.contains("3 s of processor time"), "{message}");
+}
+
+#[test]
+fn among_others_one_that_eats_memory_fails_alone() {
+    let (server, _folder) = among_others(1, (22_000, 0), |command| {
+        command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+        bounded(command, "ulimit -d 262144");
+    });
+    let (reason, message) = blamed(server);
+    assert_eq!(reason, "OutOfMemory", "{message}");
+    assert!(message.contains("more memory than the 2"), "{message}");
 }
