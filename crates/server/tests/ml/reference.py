@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes reference.json beside it: one-node models, requests, and the answers of ONNX Runtime, or worked by hand where ONNX
-Runtime has no such kernel. Each is in the form of a sample.json. Needs onnx 1.23 and onnxruntime 1.32 (tests/estimators)."""
+Runtime has no such kernel. Each is in the form of a sample.json. Needs onnx 1.23, onnxruntime 1.32 and skl2onnx 1.20
+(tests/estimators), and PYTHONHASHSEED=0, without which skl2onnx has another order of nodes each time."""
 
 import base64
 import json
@@ -88,7 +89,10 @@ def whole(title: str, estimator: object, rows: np.ndarray, target: object, asked
     proto = to_onnx(estimator, rows[:1], options=told)
     names = [output.name for output in proto.graph.output]
     if ours and is_classifier(estimator):
-        found = [estimator.predict(asked).astype(int), estimator.predict_proba(asked).astype(asked.dtype)]
+        labels = estimator.predict(asked).astype(int)
+        # The file has a dimension too many.
+        column = isinstance(estimator, gaussian_process.GaussianProcessClassifier)
+        found = [labels.reshape(-1, 1) if column else labels, estimator.predict_proba(asked).astype(asked.dtype)]
     elif ours:
         answer = estimator.predict(asked) if is_regressor(estimator) else estimator.transform(asked)
         found = [answer.reshape(len(asked), -1).astype(asked.dtype)]
