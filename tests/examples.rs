@@ -97,7 +97,9 @@ fn each_deployment_is_valid_and_renders_as_it_did() {
 /// All that the operator would make of it.
 fn rendered(manifest: &Manifest) -> Value {
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
-    let owner = Owner { namespace: "models", uid: "6f1b", server_image: "modelyard-server:1" };
+    // As the operator chooses between its two images.
+    let server_image = if manifest.resolved.needs_onnx_runtime() { "modelyard-server-ort:1" } else { "modelyard-server:1" };
+    let owner = Owner { namespace: "models", uid: "6f1b", server_image };
     let plan = plan(&manifest.resolved, &Observed::default(), now);
     let Objects { configuration, deployment, others: _, service, disruption_budget, network_policy } =
         render(&manifest.resolved, &plan, owner, manifest.resolved.history);

@@ -112,6 +112,12 @@ def counts() -> Data:
     return _split(random.poisson(1 + 2 * ((np.arange(10) + target[:, None]) % 3)).clip(0, 9), target)
 
 
+def counts_seen() -> Data:
+    """The same, asked of rows that were trained on, so that no count is new."""
+    data = counts()
+    return replace(data, asked=data.train[:ASKED])
+
+
 def counts_int() -> Data:
     """Three classes, ten integers."""
     data = counts()
@@ -153,6 +159,29 @@ def gaps() -> Data:
     random = np.random.default_rng(6)
     holes = [np.where(random.random(part.shape) < 1 / 6, np.nan, part) for part in (data.train, data.asked)]
     return replace(data, train=holes[0], asked=holes[1])
+
+
+def gaps_apart() -> Data:
+    """Two classes of ten numbers, one in six of which is missing; no two rows are equally far from a third."""
+    features, target = datasets.load_diabetes(return_X_y=True)
+    random = np.random.default_rng(12)
+    data = _split(features * 20 + random.normal(0, 0.1, features.shape), (target > 140).astype(int))
+    holes = [np.where(random.random(part.shape) < 1 / 6, np.nan, part) for part in (data.train, data.asked)]
+    return replace(data, train=holes[0], asked=holes[1])
+
+
+def gaps_all() -> Data:
+    """The same, where nothing is known of a column, and of some rows nothing or one number."""
+    data = gaps_apart()
+    train, asked = data.train.copy(), data.asked.copy()
+    train[:, 3] = np.nan
+    asked[0] = np.nan
+    asked[1, 1:] = np.nan
+    # One row of the training data has a number where the others have none, and none elsewhere.
+    train[:, 5] = np.nan
+    train[0] = np.nan
+    train[0, 5] = 1.5
+    return replace(data, train=train, asked=asked)
 
 
 CITIES = np.array(["Oslo", "Paris", "Roma", "Zürich"], dtype=object)

@@ -106,6 +106,42 @@ async fn another_image_of_the_server_serves() {
     .await;
 }
 
+/// The image with ONNX Runtime is for the revision whose model asks for it, and for no other.
+#[tokio::test]
+async fn the_image_follows_the_engine() {
+    within("engine-image", async |namespace| {
+        let deployed = namespace.deploy("mnist", mnist(1)).await;
+        let before = deployed.until_ready().await;
+        let mut spec = mnist(1);
+        spec["engine"] = json!({ "name": "OnnxRuntime" });
+        deployed.apply(spec.clone()).await;
+        // Whether the cluster has that image is not the matter here: the pod may never start.
+        let version = env!("CARGO_PKG_VERSION");
+        namespace
+            .until("a workload with ONNX Runtime's image", labelled(DEPLOYMENT_LABEL), |there: &[&Deployment]| {
+                let image = format!("modelyard-server-ort:{version}");
+                let template = |one: &Deployment| one.spec.as_ref()?.template.spec.as_ref()?.containers[0].image.clone();
+                let images: Vec<String> = there.iter().filter_map(|one| template(one)).collect();
+                let with = images.iter().filter(|one| one.ends_with(&image)).count();
+                (images.len() == 2 && with == 1).then_some(())
+            })
+            .await;
+        spec["engine"] = json!({ "name": "Auto" });
+        deployed.apply(spec).await;
+        let after = deployed
+            .until("serves with the first image again", |object| {
+                is_current(object) && condition(object, "Ready").status == "True"
+            })
+            .await;
+        let name = |object: &Value| object["status"]["revisions"][0]["name"].clone();
+        assert_eq!(name(&after), name(&before), "the revision of before");
+        let image = the_pod(namespace).await.spec.unwrap().containers[0].image.clone().unwrap();
+        assert!(image.ends_with(&format!("modelyard-server:{version}")), "{image}");
+        assert_eq!(deployed.predict().await, 7);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_image_changed_by_hand_is_put_back() {
     within("image-by-hand", async |namespace| {

@@ -15,14 +15,14 @@ use bytes::Bytes;
 use modelyard_core::api::EngineName;
 use modelyard_server::engine::choice::{Choice, Wanted, load};
 use modelyard_server::engine::selfcheck::Outcome;
-use modelyard_server::engine::{Engine, LoadError, RunError, Stop, onnxruntime};
+use modelyard_server::engine::{Engine, LoadError, RunError, Stop, onnxruntime, prove};
 use modelyard_wire::{DataType, Tensor};
 use prost::Message as _;
 
 #[path = "graphs/mod.rs"]
 mod graphs;
 
-use graphs::{FLOAT, graph_of, model_of, node, number, port, with};
+use graphs::{FLOAT, INT64, graph_of, model_of, node, number, port, with};
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
@@ -224,6 +224,58 @@ fn a_dimension_other_than_the_rows_may_be_empty() {
         let Err(RunError::InvalidData(said)) = none else { panic!("{none:?}") };
         assert_eq!(said, "input 'past' is empty: shape [0, 1, 2] has no elements");
     }
+/// scikit-learn's estimators, which the engines within the server compute by operators of their own: ONNX Runtime takes them as they are, and
+/// under Auto both are compared.
+#[test]
+fn estimators_have_either_engine() {
+    if !is_here() {
+        return;
+    }
+    let cases: Vec<serde_json::Value> = serde_json::from_str(include_str!("ml/reference.json")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.onnx");
+    for name in [
+        "GaussianNB, float32",
+        "KNeighborsClassifier, float64",
+        "KNeighborsRegressor, float32",
+        "KNNImputer",
+        "OneHotEncoder",
+        "OrdinalEncoder",
+        "scalers, PCA",
+    ] {
+        let case = cases.iter().find(|case| case["name"] == format!("whole, {name}")).unwrap();
+        let model = base64::prelude::BASE64_STANDARD.decode(case["model"].as_str().unwrap()).unwrap();
+        std::fs::write(&file, model).unwrap();
+        std::fs::write(folder.path().join("sample.json"), case["sample"].to_string()).unwrap();
+        for engine in [EngineName::OnnxRuntime, EngineName::Tract, EngineName::Auto] {
+            let loaded = load(&file, &Wanted { name: engine, ..Wanted::default() }).unwrap();
+            assert!(engine == EngineName::Auto || loaded.choice.engine == engine, "{name}: {:?}", loaded.choice);
+            let proof = prove(&*loaded.engine, folder.path());
+            assert!(matches!(proof, Ok(Some(_))), "{name}, {engine:?}: {proof:?}");
+        }
+    }
+}
+
+/// Without a number of boxes ONNX keeps none, and tract all: the engine that knows it gets the model.
+#[test]
+fn boxes_without_a_number_are_onnx_runtimes() {
+    let boxes = node("NonMaxSuppression", &["boxes", "scores"], &["kept"]);
+    let inputs = vec![port("boxes", FLOAT, &[1, 3, 4]), port("scores", FLOAT, &[1, 1, 3])];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.onnx");
+    std::fs::write(&file, model_of(graph_of(vec![boxes], inputs, vec![port("kept", INT64, &[-1, 3])])).encode_to_vec()).unwrap();
+    let alone = load(&file, &Wanted { name: EngineName::Tract, ..Wanted::default() }).err().unwrap();
+    assert!(matches!(&alone, LoadError::Unsupported(reason) if reason.contains("max_output_boxes_per_class")), "{alone}");
+    if !is_here() {
+        return;
+    }
+    let chosen = load(&file, &Wanted::default()).unwrap();
+    let reason = &chosen.choice.reason;
+    assert!(chosen.choice.engine == EngineName::OnnxRuntime && reason.contains("max_output_boxes_per_class"), "{reason}");
+    let corners = [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.9], [2.0, 2.0, 3.0, 3.0]].concat();
+    let inputs = [Tensor::from_f32(vec![1, 3, 4], &corners).unwrap(), Tensor::from_f32(vec![1, 1, 3], &[0.9, 0.8, 0.7]).unwrap()];
+    let kept = chosen.engine.run(&inputs, &later()).unwrap();
+    assert_eq!(kept, [Tensor::from_i64(vec![0, 3], &[]).unwrap()]);
 }
 
 #[test]

@@ -19,9 +19,4 @@ GROUPS = {
 }
 
 #: What is known not to pass, and why.
-KNOWN: dict[str, str] = {
-    "RadiusNeighborsClassifier": "the file asks for column -1, which ONNX Runtime refuses too",
-    "RadiusNeighborsRegressor": "the file asks for column -1, which ONNX Runtime refuses too",
-    "KNNImputer": "sizes within it depend on the data, which the engine cannot plan",
-    "GaussianProcessClassifier": "the file has com.microsoft.Solve, which ONNX Runtime has not either",
-}
+KNOWN: dict[str, str] = {}

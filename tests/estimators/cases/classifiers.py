@@ -79,7 +79,9 @@ CLASSIFIERS = [
     Case("KNeighborsClassifier, manhattan", lambda: neighbors.KNeighborsClassifier(3, metric="manhattan"), data.counts),
     Case("KNeighborsClassifier, double", lambda: neighbors.KNeighborsClassifier(3), data.cancer_double),
     Case("RadiusNeighborsClassifier", lambda: neighbors.RadiusNeighborsClassifier(2.0), data.iris),
+    Case("RadiusNeighborsClassifier, double", lambda: neighbors.RadiusNeighborsClassifier(20.0), data.cancer_double),
     Case("GaussianNB", naive_bayes.GaussianNB, data.iris),
+    Case("GaussianNB, double", naive_bayes.GaussianNB, data.cancer_double),
     Case("GaussianNB, names", naive_bayes.GaussianNB, data.iris_names),
     Case("MultinomialNB", naive_bayes.MultinomialNB, data.counts),
     Case("MultinomialNB, integers", naive_bayes.MultinomialNB, data.counts_int),
@@ -100,6 +102,11 @@ CLASSIFIERS = [
     Case(
         "GaussianProcessClassifier",
         lambda: gaussian_process.GaussianProcessClassifier(random_state=0),
+        data.cancer_double,
+    ),
+    Case(
+        "GaussianProcessClassifier, kernel of a width",
+        lambda: gaussian_process.GaussianProcessClassifier(gaussian_process.kernels.RBF(5.0), random_state=0),
         data.cancer_double,
     ),
     Case("DecisionTreeClassifier", lambda: tree.DecisionTreeClassifier(max_depth=4, random_state=0), data.iris),

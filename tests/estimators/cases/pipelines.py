@@ -1,6 +1,7 @@
 """Steps one after another, as people have them."""
 
 from sklearn import (
+    compose,
     decomposition,
     feature_extraction,
     feature_selection,
@@ -18,6 +19,48 @@ import data
 from cases.case import TEXT, Case, boosted, columns, forest, logistic, perceptron, scaled, text
 
 PIPELINES = [
+    Case(
+        "KNNImputer, StandardScaler, LogisticRegression",
+        lambda: make_pipeline(impute.KNNImputer(), preprocessing.StandardScaler(), logistic()),
+        data.gaps_apart,
+    ),
+    Case(
+        "KNNImputer, RandomForestClassifier, zipmap",
+        lambda: make_pipeline(impute.KNNImputer(n_neighbors=2), forest()),
+        data.gaps_apart,
+        {"zipmap": True},
+    ),
+    Case(
+        "Columns by KNNImputer and SimpleImputer, SVC",
+        lambda: make_pipeline(
+            compose.make_column_transformer(
+                (impute.KNNImputer(n_neighbors=4), [0, 2, 4, 6, 8]), (impute.SimpleImputer(), [1, 3, 5, 7, 9])
+            ),
+            svm.SVC(probability=True, random_state=0),
+        ),
+        data.gaps_apart,
+    ),
+    Case(
+        "MinMaxScaler, StandardScaler, PCA, LogisticRegression",
+        lambda: make_pipeline(
+            preprocessing.MinMaxScaler(), preprocessing.StandardScaler(), decomposition.PCA(8), logistic()
+        ),
+        data.cancer,
+    ),
+    Case(
+        "OneHotEncoder, numbers, LogisticRegression",
+        lambda: make_pipeline(
+            compose.make_column_transformer((preprocessing.OneHotEncoder(), list(range(10)))), logistic()
+        ),
+        data.counts_seen,
+    ),
+    Case(
+        "OrdinalEncoder, numbers, LogisticRegression",
+        lambda: make_pipeline(
+            compose.make_column_transformer((preprocessing.OrdinalEncoder(), list(range(10)))), logistic()
+        ),
+        data.counts_seen,
+    ),
     Case("StandardScaler, LogisticRegression", lambda: scaled(logistic()), data.iris),
     Case("StandardScaler, LogisticRegression, zipmap", lambda: scaled(logistic()), data.cancer_names, {"zipmap": True}),
     Case(

@@ -77,7 +77,11 @@ TRANSFORMERS = [
         lambda: impute.SimpleImputer(missing_values="", strategy="most_frequent"),
         data.words_gaps,
     ),
-    Case("KNNImputer", lambda: impute.KNNImputer(n_neighbors=3), data.gaps),
+    Case("KNNImputer", lambda: impute.KNNImputer(n_neighbors=3), data.gaps_apart),
+    Case("KNNImputer, one neighbour", lambda: impute.KNNImputer(n_neighbors=1), data.gaps_apart),
+    Case("KNNImputer, all neighbours", lambda: impute.KNNImputer(n_neighbors=1000), data.gaps_apart),
+    Case("KNNImputer, equally far rows", lambda: impute.KNNImputer(n_neighbors=3), data.gaps),
+    Case("KNNImputer, nothing known", lambda: impute.KNNImputer(n_neighbors=3), data.gaps_all),
     Case("OneHotEncoder, strings", lambda: preprocessing.OneHotEncoder(sparse_output=False), data.words),
     Case(
         "OneHotEncoder, unknown ignored",

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes reference.json beside it: one-node models, requests, and the answers of ONNX Runtime, or worked by hand where ONNX
-Runtime has no such kernel. Each is in the form of a sample.json. Needs onnx 1.23 and onnxruntime 1.32 (tests/estimators)."""
+Runtime has no such kernel. Each is in the form of a sample.json. Needs onnx 1.23, onnxruntime 1.32 and skl2onnx 1.20
+(tests/estimators), and PYTHONHASHSEED=0, without which skl2onnx has another order of nodes each time."""
 
 import base64
 import json
@@ -10,6 +11,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, TypeProto, ValueInfoProto, helper, numpy_helper
+from skl2onnx import to_onnx
+from sklearn import decomposition, gaussian_process, impute, linear_model, naive_bayes, neighbors, preprocessing
+from sklearn.base import is_classifier, is_regressor
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
 
 onnxruntime.set_default_logger_severity(4)
 ML = "ai.onnx.ml"
@@ -65,12 +71,36 @@ def case(
     if expected is None:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         expected = session.run(None, dict(zip(names, inputs)))
+    add(f"{operator}, {title}", content, dict(zip(names, inputs)), dict(zip(node.output, expected)))
+
+
+def add(name: str, content: bytes, inputs: dict[str, np.ndarray], outputs: dict[str, np.ndarray]) -> None:
     sample = {
-        "request": {"inputs": [tensor(name, one) for name, one in zip(names, inputs)]},
-        "response": {"outputs": [tensor(name, one) for name, one in zip(node.output, expected)]},
+        "request": {"inputs": [tensor(name, one) for name, one in inputs.items()]},
+        "response": {"outputs": [tensor(name, one) for name, one in outputs.items()]},
         "tolerance": 1e-5,
     }
-    CASES.append({"name": f"{operator}, {title}", "model": base64.b64encode(content).decode(), "sample": sample})
+    CASES.append({"name": name, "model": base64.b64encode(content).decode(), "sample": sample})
+
+
+def whole(title: str, estimator: object, rows: np.ndarray, target: object, asked: np.ndarray, ours: bool = False) -> None:
+    """A case of an estimator as skl2onnx writes it; `ours` where ONNX Runtime has no answer, and scikit-learn's is expected."""
+    estimator.fit(rows, target)
+    told = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else None
+    proto = to_onnx(estimator, rows[:1], options=told)
+    names = [output.name for output in proto.graph.output]
+    if ours and is_classifier(estimator):
+        labels = estimator.predict(asked).astype(int)
+        # The file has a dimension too many.
+        column = isinstance(estimator, gaussian_process.GaussianProcessClassifier)
+        found = [labels.reshape(-1, 1) if column else labels, estimator.predict_proba(asked).astype(asked.dtype)]
+    elif ours:
+        answer = estimator.predict(asked) if is_regressor(estimator) else estimator.transform(asked)
+        found = [answer.reshape(len(asked), -1).astype(asked.dtype)]
+    else:
+        session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+        found = session.run(None, {"X": asked})
+    add(f"whole, {title}", proto.SerializeToString(), {"X": asked}, dict(zip(names, found)))
 
 
 def shape(operator: str, values: np.ndarray) -> list:
@@ -608,7 +638,40 @@ def hashes() -> None:
             case(title, "MurmurHash3", values, domain="com.microsoft", seed=seed, positive=positive)
 
 
-for group in (linear, machines, columns, encoders, strings, casts, maps, hashes):
+def estimators() -> None:
+    """What several nodes of a file become one for (engine/tract/fuse), and a KNNImputer."""
+    dice = np.random.default_rng(3)
+    rows, asked = dice.normal(0, 2, (2, 24, 5)).astype(np.float32)
+    asked = asked[:7]
+    number, name = rows[:, 0] - rows[:, 1] * rows[:, 2], (rows[:, 0] > 0).astype(int) + (rows[:, 3] > 1)
+    for kind in (np.float32, np.float64):
+        called, data, rest = np.dtype(kind).name, rows.astype(kind), asked.astype(kind)
+        whole(f"GaussianNB, {called}", naive_bayes.GaussianNB(), data, name, rest)
+        whole(f"KNeighborsClassifier, {called}", neighbors.KNeighborsClassifier(3), data, name, rest)
+        by_distance = neighbors.KNeighborsRegressor(4, weights="distance")
+        whole(f"KNeighborsRegressor, {called}", by_distance, data, number, rest)
+    whole("RadiusNeighborsRegressor", neighbors.RadiusNeighborsRegressor(6.0), rows, number, asked, ours=True)
+    whole("RadiusNeighborsClassifier", neighbors.RadiusNeighborsClassifier(6.0), rows, name, asked, ours=True)
+    process = gaussian_process.GaussianProcessClassifier(gaussian_process.kernels.RBF(2.0, "fixed"))
+    whole("GaussianProcessClassifier", process, rows.astype(np.float64), name > 0, asked.astype(np.float64), ours=True)
+    scalers = [preprocessing.MinMaxScaler(), preprocessing.StandardScaler(), decomposition.PCA(3)]
+    whole("scalers, PCA", make_pipeline(*scalers), rows, None, asked)
+    whole("LinearRegression of 11 rows", linear_model.LinearRegression(), rows, number, np.vstack([asked, asked[:4]]))
+    counts, some = dice.integers(-3, 4, (2, 40, 4)).astype(np.float32)
+    some = some[:6]
+    for encoder in (preprocessing.OneHotEncoder(handle_unknown="ignore"), preprocessing.OrdinalEncoder()):
+        columns = make_column_transformer((encoder, [2, 0, 3, 1]), sparse_threshold=0)
+        whole(type(encoder).__name__, columns, counts, None, some)
+    holes = [np.where(dice.random(part.shape) < 0.25, NAN, part).astype(np.float32) for part in (rows, asked)]
+    whole("KNNImputer", impute.KNNImputer(n_neighbors=3), holes[0], None, holes[1])
+    # ONNX Runtime fails on a row of which nothing is known, and on a column.
+    holes[1][2] = NAN
+    whole("KNNImputer, an empty row", impute.KNNImputer(n_neighbors=3), holes[0], None, holes[1], ours=True)
+    holes[0][:, 1] = NAN
+    whole("KNNImputer, an empty column", impute.KNNImputer(n_neighbors=3), holes[0], None, holes[1], ours=True)
+
+
+for group in (estimators, linear, machines, columns, encoders, strings, casts, maps, hashes):
     group()
 lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in CASES)
 (Path(__file__).parent / "reference.json").write_text(f"[\n{lines}\n]\n")

@@ -53,13 +53,14 @@ fn scheduling(batching: Option<BatchingConfig>) -> Scheduling {
 }
 
 /// A server of `scores` (x -> y, FP32 [-1, 3], classes zero and one), `pair` (a, b -> c, d), one echo per datatype, `batched`
-/// with dynamic batching, and `coming` and `failed`, which do not answer.
+/// with dynamic batching and two classes of one name, and `coming` and `failed`, which do not answer.
 pub(crate) fn service(allow_control: bool) -> Arc<Service> {
     let names = ["scores", "pair", "batched", "coming", "failed"].map(str::to_owned).into_iter();
     let names: Vec<_> = names.chain(DataType::ALL.map(|one| one.as_str().to_lowercase())).collect();
     let models: Vec<_> = names.iter().map(|name| json!({ "name": name, "uri": "file:none.onnx", "version": 3 })).collect();
     let mut config = json!({ "models": models, "serving": { "maxRequestBytes": 100_000 } });
     config["models"][0]["classes"] = json!(["zero", "one"]);
+    config["models"][2]["classes"] = json!(["cat", "dog", "cat"]);
     let config = ServerConfig::from_json(&config.to_string()).unwrap();
     let loader = Loader::new(Store::new("none", Limits::default()), scheduling(None));
     let service = Service::new(&config, loader, allow_control);

@@ -156,6 +156,18 @@ async fn classification() {
     );
 }
 
+/// Names are for people: classes are told apart by their index, and one name may be that of two.
+#[tokio::test]
+async fn classes_of_one_name_stay_apart() {
+    let service = service(false);
+    let asked = r#"{"inputs":[{"name":"x","shape":[2,3],"datatype":"FP32","data":[0.5,0.1,0.5,1,2,3]}],"outputs":[{"name":"y","parameters":{"classification":3}}]}"#;
+    let got = infer(&service, "batched", asked).await.json();
+    let ranked = ["0.500000:0:cat", "0.500000:2:cat", "0.100000:1:dog", "3.000000:2:cat", "2.000000:1:dog", "1.000000:0:cat"];
+    assert_eq!(got["outputs"][0], json!({ "name": "y", "datatype": "BYTES", "shape": [2, 3], "data": ranked }));
+    let metadata = send(&service, ("GET", "/v2/models/batched"), &[], "").await.json();
+    assert_eq!(metadata["properties"]["classes"], json!(r#"["cat","dog","cat"]"#));
+}
+
 #[tokio::test]
 async fn content_encodings() {
     let service = service(false);

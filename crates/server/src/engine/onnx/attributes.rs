@@ -1,7 +1,7 @@
 //! A node's attributes, read once at load: each is of the declared type, or the file is refused in words that name it.
 
 use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
+use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 /// The longest text of an attribute, in bytes: an answer repeats it for each element.
 const MOST_BYTES: usize = 64 << 10;
@@ -127,6 +127,11 @@ impl<'a> Attributes<'a> {
             }
             found => Ok(found.and_then(|one| one.t.as_ref())),
         }
+    }
+
+    /// A graph.
+    pub(in crate::engine) fn graph(&self, name: &str) -> Result<Option<&'a GraphProto>, Wrong> {
+        Ok(self.typed(name, AttributeType::Graph)?.and_then(|one| one.g.as_ref()))
     }
 
     fn find(&self, name: &str) -> Option<&'a AttributeProto> {

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto};
 
-use super::{dequantise, functions, maps, sequences, zipmap};
+use super::{dequantise, functions, knn_imputer, maps, sequences, zipmap};
 use crate::engine::LoadError;
 
 /// The largest `.onnx` file: what one protobuf message may hold.
@@ -33,6 +33,7 @@ impl File {
         if proto.graph.is_none() {
             return Err(LoadError::Invalid(format!("{} is not an ONNX file: it holds no graph", name_of(path))));
         }
+        knn_imputer::gather(&mut proto);
         functions::inline(&mut proto, &raw)?;
         maps::open(&mut proto, &raw)?;
         let classes = zipmap::strip(&mut proto);
@@ -54,6 +55,13 @@ impl File {
     pub(in crate::engine) fn graph(&self) -> &GraphProto {
         static NONE: LazyLock<GraphProto> = LazyLock::new(GraphProto::default);
         self.proto.graph.as_ref().unwrap_or(&NONE)
+    }
+
+    /// Changes the graph.
+    pub(in crate::engine) fn rewrite(&mut self, change: impl FnOnce(&mut GraphProto)) {
+        if let Some(graph) = &mut self.proto.graph {
+            change(graph);
+        }
     }
 
     /// The folder that external data must stay in.

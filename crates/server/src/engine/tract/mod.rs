@@ -1,6 +1,6 @@
 //! tract: ONNX in pure Rust.
 //!
-//! The way of a file: [`lint`] refuses what tract would answer wrongly or die of, tract parses it, [`probe`] settles the signature by planning the smallest shapes. The way of a request: [`plans`] gives the plan for its
+//! The way of a file: [`lint`] refuses what tract would answer wrongly or die of, [`fuse`] makes one node of several, tract parses it, [`probe`] settles the signature by planning the smallest shapes. The way of a request: [`plans`] gives the plan for its
 //! shapes (tract is several times faster, and sometimes only right, when shapes are concrete), [`plan`] runs it.
 //! Before that [`twice`] compares the plan's answers with those of one that nothing was optimised in.
 
@@ -19,6 +19,7 @@ use super::selfcheck::Outcome;
 use super::{Engine, Facts, LoadError, Problem, RunError, Stop};
 use crate::signature::Signature;
 
+mod fuse;
 mod lint;
 mod ops;
 mod plan;
@@ -68,12 +69,13 @@ impl Tract {
 
     /// The model of a file, and what came of comparing its plan with the unoptimised one. `since` when it has been loading; `None`
     /// where nothing is to be compared.
-    pub(super) fn of(file: File, since: Option<Instant>) -> Result<(Self, Option<Outcome>), LoadError> {
+    pub(super) fn of(mut file: File, since: Option<Instant>) -> Result<(Self, Option<Outcome>), LoadError> {
         let problems = lint::lint(&file)?;
         if !problems.is_empty() {
             return Err(LoadError::unsupported(&problems));
         }
         let (facts, declared) = (facts::collect(&file, "Tract"), Declared::of(file.graph()));
+        file.rewrite(fuse::fuse);
         let (parsed, hints) = (parse(&file)?, hints::sizes(file.graph()));
         // The file's copy of the weights; tract has its own.
         drop(file);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use modelyard_wire::{Data, DataType, Tensor};
+use pulp::bytemuck::{self, Pod};
 use tract_onnx::prelude::tract_ndarray::{ArrayD, IxDyn};
-use tract_onnx::prelude::{DatumType, IntoArcTensor, TValue, TractResult};
+use tract_onnx::prelude::{Datum, DatumType, IntoArcTensor, TValue, TractResult};
 use tract_onnx::tract_core::internal::Tensor as Computed;
 
 use crate::engine::RunError;
@@ -71,10 +72,29 @@ pub(super) fn to_tract(tensor: &Tensor, name: &str) -> Result<TValue, RunError> 
                 let found = raw[at];
                 return Err(RunError::InvalidData(format!("input '{name}': element {at} of BOOL is {found}; expected 0 or 1")));
             }
-            let mut computed = Computed::zero_dt(kind, tensor.shape()).map_err(internal)?;
-            computed.as_bytes_mut().copy_from_slice(raw);
-            Ok(computed.into())
+            let shape = tensor.shape();
+            let copied = match kind {
+                DatumType::F32 => copied::<f32>(raw, shape),
+                DatumType::F64 => copied::<f64>(raw, shape),
+                DatumType::I32 => copied::<i32>(raw, shape),
+                DatumType::I64 => copied::<i64>(raw, shape),
+                DatumType::U8 => copied::<u8>(raw, shape),
+                _ => Computed::zero_dt(kind, shape).map(|mut zeros| {
+                    zeros.as_bytes_mut().copy_from_slice(raw);
+                    zeros
+                }),
+            };
+            Ok(copied.map_err(internal)?.into())
         }
+    }
+}
+
+/// The tensor of the types that models mostly have: without zeros first, which tract writes one by one.
+fn copied<T: Datum + Pod>(raw: &[u8], shape: &[usize]) -> TractResult<Computed> {
+    match bytemuck::try_cast_slice(raw) {
+        Ok(values) => Computed::from_shape::<T>(shape, values),
+        // The wire promises no alignment.
+        Err(_) => Computed::from_shape::<T>(shape, &bytemuck::pod_collect_to_vec(raw)),
     }
 }
 

@@ -6,7 +6,8 @@ use super::kernel::{Fact, Kernel};
 use super::numbers::{characters, elements, floats, number, slice, table, tensor};
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
-/// `ArrayFeatureExtractor`: the columns that the second input names, in its order. One row [C] gives [1, K].
+/// `ArrayFeatureExtractor`: the columns that the second input names, in its order, a negative one counted back from the end as ONNX's
+/// reference does (ONNX Runtime refuses it, and with it scikit-learn's RadiusNeighbors). One row [C] gives [1, K].
 #[derive(Debug)]
 pub(super) struct ArrayFeatureExtractor;
 
@@ -40,9 +41,10 @@ impl Kernel for ArrayFeatureExtractor {
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
         let (values, columns) = (inputs[0], inputs[1].cast_to::<i64>()?);
         let Some((width, front)) = values.shape().split_last() else { bail!("the values are a scalar; expected columns") };
-        let column = |at: &i64| match usize::try_from(*at).ok().filter(|at| at < width) {
-            Some(at) => Ok(at),
-            None => Err(TractError::msg(format!("column {at} is asked for; the values have {width}"))),
+        let column = |at: &i64| {
+            let from_front = if *at < 0 { at.saturating_add(*width as i64) } else { *at };
+            let found = usize::try_from(from_front).ok().filter(|at| at < width);
+            found.with_context(|| format!("column {at} is asked for; the values have {width}"))
         };
         let columns = slice::<i64>(&columns)?.iter().map(column).collect::<TractResult<Vec<_>>>()?;
         let front = if front.is_empty() { &[1] } else { front };

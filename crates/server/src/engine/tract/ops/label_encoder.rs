@@ -74,6 +74,21 @@ pub(super) enum LabelEncoder {
 }
 
 impl LabelEncoder {
+    /// The keys, where there is one table.
+    pub(super) const fn keys(&self) -> Option<&Keys> {
+        if let Self::Table(table) = self { Some(&table.keys) } else { None }
+    }
+
+    /// The values and the default, where they are INT64.
+    pub(super) fn ints(&self) -> Option<&[i64]> {
+        if let Self::Table(table) = self { table.found.ints() } else { None }
+    }
+
+    /// The values and the default, where they are FP32.
+    pub(super) fn floats(&self) -> Option<&[f32]> {
+        if let Self::Table(table) = self { table.found.floats() } else { None }
+    }
+
     fn classes(attributes: &Attributes<'_>) -> Result<Self, Wrong> {
         let texts = attributes.texts("classes_strings")?;
         let places = (0..texts.len() as i64).collect();

@@ -1,10 +1,10 @@
 //! Linear models.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Fact, Kernel};
-use super::numbers::{dot, elements, floats, number, table, tensor};
+use super::numbers::{elements, floats, number, table, tensor};
 use super::outcome::{greatest, transform};
 use crate::engine::dense::{Activation, Matrix, Rows};
 use crate::engine::onnx::attributes::{Attributes, Wrong};
@@ -23,9 +23,67 @@ struct Weights {
 #[derive(Debug)]
 enum Product {
     /// Of few outputs by a dot product each: a row of coefficients for each output, and one intercept for each, or none.
-    Few { coefficients: Vec<f32>, intercepts: Vec<f32> },
+    Few { arch: Arch, coefficients: Vec<f32>, intercepts: Vec<f32> },
     /// As a layer of a network.
     Many(Matrix),
+}
+
+/// Rows that are multiplied by the same coefficients together.
+const TILE: usize = 4;
+
+/// The dot products of each row with each row of coefficients.
+struct Dots<'a> {
+    rows: &'a [f32],
+    coefficients: &'a [f32],
+    columns: usize,
+    /// The scores, and how many places each row has for them.
+    values: (&'a mut [f32], usize),
+}
+
+impl WithSimd for Dots<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { rows, coefficients, columns, values: (values, stride) } = self;
+        let tiles = rows.len() / columns / TILE * TILE;
+        for (rows, values) in rows.chunks_exact(TILE * columns).zip(values.chunks_exact_mut(TILE * stride)) {
+            for (at, coefficients) in coefficients.chunks_exact(columns).enumerate() {
+                let sums = dots::<S, TILE>(simd, rows, coefficients);
+                for (row, sum) in sums.into_iter().enumerate() {
+                    values[row * stride + at] = sum;
+                }
+            }
+        }
+        for (row, values) in rows.chunks_exact(columns).zip(values.chunks_exact_mut(stride)).skip(tiles) {
+            for (value, coefficients) in values.iter_mut().zip(coefficients.chunks_exact(columns)) {
+                *value = dots::<S, 1>(simd, row, coefficients)[0];
+            }
+        }
+    }
+}
+
+/// Those of `R` rows.
+#[inline(always)]
+fn dots<S: Simd, const R: usize>(simd: S, rows: &[f32], coefficients: &[f32]) -> [f32; R] {
+    let (whole, rest) = S::as_simd_f32s(coefficients);
+    let rest = simd.partial_load_f32s(rest);
+    let mut sums = [simd.splat_f32s(0.0); R];
+    for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(coefficients.len())) {
+        let (vectors, last) = S::as_simd_f32s(row);
+        for (a, b) in vectors.iter().zip(whole) {
+            *sum = simd.mul_add_e_f32s(*a, *b, *sum);
+        }
+        // Both are filled up with zeros.
+        if !last.is_empty() {
+            *sum = simd.mul_add_e_f32s(simd.partial_load_f32s(last), rest, *sum);
+        }
+    }
+    let mut scores = [0.0; R];
+    for (score, sum) in scores.iter_mut().zip(sums) {
+        *score = simd.reduce_sum_f32s(sum);
+    }
+    scores
 }
 
 /// Outputs from which on a layer is quicker than dot products, which need no vector's empty places (measured with 20 features: of one output
@@ -33,16 +91,16 @@ enum Product {
 const MANY: usize = 4;
 
 /// The scores of all rows.
-struct Scores {
-    rows: usize,
-    values: Vec<f32>,
+pub(super) struct Scores {
+    pub(super) rows: usize,
+    pub(super) values: Vec<f32>,
     /// Values from one row to the next; the outputs are the first of them.
-    stride: usize,
+    pub(super) stride: usize,
 }
 
 impl Scores {
     /// `width` values of each row.
-    fn into_table(mut self, width: usize) -> TractResult<Tensor> {
+    pub(super) fn into_table(mut self, width: usize) -> TractResult<Tensor> {
         if self.stride > width {
             for row in 1..self.rows {
                 self.values.copy_within(row * self.stride..row * self.stride + width, row * width);
@@ -67,7 +125,7 @@ impl Weights {
         }
         let features = coefficients.len() / outputs;
         let product = if outputs < MANY {
-            Product::Few { coefficients, intercepts }
+            Product::Few { arch: Arch::new(), coefficients, intercepts }
         } else {
             let column = |feature: usize| coefficients.iter().skip(feature).step_by(features).copied();
             let weights: Vec<f32> = (0..features).flat_map(column).collect();
@@ -92,14 +150,14 @@ impl Weights {
         ensure!(columns == self.features, "the input has {columns} columns; the model has {} features", self.features);
         let input = floats(input)?;
         let (stride, values) = match &self.product {
-            Product::Few { coefficients, intercepts } => {
+            Product::Few { arch, coefficients, intercepts } => {
                 let stride = self.outputs + spare;
-                let mut values = Vec::with_capacity(elements(&[rows, stride], 4)?);
-                for row in input.chunks_exact(columns) {
-                    for (at, weights) in coefficients.chunks_exact(columns).enumerate() {
-                        values.push(dot(row, weights) + intercepts.get(at).copied().unwrap_or(0.0));
+                let mut values = vec![0.0; elements(&[rows, stride], 4)?];
+                arch.dispatch(Dots { rows: &input, coefficients, columns, values: (&mut values, stride) });
+                if !intercepts.is_empty() {
+                    for row in values.chunks_exact_mut(stride) {
+                        row.iter_mut().zip(intercepts).for_each(|(score, intercept)| *score += intercept);
                     }
-                    values.extend(std::iter::repeat_n(0.0, spare));
                 }
                 (stride, values)
             }

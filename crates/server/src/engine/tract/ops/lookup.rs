@@ -51,10 +51,9 @@ impl Keys {
         Ok(match self {
             Self::Texts(places) => slice::<String>(input)?.iter().map(|key| places.get(key).copied()).collect(),
             Self::Ints(places) if input.datum_type().is_float() => {
-                let wide = input.cast_to::<f64>()?;
                 // NaN would be 0 as an integer.
                 let place = |key: &f64| if key.is_nan() { None } else { places.get(*key as i64) };
-                slice::<f64>(&wide)?.iter().map(place).collect()
+                slice::<f64>(&*input.cast_to::<f64>()?)?.iter().map(place).collect()
             }
             Self::Ints(places) => slice::<i64>(&*input.cast_to::<i64>()?)?.iter().map(|key| places.get(*key)).collect(),
             Self::Floats(places) => {
@@ -64,6 +63,18 @@ impl Keys {
                 slice::<f64>(&*input.cast_to::<f64>()?)?.iter().map(|key| whole(*key).and_then(|key| places.get(key))).collect()
             }
         })
+    }
+
+    /// The place of one number's value, as [`Keys::find`] tells it; `None` among texts.
+    pub(super) fn find_number(&self, key: f64) -> Option<usize> {
+        match self {
+            Self::Texts(_) => None,
+            // NaN would be 0 as an integer.
+            Self::Ints(_) if key.is_nan() => None,
+            Self::Ints(places) => places.get(key as i64),
+            Self::Floats(places) => places.get(&bits(key)).copied(),
+            Self::WholeFloats(places) => whole(key).and_then(|key| places.get(key)),
+        }
     }
 
     /// The places of values, which must be keys.
@@ -187,6 +198,16 @@ impl Found {
             Values::Floats(_) => f32::datum_type(),
             Values::Doubles(_) => f64::datum_type(),
         }
+    }
+
+    /// All of them, the default last, where they are INT64.
+    pub(super) fn ints(&self) -> Option<&[i64]> {
+        if let Values::Ints(all) = &self.0 { Some(all) } else { None }
+    }
+
+    /// All of them, the default last, where they are FP32.
+    pub(super) fn floats(&self) -> Option<&[f32]> {
+        if let Values::Floats(all) = &self.0 { Some(all) } else { None }
     }
 
     /// The values at these places.

@@ -11,16 +11,22 @@ use tract_onnx::model::{OnnxOpRegister, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::{InferenceOp, TractError, TractResult, expand};
 
+mod affine;
 mod attention;
 mod binarizer;
 mod bit_shift;
 mod branches;
 mod cast;
 mod compress;
+mod distances;
+mod encoded_columns;
+mod erf;
 mod features;
 mod imputer;
 mod kernel;
+mod knn_imputer;
 mod label_encoder;
+mod layer;
 mod linear;
 mod log_sum_exp;
 mod lookup;
@@ -36,15 +42,26 @@ mod recurrent;
 mod scaler;
 mod sigmoid;
 mod softmax;
+mod solve;
 mod space_to_depth;
 mod svm;
 mod text;
 mod tf_idf;
 mod trees;
 
+pub(super) use affine::Step;
 use kernel::{Kernel, Own};
 
+pub(super) use crate::engine::onnx::knn_imputer::DOMAIN;
+
 use crate::engine::onnx::attributes::Attributes;
+
+/// What [`super::fuse`] puts in the place of several nodes.
+pub(super) const SQUARED_DISTANCES: &str = "SquaredDistances";
+pub(super) const NEAREST: &str = "Nearest";
+pub(super) const ENCODED_COLUMNS: &str = "EncodedColumns";
+pub(super) const AFFINE: &str = "Affine";
+pub(super) const LAYER: &str = "Layer";
 
 /// One operator of ours.
 pub(super) struct Entry {
@@ -87,6 +104,13 @@ static OWN: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry { build: attention::build, ..entry::<attention::Attention>("ai.onnx") },
         entry::<bit_shift::BitShift>("ai.onnx"),
         entry::<compress::Compress>("ai.onnx"),
+        entry::<knn_imputer::KnnImputer>(DOMAIN),
+        entry::<solve::Solve>("com.microsoft"),
+        entry::<distances::SquaredDistances>(DOMAIN),
+        entry::<distances::Nearest>(DOMAIN),
+        entry::<encoded_columns::EncodedColumns>(DOMAIN),
+        entry::<affine::Affine>(DOMAIN),
+        entry::<layer::Layer>(DOMAIN),
         entry::<space_to_depth::SpaceToDepth>("ai.onnx"),
         recurrent::entry("LSTM"),
         recurrent::entry("GRU"),
@@ -96,6 +120,7 @@ static OWN: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         rebuilt(branches::NAME, branches::build),
         rebuilt(log_sum_exp::NAME, log_sum_exp::build),
         rebuilt(sigmoid::NAME, sigmoid::build),
+        rebuilt(erf::NAME, erf::build),
     ]
 });
 

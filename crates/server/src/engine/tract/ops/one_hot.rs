@@ -17,6 +17,26 @@ pub(super) struct OneHotEncoder {
     zeros: bool,
 }
 
+impl OneHotEncoder {
+    pub(super) const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// How many categories there are.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// What becomes of an element that is no category.
+    ///
+    /// # Errors
+    /// Where it is refused.
+    pub(super) fn unknown(&self, at: usize) -> TractResult<()> {
+        ensure!(self.zeros, "element {at} is none of the {} categories", self.count);
+        Ok(())
+    }
+}
+
 impl Kernel for OneHotEncoder {
     const NAME: &'static str = "OneHotEncoder";
 
@@ -45,8 +65,7 @@ impl Kernel for OneHotEncoder {
         for (at, place) in self.keys.find(inputs[0])?.into_iter().enumerate() {
             match place {
                 Some(place) => hot[at * self.count + place] = 1.0,
-                None if self.zeros => {}
-                None => bail!("element {at} is none of the {} categories", self.count),
+                None => self.unknown(at)?,
             }
         }
         Ok(tvec!(tensor(&shape, hot)?))
