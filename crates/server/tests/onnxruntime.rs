@@ -224,6 +224,8 @@ fn a_dimension_other_than_the_rows_may_be_empty() {
         let Err(RunError::InvalidData(said)) = none else { panic!("{none:?}") };
         assert_eq!(said, "input 'past' is empty: shape [0, 1, 2] has no elements");
     }
+}
+
 /// scikit-learn's estimators, which the engines within the server compute by operators of their own: ONNX Runtime takes them as they are, and
 /// under Auto both are compared.
 #[test]
