@@ -145,7 +145,10 @@ fn what_does_not_apply_is_said() {
     let out = out.to_str().unwrap();
     let said = refusal(&[MNIST, "-o", out, "--leaves", "8"]);
     assert!(said.contains("leaves: the model has none of what it applies to: TreeEnsembleClassifier"), "{said}");
+    let said = refusal(&[MNIST, "-o", out, "--prune-heads", "0.5"]);
+    assert!(said.contains("heads: the model has none of what it applies to: attention of several heads"), "{said}");
     for (arguments, words) in [
+        (vec!["--prune-heads", "1"], "expected a number between 0 and 1, found '1'"),
         (vec!["--quantize", "static"], "--quantize static takes the ranges of activations from --data"),
         (vec!["--percentile", "99"], "--quantize <QUANTIZE>"),
         (vec!["--quantize", "dynamic", "--weights", "int8"], "cannot be used with"),
@@ -156,6 +159,40 @@ fn what_does_not_apply_is_said() {
         let said = String::from_utf8(wrong.stderr).unwrap();
         assert_eq!(wrong.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+}
+
+/// Weights in lists of numbers, of more than the memory that the command may have, in one file.
+#[test]
+fn lists_beyond_the_memory_go_through() {
+    const WIDTH: i64 = 2048;
+    const LAYERS: u16 = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (folder.path().join("large.onnx"), folder.path().join("out.onnx"));
+    let value = |name: String| vec![ValueInfoProto { name: Some(name), ..ValueInfoProto::default() }];
+    let mut graph = GraphProto { input: value("x0".into()), output: value(format!("x{LAYERS}")), ..GraphProto::default() };
+    for layer in 0..LAYERS {
+        let float_data = (0..WIDTH * WIDTH).map(|at| if at == 0 { f32::from(layer) + 1.0 } else { 0.0 }).collect();
+        let (name, dims) = (Some(format!("w{layer}")), vec![WIDTH, WIDTH]);
+        graph.initializer.push(TensorProto { name, data_type: Some(1), dims, float_data, ..TensorProto::default() });
+        graph.node.push(NodeProto {
+            op_type: Some("MatMul".into()),
+            input: vec![format!("x{layer}"), format!("w{layer}")],
+            output: vec![format!("x{}", layer + 1)],
+            ..NodeProto::default()
+        });
+    }
+    let opset_import = vec![OperatorSetIdProto { version: Some(17), ..OperatorSetIdProto::default() }];
+    let whole = ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() };
+    std::fs::write(&model, prost::Message::encode_to_vec(&whole)).unwrap();
+    for (weights, share) in [("f32", 1), ("int8", 4)] {
+        let command = "ulimit -v 120000; exec \"$0\" optimize \"$1\" -o \"$2\" --weights \"$3\"";
+        let mut bash = Command::new("bash");
+        bash.args(["-c", command, env!("CARGO_BIN_EXE_modelyard")]).arg(&model).arg(&out).arg(weights);
+        let ran = bash.stdin(Stdio::null()).output().unwrap();
+        assert!(ran.status.success(), "{weights}: {}", String::from_utf8_lossy(&ran.stderr));
+        let (size, before) = (std::fs::metadata(&out).unwrap().len(), std::fs::metadata(&model).unwrap().len());
+        assert!((before / share..before / share + (1 << 20)).contains(&size), "{weights}: {size} of {before}");
     }
 }
 
