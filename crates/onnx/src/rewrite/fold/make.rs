@@ -212,7 +212,7 @@ fn running(call: &Call<'_>) -> Option<Value> {
     let inner: usize = value.dims[axis + 1..].iter().product();
     let mut numbers = value.as_whole()?.to_vec();
     for at in 0..numbers.len() {
-        if at / inner % value.dims[axis] > 0 {
+        if !(at / inner).is_multiple_of(value.dims[axis]) {
             numbers[at] = whole(value.datatype, numbers[at].wrapping_add(numbers[at - inner]));
         }
     }

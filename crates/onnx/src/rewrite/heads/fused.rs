@@ -40,6 +40,9 @@ pub(super) fn relate(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
         if !onnx && given(3) {
             walk.weight((at, 3, 0), Lay { outer: 3, ..lay }, false)?;
         }
+        if let Some(name) = inputs.iter().find(|name| walk.view.rank(name).is_some_and(|rank| rank != 3)) {
+            return Err(format!("'{name}' has its heads in a dimension of their own"));
+        }
         inputs.iter().try_for_each(|name| walk.put(name, lay))?;
     }
     let counts: &[&'static str] = if onnx { &["q_num_heads", "kv_num_heads"] } else { &["num_heads"] };

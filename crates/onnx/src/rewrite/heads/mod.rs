@@ -124,7 +124,9 @@ fn worth(graph: &GraphProto, block: &Block, plan: &Heads) -> Result<Vec<f64>, Re
     }
     let mut sums = vec![0.0_f64; block.heads];
     for weight in block.weights() {
-        let Some(tensor) = cut::initializer(graph, &weight.name).map(|at| &graph.initializer[at]) else { continue };
+        let found = cut::initializer(graph, &weight.name).map(|at| &graph.initializer[at]);
+        // A bias of scores, by positions, is no weight of the head.
+        let Some(tensor) = found.filter(|tensor| tensor.dims.len() <= 2) else { continue };
         let Some(values) = tensor.fetched().map_err(|error| lost(tensor, &error))? else { continue };
         let inner = cut::inner(&tensor.shape(), weight.axis) * weight.block;
         values.iter().enumerate().for_each(|(at, value)| sums[at / inner % block.heads] += f64::from(*value).powi(2));
