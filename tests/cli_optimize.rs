@@ -138,6 +138,81 @@ fn channels_go_from_the_file_and_answers_are_compared_without_truths() {
     assert_eq!(sound.status.code(), Some(0), "{}", String::from_utf8_lossy(&sound.stdout));
 }
 
+/// Attention over the rows of MNIST's images: 4 heads of 7 places, of which nothing reads the second.
+fn attention() -> ModelProto {
+    let node = |operator: &str, inputs: &[&str], output: &str| NodeProto {
+        op_type: Some(operator.into()),
+        input: inputs.iter().map(|one| (*one).to_owned()).collect(),
+        output: vec![output.into()],
+        ..NodeProto::default()
+    };
+    let order = |axes: &[i64]| AttributeProto {
+        name: Some("perm".into()),
+        r#type: Some(7),
+        ints: axes.to_vec(),
+        ..AttributeProto::default()
+    };
+    let sizes = |name: &str, values: &[i64]| {
+        let raw = values.iter().flat_map(|one| one.to_le_bytes()).collect();
+        TensorProto::of_bytes(name.into(), 7, vec![i64::try_from(values.len()).unwrap()], raw)
+    };
+    let mut nodes = vec![node("Reshape", &["x", "rows"], "r")];
+    let mut tensors = vec![
+        sizes("rows", &[-1, 28, 28]),
+        sizes("apart", &[0, 28, 4, 7]),
+        sizes("together", &[0, 28, 28]),
+        sizes("flat", &[0, -1]),
+    ];
+    for (at, (name, axes)) in [("q", [0, 2, 1, 3]), ("k", [0, 2, 3, 1]), ("v", [0, 2, 1, 3])].into_iter().enumerate() {
+        let [weight, made, parts, turned] = ["w", "1", "2", "3"].map(|end| format!("{name}{end}"));
+        let values: Vec<f32> = (0..784_usize).map(|place| ((place * (at + 3)) % 17) as f32 / 40.0 - 0.2).collect();
+        tensors.push(TensorProto::of_floats(weight.clone(), vec![28, 28], &values));
+        nodes.push(node("MatMul", &["r", &weight], &made));
+        nodes.push(node("Reshape", &[&made, "apart"], &parts));
+        nodes.push(NodeProto { attribute: vec![order(&axes)], ..node("Transpose", &[&parts], &turned) });
+    }
+    let read: Vec<f32> = (0..784_usize).map(|at| if at / 28 / 7 == 1 { 0.0 } else { (at % 13) as f32 / 30.0 - 0.2 }).collect();
+    tensors.push(TensorProto::of_floats("o".into(), vec![28, 28], &read));
+    nodes.push(node("MatMul", &["q3", "k3"], "scores"));
+    nodes.push(node("Softmax", &["scores"], "shares"));
+    nodes.push(node("MatMul", &["shares", "v3"], "found"));
+    nodes.push(NodeProto { attribute: vec![order(&[0, 2, 1, 3])], ..node("Transpose", &["found"], "beside") });
+    nodes.push(node("Reshape", &["beside", "together"], "joined"));
+    nodes.push(node("MatMul", &["joined", "o"], "z"));
+    nodes.push(node("Reshape", &["z", "flat"], "y"));
+    let mut model = modelyard_onnx::read(Path::new(MNIST)).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let (input, output) = (graph.input[0].name().to_owned(), graph.output[0].name().to_owned());
+    nodes[0].input[0] = input;
+    nodes.last_mut().unwrap().output[0] = output;
+    // 784 numbers where the original has ten.
+    graph.output[0].r#type.clone_from(&graph.input[0].r#type);
+    (graph.node, graph.initializer, graph.value_info) = (nodes, tensors, Vec::new());
+    model
+}
+
+#[test]
+fn the_head_that_no_answer_misses_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (folder.path().join("model.onnx"), folder.path().join("fewer.onnx"));
+    modelyard_onnx::write(&attention(), &model).unwrap();
+    let (model, out) = (model.to_str().unwrap(), out.to_str().unwrap());
+    let data = ["--data", HELD_OUT, "--metric", "cosine", "--force"];
+    let told = report(&[&[model, "-o", out, "--prune-heads", "0.25"], &data[..]].concat(), 0);
+    let step = &told["steps"][2];
+    assert_eq!((&step["step"], &step["changed"]), (&Value::from("heads"), &Value::from(1)), "{told:#}");
+    assert!(step["note"].as_str().unwrap().contains("of 4 heads 3 are left"), "{told:#}");
+    let engines = step["engines"].as_array().unwrap();
+    assert!(!engines.is_empty() && engines.iter().all(|one| one["figure"].as_f64().unwrap() > 1.0 - 1e-10), "{told:#}");
+    let graph = modelyard_onnx::read(Path::new(out)).unwrap().graph.unwrap();
+    let dims = |name: &str| graph.initializer.iter().find(|one| one.name() == name).unwrap().dims.clone();
+    assert_eq!((dims("qw"), dims("kw"), dims("vw"), dims("o")), (vec![28, 21], vec![28, 21], vec![28, 21], vec![21, 28]));
+    assert_eq!(inspect(out).status.code(), Some(0));
+    let few = report(&[&[model, "-o", out, "--prune-heads", "0.75", "--min-accuracy", "0.999999"], &data[..4]].concat(), 1);
+    assert!(few["refusal"].as_str().unwrap().contains("below 0.999999"), "{few:#}");
+    assert!(refusal(&[model, "-o", out, "--prune-heads", "0.1"]).contains("a share of 0.1 of 4 heads is less than one head"));
+}
+
 #[test]
 fn what_does_not_apply_is_said() {
     let folder = tempfile::tempdir().unwrap();
@@ -145,7 +220,10 @@ fn what_does_not_apply_is_said() {
     let out = out.to_str().unwrap();
     let said = refusal(&[MNIST, "-o", out, "--leaves", "8"]);
     assert!(said.contains("leaves: the model has none of what it applies to: TreeEnsembleClassifier"), "{said}");
+    let said = refusal(&[MNIST, "-o", out, "--prune-heads", "0.5"]);
+    assert!(said.contains("heads: the model has none of what it applies to: attention of several heads"), "{said}");
     for (arguments, words) in [
+        (vec!["--prune-heads", "1"], "expected a number between 0 and 1, found '1'"),
         (vec!["--quantize", "static"], "--quantize static takes the ranges of activations from --data"),
         (vec!["--percentile", "99"], "--quantize <QUANTIZE>"),
         (vec!["--quantize", "dynamic", "--weights", "int8"], "cannot be used with"),
@@ -156,6 +234,40 @@ fn what_does_not_apply_is_said() {
         let said = String::from_utf8(wrong.stderr).unwrap();
         assert_eq!(wrong.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+}
+
+/// Weights in lists of numbers, of more than the memory that the command may have, in one file.
+#[test]
+fn lists_beyond_the_memory_go_through() {
+    const WIDTH: i64 = 2048;
+    const LAYERS: u16 = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (folder.path().join("large.onnx"), folder.path().join("out.onnx"));
+    let value = |name: String| vec![ValueInfoProto { name: Some(name), ..ValueInfoProto::default() }];
+    let mut graph = GraphProto { input: value("x0".into()), output: value(format!("x{LAYERS}")), ..GraphProto::default() };
+    for layer in 0..LAYERS {
+        let float_data = (0..WIDTH * WIDTH).map(|at| if at == 0 { f32::from(layer) + 1.0 } else { 0.0 }).collect();
+        let (name, dims) = (Some(format!("w{layer}")), vec![WIDTH, WIDTH]);
+        graph.initializer.push(TensorProto { name, data_type: Some(1), dims, float_data, ..TensorProto::default() });
+        graph.node.push(NodeProto {
+            op_type: Some("MatMul".into()),
+            input: vec![format!("x{layer}"), format!("w{layer}")],
+            output: vec![format!("x{}", layer + 1)],
+            ..NodeProto::default()
+        });
+    }
+    let opset_import = vec![OperatorSetIdProto { version: Some(17), ..OperatorSetIdProto::default() }];
+    let whole = ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() };
+    std::fs::write(&model, prost::Message::encode_to_vec(&whole)).unwrap();
+    for (weights, share) in [("f32", 1), ("int8", 4)] {
+        let command = "ulimit -v 120000; exec \"$0\" optimize \"$1\" -o \"$2\" --weights \"$3\"";
+        let mut bash = Command::new("bash");
+        bash.args(["-c", command, env!("CARGO_BIN_EXE_modelyard")]).arg(&model).arg(&out).arg(weights);
+        let ran = bash.stdin(Stdio::null()).output().unwrap();
+        assert!(ran.status.success(), "{weights}: {}", String::from_utf8_lossy(&ran.stderr));
+        let (size, before) = (std::fs::metadata(&out).unwrap().len(), std::fs::metadata(&model).unwrap().len());
+        assert!((before / share..before / share + (1 << 20)).contains(&size), "{weights}: {size} of {before}");
     }
 }
 

@@ -12,6 +12,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto
 
+import attention
+import folding
 import models
 
 MODELYARD, ROOT = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -25,6 +27,8 @@ WAYS = {
 }
 # What has no weights for a way: the one's are used within branches alone, where none is looked for; the others' are small or no product's.
 NONE = {"branches": ("f16", "int8", "dynamic", "static"), "iris": ("f16", "int8", "dynamic", "static"), "normalised": ("dynamic",)}
+# It would tell of each constant that it shares.
+onnxruntime.set_default_logger_severity(3)
 RANDOM = np.random.default_rng(0)
 failed = 0
 
@@ -35,8 +39,12 @@ def check(ok, what):
     return "" if ok else f"  FAILED: {what}"
 
 
-def answers(path, inputs):
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+def answers(path, inputs, plain=False):
+    options = onnxruntime.SessionOptions()
+    if plain:
+        # So that it computes what is constant as it computes all else.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return session.run(None, {one.name: inputs[one.name] for one in session.get_inputs()})
 
 
@@ -118,6 +126,63 @@ def channels(folder):
               f"{check(worst <= 1e-5, 'only idle channels may go')}{check(same, dims)}{check(not lint(out), lint(out))}")
 
 
+def folds(folder):
+    """What is computed beforehand is what ONNX Runtime computes: to the last bit, or to rounding where functions are approximated."""
+    path, out = folder / "whole.onnx", folder / "folded.onnx"
+    rounded = ("Sin", "Cos", "Exp", "Log", "Pow", "weights", "positions")
+    counted = 0
+    for name, made, left in [*folding.singles(), *folding.chains()]:
+        onnx.save(made, path)
+        inputs = inputs_of(made, 2)
+        [wanted] = answers(path, inputs, plain=True)
+        told = optimise(path, out)
+        if isinstance(told, str):
+            print(f"{name:<24} folds{check(False, told)}")
+            continue
+        onnx.checker.check_model(out)
+        [found] = answers(out, inputs, plain=True)
+        same = wanted.shape == found.shape and (
+            np.allclose(wanted, found, rtol=1e-6, atol=1e-6) if name in rounded else np.array_equal(wanted, found, equal_nan=True))
+        nodes = told["steps"][-1]["nodes"]
+        counted += 1
+        words = f"{check(same, (wanted, found))}{check(nodes == left, f'{nodes} nodes, expected {left}')}{check(not lint(out), lint(out))}"
+        if words or name in {one for one, _, _ in folding.chains()}:
+            print(f"{name:<24} folds {told['steps'][0]['nodes']:>3} to {nodes:>2}{words}")
+    print(f"folds: {counted} models")
+
+
+def heads(folder):
+    """Heads that do nothing go first, by their weights and by what answers lose, and without them nothing changes but rounding."""
+    path, out = folder / "whole.onnx", folder / "pruned.onnx"
+    for made in attention.ways():
+        name = made.graph.name
+        onnx.save(made, path)
+        inputs = inputs_of(made, 5)
+        np.savez(folder / "data.npz", **inputs_of(made, 64))
+        [wanted] = answers(path, inputs)
+        # tract knows no operators of ONNX Runtime's own.
+        for way, arguments in {"weights": [], "losses": ["--data", folder / "data.npz", "--metric", "cosine", "--force"]}.items():
+            told = optimise(path, out, "--prune-heads", "0.5", *arguments)
+            if isinstance(told, str):
+                print(f"{name:<24} heads by {way:<8}{check(False, told)}")
+                continue
+            onnx.checker.check_model(out)
+            [found] = answers(out, inputs)
+            worst = float(np.abs(wanted - found).max() / np.abs(wanted).max())
+            steps = told["steps"]
+            alike = [one.get("figure", 1) > 1 - 1e-10 for one in steps[-1].get("engines", [])]
+            engines = "".join(f"  {one['engine']} {one.get('figure', 'does not run')}" for one in steps[-1].get("engines", []))
+            print(f"{name:<24} heads by {way:<8} {steps[0]['bytes']:>6} to {steps[-1]['bytes']:>6} {worst:>9.1e}{engines}"
+                  f"{check(worst <= 1e-5, 'only idle heads may go')}{check(steps[-1]['changed'] == 2, steps)}"
+                  f"{check(all(alike), 'an engine answers otherwise')}{check(not lint(out), lint(out))}")
+    for made, words in attention.refused():
+        onnx.save(made, path)
+        answers(path, inputs_of(made, 2))
+        told = optimise(path, out, "--prune-heads", "0.5")
+        fine = isinstance(told, str) and words in told
+        print(f"{made.graph.name:<24} heads {told.split('go: ')[-1].strip() if fine else ''}{check(fine, told)}")
+
+
 def trees(folder):
     """Merging changes no bit; rounding leaves moves sums by no more than is told."""
     grid = np.arange(-2, 2.25, 0.25, dtype=np.float32)
@@ -153,6 +218,8 @@ with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
     networks(folder)
     channels(folder)
+    folds(folder)
+    heads(folder)
     trees(folder)
 print(f"{failed} failed; engines: {'tract and ONNX Runtime' if os.environ.get('MODELYARD_ORT_LIB') else 'tract alone'}")
 sys.exit(1 if failed else 0)

@@ -57,6 +57,64 @@ fn large_contents_stay_in_the_file_and_come_out_whole() {
     assert_eq!(ModelProto::decode(Bytes::from(std::fs::read(&one).unwrap())).unwrap(), plain);
 }
 
+/// The numbers of the large weight in a list, as some writers have them, and of FP64 too.
+#[test]
+fn large_lists_of_numbers_stay_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one.onnx"), folder.path().join("other.onnx"));
+    let plain = model(1024);
+    let mut listed = plain.clone();
+    let large = &mut listed.graph.as_mut().unwrap().initializer[0];
+    large.float_data = large.floats().unwrap();
+    large.raw_data = None;
+    std::fs::write(&one, listed.encode_to_vec()).unwrap();
+    let read_back = read(&one).unwrap();
+    let kept = &read_back.graph.as_ref().unwrap().initializer[0];
+    assert!(kept.float_data.is_empty() && kept.raw_data.is_none(), "it is left where it is");
+    write(&read_back, &other).unwrap();
+    assert_eq!(ModelProto::decode(Bytes::from(std::fs::read(&other).unwrap())).unwrap(), plain, "it is raw data now");
+    // In two pieces, or with raw data beside it, it is for the reader of the message to say what it is.
+    let mut pieces = listed.encode_to_vec();
+    let within = GraphProto {
+        initializer: vec![TensorProto {
+            float_data: vec![1.0; 1 << 19],
+            data_type: Some(1),
+            dims: vec![1 << 20],
+            name: Some("z".into()),
+            ..TensorProto::default()
+        }],
+        ..GraphProto::default()
+    };
+    let mut second = within.initializer[0].encode_to_vec();
+    second.extend(TensorProto { float_data: vec![2.0; 1 << 19], ..TensorProto::default() }.encode_to_vec());
+    let mut graph = Vec::new();
+    crate::scan::varint(5 << 3 | 2, &mut graph);
+    crate::scan::varint(second.len() as u64, &mut graph);
+    graph.extend(second);
+    crate::scan::varint(7 << 3 | 2, &mut pieces);
+    crate::scan::varint(graph.len() as u64, &mut pieces);
+    pieces.extend(graph);
+    std::fs::write(&one, &pieces).unwrap();
+    let found = read(&one).unwrap();
+    let whole = &found.graph.as_ref().unwrap().initializer[2];
+    assert_eq!((whole.float_data.len(), whole.float_data[0], whole.float_data[1 << 19]), (1 << 20, 1.0, 2.0));
+    let doubles = TensorProto {
+        double_data: vec![0.5; 1 << 18],
+        data_type: Some(11),
+        dims: vec![1 << 18],
+        name: Some("d".into()),
+        ..TensorProto::default()
+    };
+    let mut wide = plain;
+    wide.graph.as_mut().unwrap().initializer.push(doubles);
+    std::fs::write(&one, wide.encode_to_vec()).unwrap();
+    let found = read(&one).unwrap();
+    assert!(found.graph.as_ref().unwrap().initializer[2].double_data.is_empty());
+    write(&found, &other).unwrap();
+    let back = ModelProto::decode(Bytes::from(std::fs::read(&other).unwrap())).unwrap();
+    assert_eq!(back.graph.unwrap().initializer[2].doubles(), Some(vec![0.5; 1 << 18]));
+}
+
 #[test]
 fn what_one_message_cannot_hold_lies_beside_it() {
     let folder = tempfile::tempdir().unwrap();

@@ -63,11 +63,22 @@ impl Requests {
         &self,
         server: &Server,
         which: &[usize],
+        take: impl FnMut(Vec<Named>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.send_with(server, (which, &[]), take).await
+    }
+
+    /// As [`Requests::send`], with further inputs in each request.
+    pub(super) async fn send_with(
+        &self,
+        server: &Server,
+        (which, beside): (&[usize], &[Named]),
         mut take: impl FnMut(Vec<Named>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut session = server.open().await?;
         for number in which {
-            let inputs = self.at(*number)?;
+            let mut inputs = self.at(*number)?;
+            inputs.extend_from_slice(beside);
             let answer = session.infer(&inputs).await.with_context(|| format!("request {number} of the data"))?;
             take(answer.outputs)?;
         }

@@ -9,6 +9,7 @@ use modelyard_onnx::store::Store;
 use super::stdout::Output;
 
 mod answers;
+mod heads;
 mod ranges;
 mod report;
 mod server;
@@ -48,6 +49,10 @@ pub struct Arguments {
     /// With --quantize static: ranges hold this share of an activation's values, in percent; what lies beyond is cut off
     #[arg(long, value_name = "PERCENT", default_value = "100", help_heading = "Rewrites", value_parser = percent, requires = "quantize")]
     percentile: f64,
+
+    /// Remove this share of all heads of attention, those that count least: by what --data's answers lose without each, else by their weights
+    #[arg(long, value_name = "SHARE", help_heading = "Rewrites", value_parser = share)]
+    prune_heads: Option<f64>,
 
     /// Remove this share of each layer's channels, those that count least: rows of dense layers, filters of convolutions
     #[arg(long, value_name = "SHARE", help_heading = "Rewrites", value_parser = share)]
@@ -116,6 +121,7 @@ Examples:
   modelyard optimize model.onnx -o small.onnx
   modelyard optimize model.onnx -o small.onnx --weights f16 --data heldout.npz --min-accuracy 0.92
   modelyard optimize model.onnx -o narrow.onnx --prune-channels 0.25 --data heldout.npz --min-accuracy 0.92
+  modelyard optimize embed.onnx -o fewer.onnx --prune-heads 0.25 --data tokens.npz --metric cosine --min-accuracy 0.95
   modelyard optimize model.onnx -o int8.onnx --quantize static --percentile 99.9 --data heldout.npz
   modelyard optimize forest.onnx -o small.onnx --leaves 8 --data heldout.csv --labels price --metric r2
   modelyard optimize embed.onnx -o int8.onnx --quantize dynamic --data tokens.npz --metric cosine --min-accuracy 0.99
@@ -157,6 +163,7 @@ impl Arguments {
         let mut store = Store::within(folder);
         let trial = self.data.as_deref().map(|data| self.trial(data));
         let asked = Asked {
+            heads: self.prune_heads,
             channels: self.prune_channels,
             prune: self.prune,
             leaves: self.leaves,

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use modelyard_onnx::proto::ModelProto;
-use modelyard_onnx::rewrite::Step;
+use modelyard_onnx::rewrite::{Heads, Step};
 use modelyard_onnx::store::Store;
 
 use super::trial::Trial;
-use super::{Quantize, Weights, ranges};
+use super::{Quantize, Weights, heads, ranges};
 
 /// A model after a rewrite. What is large of it lies in files.
 pub(super) struct Variant {
@@ -21,6 +21,7 @@ pub(super) struct Variant {
 
 /// What was asked for beyond what is always done.
 pub(super) struct Asked {
+    pub(super) heads: Option<f64>,
     pub(super) channels: Option<f64>,
     pub(super) prune: Option<f64>,
     pub(super) leaves: Option<u32>,
@@ -39,6 +40,10 @@ pub(super) fn make(path: &Path, asked: &Asked, (store, trial): (&mut Store, Opti
         changed += step.apply(&mut model, store)?.count;
     }
     variants.push(Variant { name: "clean", changed, note: String::new(), model: model.clone() });
+    if let Some(share) = asked.heads {
+        let losses = trial.map(|trial| heads::losses(&model, trial)).transpose()?.unwrap_or_default();
+        variants.push(take(&Step::Heads(Heads { share, losses }), &mut model, store)?);
+    }
     for step in before(asked) {
         variants.push(take(&step, &mut model, store)?);
     }

@@ -8,8 +8,27 @@ use super::rules::{Call, outputs};
 use super::shapes::{Known, datatype, shown};
 use crate::proto::{GraphProto, ModelProto, TensorProto};
 
+/// What the file says of a tensor that is no input, and where it says it.
+pub(super) type Declared<'a> = HashMap<&'a str, (&'static str, Known)>;
+
 /// Looks at the outermost graph.
 pub(super) fn examine(model: &ModelProto, graph: &GraphProto, findings: &mut Findings) {
+    let declared: Declared<'_> = [("value_info", &graph.value_info), ("output", &graph.output)]
+        .into_iter()
+        .flat_map(|(what, values)| {
+            values.iter().filter_map(move |one| Some((one.name(), (what, Known::declared(one.r#type.as_ref())?))))
+        })
+        .collect();
+    known(graph, model.opset(), &declared, findings);
+}
+
+/// What each tensor of a graph is, and where it is declared as something else.
+pub(super) fn known<'a>(
+    graph: &'a GraphProto,
+    opset: i64,
+    declared: &Declared<'_>,
+    findings: &mut Findings,
+) -> HashMap<&'a str, Known> {
     let constants: HashMap<&str, &TensorProto> = graph.initializer.iter().map(|one| (one.name(), one)).collect();
     let mut known: HashMap<&str, Known> = HashMap::new();
     for tensor in &graph.initializer {
@@ -26,16 +45,10 @@ pub(super) fn examine(model: &ModelProto, graph: &GraphProto, findings: &mut Fin
             }
         }
     }
-    let declared: HashMap<&str, (&str, Known)> = [("value_info", &graph.value_info), ("output", &graph.output)]
-        .into_iter()
-        .flat_map(|(what, values)| {
-            values.iter().filter_map(move |one| Some((one.name(), (what, Known::declared(one.r#type.as_ref())?))))
-        })
-        .collect();
     for node in &graph.node {
         let inputs = node.input.iter().map(|name| known.get(name.as_str()).cloned().unwrap_or_default()).collect();
         let values = node.input.iter().map(|name| constants.get(name.as_str()).copied()).collect();
-        let call = Call { node, inputs, constants: values, opset: model.opset() };
+        let call = Call { node, inputs, constants: values, opset };
         let default = matches!(node.domain(), "" | "ai.onnx");
         let made = match if default { outputs(&call) } else { Ok(Vec::new()) } {
             Ok(made) => made,
@@ -56,6 +69,7 @@ pub(super) fn examine(model: &ModelProto, graph: &GraphProto, findings: &mut Fin
             known.insert(name, told.map_or_else(|| found.clone(), |(_, told)| filled(&found, told)));
         }
     }
+    known
 }
 
 fn differ((what, name): (&str, &str), (own, declared): (&Known, &Known), findings: &mut Findings) {

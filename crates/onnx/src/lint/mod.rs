@@ -4,15 +4,18 @@
 //! and shapes as far as it knows operators and compares them with those that the file declares.
 
 mod graph;
+mod indexing;
 mod infer;
 mod operators;
 mod rules;
 mod shapes;
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use crate::proto::ModelProto;
+use crate::proto::{GraphProto, ModelProto};
 use crate::read::{ReadError, decode};
+pub(crate) use shapes::Known;
 
 /// The newest intermediate representation whose messages are known here.
 const NEWEST_IR: i64 = 14;
@@ -61,6 +64,13 @@ pub fn examine(path: &Path) -> Result<Vec<Finding>, ReadError> {
         }
     }
     Ok(findings)
+}
+
+/// What is known of the types and shapes of a graph's tensors: from its inputs, its initializers and its operators. What the file says of
+/// other tensors is not looked at, since nothing holds it to that.
+#[must_use]
+pub(crate) fn known(graph: &GraphProto, opset: i64) -> HashMap<&str, Known> {
+    infer::known(graph, opset, &HashMap::new(), &mut Findings::default())
 }
 
 /// Looks at a model.

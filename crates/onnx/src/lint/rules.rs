@@ -97,7 +97,7 @@ pub(super) fn outputs(call: &Call<'_>) -> Result<Vec<Known>, String> {
         "Reshape" => whole(Known { datatype: first.datatype, shape: call.reshape()? }),
         "Transpose" => whole(Known { datatype: first.datatype, shape: call.transpose()? }),
         "Concat" => whole(Known { datatype: call.same_types()?, shape: call.concat()? }),
-        _ => Ok(Vec::new()),
+        _ => super::indexing::outputs(call),
     }
 }
 
@@ -106,19 +106,19 @@ fn product(dims: &[Dim]) -> Dim {
 }
 
 impl Call<'_> {
-    fn input(&self, at: usize) -> Known {
+    pub(super) fn input(&self, at: usize) -> Known {
         self.inputs.get(at).cloned().unwrap_or_default()
     }
 
-    fn shape(&self, at: usize) -> Option<&Vec<Dim>> {
+    pub(super) fn shape(&self, at: usize) -> Option<&Vec<Dim>> {
         self.inputs.get(at)?.shape.as_ref()
     }
 
-    fn attribute(&self, name: &str) -> Option<&AttributeProto> {
+    pub(super) fn attribute(&self, name: &str) -> Option<&AttributeProto> {
         self.node.attribute_named(name)
     }
 
-    fn int(&self, name: &str, default: i64) -> i64 {
+    pub(super) fn int(&self, name: &str, default: i64) -> i64 {
         self.attribute(name).map_or(default, |one| one.i())
     }
 
@@ -260,7 +260,9 @@ impl Call<'_> {
     }
 
     fn reshape(&self) -> Result<Option<Vec<Dim>>, String> {
-        let Some(told) = self.constants.get(1).copied().flatten().and_then(|one| one.integers()) else { return Ok(None) };
+        let Some(told) = self.constants.get(1).copied().flatten().and_then(|one| one.integers()) else {
+            return Ok(super::indexing::sized(self, 1));
+        };
         if told.iter().filter(|one| **one == -1).count() > 1 || told.iter().any(|one| *one < -1) {
             return Err(format!("input[1]: {told:?}; expected sizes, and -1 at most once"));
         }
@@ -299,10 +301,9 @@ impl Call<'_> {
     }
 
     fn transpose(&self) -> Result<Option<Vec<Dim>>, String> {
-        let Some(input) = self.shape(0) else { return Ok(None) };
-        let Some(order) = self.attribute("perm").map(|one| &one.ints) else {
-            return Ok(Some(input.iter().rev().copied().collect()));
-        };
+        let order = self.attribute("perm").map(|one| &one.ints);
+        let Some(input) = self.shape(0) else { return Ok(order.map(|order| vec![None; order.len()])) };
+        let Some(order) = order else { return Ok(Some(input.iter().rev().copied().collect())) };
         let dim = |at: &i64| usize::try_from(*at).ok().and_then(|at| input.get(at)).copied();
         let mut sorted = order.clone();
         sorted.sort_unstable();
@@ -344,7 +345,7 @@ fn agree((name, shape, size): (&str, &[Dim], Dim), (other, second, wanted): (&st
 }
 
 /// An axis that may count from the end.
-fn axis(given: i64, rank: usize) -> Result<usize, String> {
+pub(super) fn axis(given: i64, rank: usize) -> Result<usize, String> {
     let size = i64::try_from(rank).unwrap_or(i64::MAX);
     let at = if given < 0 { given.saturating_add(size) } else { given };
     usize::try_from(at).ok().filter(|at| *at < rank).ok_or_else(|| format!("{given}; expected -{rank} to {}", size - 1))

@@ -3,15 +3,15 @@
 use crate::proto::{TypeProto, tensor_shape_proto::dimension::Value, type_proto};
 
 /// A dimension: its size, or `None`.
-pub(super) type Dim = Option<i64>;
+pub(crate) type Dim = Option<i64>;
 
 /// What is known of a tensor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Known {
+pub(crate) struct Known {
     /// `TensorProto.DataType`; 0 where it is not known.
-    pub(super) datatype: i32,
+    pub(crate) datatype: i32,
     /// `None` where not even the rank is known.
-    pub(super) shape: Option<Vec<Dim>>,
+    pub(crate) shape: Option<Vec<Dim>>,
 }
 
 impl Known {

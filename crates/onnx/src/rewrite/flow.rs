@@ -41,7 +41,7 @@ enum Along {
 }
 
 /// Operators that treat each element on its own; further inputs are numbers for all.
-const ELEMENTWISE: [&str; 22] = [
+pub(super) const ELEMENTWISE: [&str; 22] = [
     "Abs",
     "Celu",
     "Clip",
@@ -65,7 +65,7 @@ const ELEMENTWISE: [&str; 22] = [
     "Tanh",
     "ThresholdedRelu",
 ];
-const PAIRS: [&str; 7] = ["Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"];
+pub(super) const PAIRS: [&str; 7] = ["Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"];
 const POOLS: [&str; 4] = ["AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"];
 
 /// The layer that a node makes, if its channels can be taken away.

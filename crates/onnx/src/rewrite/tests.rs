@@ -9,7 +9,7 @@ use crate::proto::{
 };
 use crate::store::Store;
 
-fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
+pub(super) fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto {
         op_type: Some(operator.to_owned()),
         input: inputs.iter().map(|one| (*one).to_owned()).collect(),
@@ -18,12 +18,12 @@ fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
     }
 }
 
-fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
+pub(super) fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
     TensorProto::of_floats(name.to_owned(), dims.to_vec(), values)
 }
 
 /// A graph from `x` to `y`.
-fn model(node: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
+pub(super) fn model(node: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
     let value = |name: &str| vec![ValueInfoProto { name: Some(name.to_owned()), ..ValueInfoProto::default() }];
     let graph = GraphProto { node, initializer, input: value("x"), output: value("y"), ..GraphProto::default() };
     let opset = OperatorSetIdProto { version: Some(17), ..OperatorSetIdProto::default() };
@@ -31,13 +31,13 @@ fn model(node: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
 }
 
 /// Takes a step.
-fn apply(step: &Step, model: &mut ModelProto) -> Result<usize, Refused> {
+pub(super) fn apply(step: &Step, model: &mut ModelProto) -> Result<usize, Refused> {
     let folder = tempfile::tempdir().unwrap();
     step.apply(model, &mut Store::within(folder.path())).map(|Change { count, .. }| count)
 }
 
 /// The model after a step, sound, and what it says that it changed.
-fn after(mut model: ModelProto, step: Step) -> (GraphProto, usize) {
+pub(super) fn after(mut model: ModelProto, step: Step) -> (GraphProto, usize) {
     check(&model).unwrap();
     let changed = apply(&step, &mut model).unwrap();
     check(&model).unwrap();
@@ -45,7 +45,7 @@ fn after(mut model: ModelProto, step: Step) -> (GraphProto, usize) {
     (model.graph.unwrap(), changed)
 }
 
-fn wired(graph: &GraphProto) -> Vec<String> {
+pub(super) fn wired(graph: &GraphProto) -> Vec<String> {
     graph.node.iter().map(|node| format!("{}({})->{}", node.op_type(), node.input.join(","), node.output.join(","))).collect()
 }
 
@@ -219,7 +219,7 @@ fn unsound_models_are_told() {
     }
 }
 
-fn attribute(name: &str, value: i64) -> AttributeProto {
+pub(super) fn attribute(name: &str, value: i64) -> AttributeProto {
     AttributeProto { name: Some(name.into()), r#type: Some(2), i: Some(value), ..AttributeProto::default() }
 }
 
@@ -379,4 +379,41 @@ fn what_has_a_range_stands_between_quantizers() {
     let bias = i32::from_le_bytes(tensor("c_int32").raw_data()[..4].try_into().unwrap());
     let scale = tensor("c_scale").floats().unwrap()[0];
     assert!((bias as f32 * scale - 1.0).abs() <= scale, "{bias} {scale}");
+}
+
+#[test]
+fn tables_are_looked_up_in_int8_with_a_scale_for_each_row() {
+    let rows =
+        |scale: f32| (0..16384_u16).map(move |at| f32::from(at % 64) * scale * f32::from(at / 64 + 1)).collect::<Vec<f32>>();
+    let nodes = || vec![node("Gather", &["w", "x"], "a"), node("Gather", &["v", "x"], "b"), node("Add", &["a", "b"], "y")];
+    let tensors = || vec![floats("w", &[256, 64], &rows(0.5)), floats("v", &[2, 64], &[1.0; 128])];
+    for step in [Step::Int8, Step::Dynamic] {
+        let (graph, changed) = after(model(nodes(), tensors()), step);
+        assert_eq!(changed, 1, "a small table stays");
+        let wanted = [
+            "Gather(w_int8,x)->a_codes",
+            "Gather(w_scale,x)->a_scales",
+            "Cast(a_codes)->a_plain",
+            "Mul(a_plain,a_scales)->a",
+            "Gather(v,x)->b",
+            "Add(a,b)->y",
+        ];
+        assert_eq!(wired(&graph), wanted);
+        let by_name: HashMap<&str, &TensorProto> = graph.initializer.iter().map(|one| (one.name(), one)).collect();
+        let (codes, scales) = (by_name["w_int8"].raw_data(), by_name["w_scale"]);
+        assert_eq!((&*scales.dims, codes.len()), (&[256, 1][..], 16384));
+        for (at, value) in rows(0.5).iter().enumerate() {
+            let scale = scales.floats().unwrap()[at / 64];
+            assert!((f32::from(codes[at].cast_signed()) * scale - value).abs() <= scale * 0.5001);
+        }
+    }
+    let (graph, changed) = after(model(nodes(), tensors()), Step::Half);
+    assert_eq!((changed, &wired(&graph)[..2]), (1, &["Gather(w_f16,x)->a_codes".to_owned(), "Cast(a_codes)->a".to_owned()][..]));
+    let tied = [nodes(), vec![node("MatMul", &["y", "w"], "z")]].concat();
+    let (graph, _) = after(model(tied, tensors()), Step::Half);
+    assert!(
+        graph.initializer.iter().any(|one| one.name() == "w_f16") && wired(&graph).contains(&"Gather(w,x)->a".to_owned()),
+        "{:?}",
+        wired(&graph)
+    );
 }
