@@ -14,14 +14,17 @@ pub(super) fn observed(deployment: &Deployment) -> Observed {
         let slots: Vec<&Slot> =
             deployment.slots.iter().filter(|slot| slot.revision == revision.name && !slot.is_stopping()).collect();
         let count = |slots: usize| u32::try_from(slots).unwrap_or(u32::MAX);
+        let pin = revision.served.pin();
         RevisionObserved {
             version: revision.version,
             wanted: revision.wanted,
             running: count(slots.len()),
             ready: count(slots.iter().filter(|slot| slot.is_ready()).count()),
-            served: revision.served,
+            served: revision.has_served,
             progress: slots.iter().find(|slot| !slot.is_ready()).map(|slot| progress(&slot.readiness)),
             failure: worst(&slots).or_else(|| slots.iter().find_map(|slot| change(slot))),
+            digest: pin.map(|pin| pin.digest.clone()),
+            resolved: pin.and_then(|pin| pin.version.clone()),
             ..RevisionObserved::new(revision.name.clone(), revision.created)
         }
     });
@@ -73,7 +76,7 @@ fn change(slot: &Slot) -> Option<Failure> {
         return Some(of(model.reason.as_deref(), message));
     }
     let under_way = |message: String| Some(of(Some(Reason::Loading.as_str()), message));
-    if followed.sha256 != slot.config.borrow().sha256() {
+    if followed.sha256 != slot.served.borrow().config.sha256() {
         return under_way("the server is being told of its new models".to_owned());
     }
     let coming = slot.readiness.models.iter().find(|model| model.changing || (model.late && !model.is_ready()))?;
