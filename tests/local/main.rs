@@ -4,6 +4,7 @@
 
 mod client;
 mod grpc;
+mod pins;
 mod session;
 
 mod edits;
