@@ -88,7 +88,8 @@ fn programs_find_services_by_the_labels_that_the_page_names() {
     let plan = plan(&manifest.resolved, &Observed::default(), "2026-01-01T00:00:00Z".parse().unwrap());
     let owner = Owner { namespace: "models", uid: "6f1b", server_image: "modelyard-server:1" };
     let page = fs::read_to_string(repository("docs/registry.md")).unwrap();
-    let labels = render(&manifest.resolved, &plan, owner, 3).service.metadata.labels.unwrap();
+    let labels =
+        render(&manifest.resolved, &plan, owner, &modelyard_core::pins::Pins::default()).service.metadata.labels.unwrap();
     for (key, value) in labels {
         let shown = if value == "mnist" { "the ModelDeployment".to_owned() } else { format!("`{value}`") };
         assert!(page.contains(&format!("| `{key}` | {shown} |")), "docs/registry.md does not say {key}: {value}");

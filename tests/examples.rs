@@ -101,8 +101,8 @@ fn rendered(manifest: &Manifest) -> Value {
     let server_image = if manifest.resolved.needs_onnx_runtime() { "modelyard-server-ort:1" } else { "modelyard-server:1" };
     let owner = Owner { namespace: "models", uid: "6f1b", server_image };
     let plan = plan(&manifest.resolved, &Observed::default(), now);
-    let Objects { configuration, deployment, others: _, service, disruption_budget, network_policy } =
-        render(&manifest.resolved, &plan, owner, manifest.resolved.history);
+    let Objects { configuration, pins: _, deployment, others: _, service, disruption_budget, network_policy } =
+        render(&manifest.resolved, &plan, owner, &modelyard_core::pins::Pins::default());
     let all = json!([configuration, deployment, service, disruption_budget, network_policy]);
     // Only several models have the first.
     all.as_array().unwrap().iter().skip(usize::from(all[0].is_null())).cloned().collect()

@@ -25,7 +25,7 @@ const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 /// Replace the pods of a ModelDeployment by new ones of the same revision, without a failed request
 ///
 /// Does to the current revision's Deployment what kubectl rollout restart does: a new pod first, then an old one goes. The new
-/// ones run the server of the operator as it is now, where the spec names no serverImage.
+/// ones serve what the models' uris lead to now, and run the server of the operator as it is now, where the spec names no serverImage.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {

@@ -11,8 +11,9 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
 use modelyard_core::api::Reason;
 use modelyard_core::diagnose::refusal;
+use modelyard_core::pins::Pins;
 use modelyard_core::release::{Extent, around_the_template};
-use modelyard_core::render::{MANAGER, Objects, Scaled, is_owned_by};
+use modelyard_core::render::{MANAGER, Objects, PINS_FILE, Scaled, is_owned_by, workload_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -66,11 +67,15 @@ const NONE_YET: &str = "1";
 impl Target<'_> {
     /// Applies what differs; of the Deployment of the spec's own revision, as much as `extent` says.
     pub(super) async fn apply(&self, objects: Objects, extent: Extent, seen: &Seen) -> Result<(), ApplyError> {
-        let Objects { configuration, deployment, others, service, disruption_budget, network_policy } = objects;
+        let Objects { configuration, pins, deployment, others, service, disruption_budget, network_policy } = objects;
         self.put(&service, self.mine(&self.world.services, &service.name_any())).await?;
         // Before the pods that are to find it.
         if let Some(configuration) = &configuration {
             self.configure(configuration).await?;
+        }
+        if let Some(pins) = pins {
+            let known = self.mine(&self.world.configurations, &pins.name_any());
+            self.note(pins, known).await?;
         }
         let live = seen.workloads.iter().find(|one| one.name_any() == deployment.name_any()).cloned();
         match (extent, live) {
@@ -85,7 +90,8 @@ impl Target<'_> {
             self.remove(workload.as_ref()).await?;
         }
         let configurations = self.world.configurations.of(self.key).into_iter();
-        let configurations = configurations.filter(|one| is_owned_by(one.meta(), self.uid) && !kept(&one.name_any()));
+        let configurations =
+            configurations.filter(|one| is_owned_by(one.meta(), self.uid) && !kept(workload_of(&one.name_any())));
         for configuration in configurations.collect::<Vec<_>>() {
             self.remove(&configuration).await?;
         }
@@ -98,6 +104,40 @@ impl Target<'_> {
         let mut known_as = wanted.clone();
         slim::configuration(&mut known_as);
         self.put_known_as(wanted, &known_as, self.mine(&self.world.configurations, &wanted.name_any())).await
+    }
+
+    /// Notes what names led to. What was noted first holds, though our watch has not told of it yet: so what is there is read before it is
+    /// changed, and is not changed where somebody else was faster. The watch tells of that, and it is looked at again.
+    async fn note(&self, mut wanted: ConfigMap, known: Option<Arc<ConfigMap>>) -> Result<(), ApplyError> {
+        if known.as_ref().is_some_and(|known| covers(known.as_ref(), &wanted)) {
+            return Ok(());
+        }
+        let (name, api) = (wanted.name_any(), self.api::<ConfigMap>());
+        let shown = format!("ConfigMap {name}");
+        if known.is_none() && !self.contested && self.made(&api, &wanted, &shown).await? {
+            return Ok(());
+        }
+        self.check_free(&api, &name, &shown).await?;
+        let there = api.get_opt(&name).await.map_err(|error| failed(shown.clone(), error))?;
+        let text = |one: &ConfigMap| one.data.as_ref()?.get(PINS_FILE).cloned();
+        let read = |one: &ConfigMap| text(one).and_then(|text| Pins::from_json(&text).ok()).unwrap_or_default();
+        let mut pins = read(&wanted);
+        if let Some(there) = &there {
+            pins.yield_to(&read(there));
+            wanted.metadata.resource_version.clone_from(&there.metadata.resource_version);
+        }
+        wanted.data = Some([(PINS_FILE.to_owned(), pins.to_json())].into());
+        if there.is_some_and(|there| text(&there) == text(&wanted)) {
+            return Ok(());
+        }
+        match api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&wanted)).await {
+            Ok(_) => tracing::info!(namespace = self.namespace, object = %shown, "noted what the models' names led to"),
+            Err(kube::Error::Api(status)) if status.is_conflict() => {
+                tracing::debug!(namespace = self.namespace, object = %shown, "somebody else was faster");
+            }
+            Err(error) => return Err(failed(shown, error)),
+        }
+        Ok(())
     }
 
     /// Applies an object that may be wanted or not.

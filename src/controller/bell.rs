@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use modelyard_core::render::{CONFIG_ANNOTATION, MANAGER};
+use modelyard_core::render::MANAGER;
 use serde_json::json;
 
 use super::apply::{ApplyError, Target, failed};
@@ -23,21 +23,22 @@ pub(super) fn mark(digest: &str) -> &str {
 }
 
 impl Target<'_> {
-    /// Sends the servers of these pods after the configuration with this SHA-256.
-    pub(super) async fn ring(&self, pods: &[String], digest: &str) -> Result<(), ApplyError> {
+    /// Sends the servers of these pods after what has this SHA-256: the configuration that they follow, or the pins that they are held to. The
+    /// annotation says which.
+    pub(super) async fn ring(&self, pods: &[String], annotation: &str, digest: &str) -> Result<(), ApplyError> {
         for some in pods.chunks(AT_ONCE) {
-            try_join_all(some.iter().map(|pod| self.ring_one(pod, mark(digest)))).await?;
+            try_join_all(some.iter().map(|pod| self.ring_one(pod, annotation, mark(digest)))).await?;
         }
         Ok(())
     }
 
-    async fn ring_one(&self, pod: &str, mark: &str) -> Result<(), ApplyError> {
+    async fn ring_one(&self, pod: &str, annotation: &str, mark: &str) -> Result<(), ApplyError> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), self.namespace);
-        let patch = Patch::Merge(json!({ "metadata": { "annotations": { CONFIG_ANNOTATION: mark } } }));
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": { annotation: mark } } }));
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         match api.patch_metadata(pod, &params, &patch).await {
             Ok(_) => {
-                tracing::info!(namespace = self.namespace, pod, "its server is sent after its models");
+                tracing::info!(namespace = self.namespace, pod, annotation, "its server is sent after its models");
                 Ok(())
             }
             // Gone: its successor starts with what there is.

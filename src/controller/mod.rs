@@ -26,6 +26,7 @@ mod lease;
 mod metrics;
 mod observe;
 mod pace;
+mod pinning;
 mod probe;
 mod probes;
 mod queue;

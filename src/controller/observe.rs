@@ -11,13 +11,15 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use modelyard_core::api::ModelDeploymentStatus;
 use modelyard_core::diagnose::{self, Started, is_replica};
+use modelyard_core::pins::Pins;
 use modelyard_core::plan::Observed;
-use modelyard_core::render::{REVISION_LABEL, is_owned_by};
+use modelyard_core::render::{REVISION_LABEL, is_owned_by, pins_name};
 use modelyard_core::resolve::Resolved;
 use modelyard_core::unresolve::follows;
 
 use super::following::Following;
 use super::kept::Kept;
+use super::pinning::Pinning;
 use super::probes::{Probes, Server};
 use super::shelf::owner_key;
 use super::world::World;
@@ -39,6 +41,10 @@ pub(super) struct Seen {
     pub(super) unheard: bool,
     /// When servers that follow their models are to be asked again.
     pub(super) again: Option<Duration>,
+    /// Pods whose servers serve something else than they are held to, and the SHA-256 of that, which they are to be sent after.
+    pub(super) strays: (Vec<String>, String),
+    /// What the names of the spec's own models led to, as it is to be noted.
+    pub(super) pins: Pins,
 }
 
 /// The Deployments of one ModelDeployment. One that only has the labels is somebody else's.
@@ -74,12 +80,21 @@ impl Look<'_> {
             let pods = pods.iter().filter(|pod| is_replica(pod, workload));
             Following::of(resolved, self.world.configurations.get(&key, &workload.name_any()).as_ref(), pods.collect())
         });
+        let mut pinning = self.resolved.and_then(|resolved| {
+            let workload = workloads.iter().find(|one| revision(one) == Some(&resolved.revision))?;
+            let noted = self.world.configurations.get(&key, &pins_name(&resolved.name, &resolved.revision));
+            Pinning::of(resolved, workload, noted.as_ref(), pods.iter().filter(|pod| is_replica(pod, workload)).collect())
+        });
         let started = diagnose::newest_start(&pods, self.previous);
         let servers = following.iter().flat_map(Following::servers).chain(starting(&pods).take(ASKED));
+        let servers = servers.chain(pinning.iter().flat_map(Pinning::servers));
         let servers = servers.chain(started.as_ref().and_then(|started| server(started.pod)));
         let mut asked = HashSet::new();
         let servers: Vec<Server> = servers.filter(|server| asked.insert(server.pod.clone())).collect();
         let heard = self.probes.hear(self.owner, servers);
+        if let Some(pinning) = &mut pinning {
+            pinning.learn(&heard);
+        }
         let name_of = |started: &Started<'_>| started.pod.metadata.name.clone();
         let unheard = started.as_ref().and_then(name_of).is_some_and(|name| heard.silent.contains(&name));
         let revisions = workloads.iter().map(|workload| {
@@ -98,12 +113,19 @@ impl Look<'_> {
             if let Some(following) = following.as_ref().filter(|one| one.is_of(&seen.revision)) {
                 following.tell(&heard, &mut seen, self.now);
             }
+            if let Some(pinning) = pinning.as_ref().filter(|one| one.is_of(&seen.revision)) {
+                pinning.tell(&mut seen);
+            }
             seen
         });
         let observed = Observed { revisions: revisions.collect() };
         let waiting = heard.waiting || following.as_ref().is_some_and(|following| following.waits(&heard));
+        let unpinned = pinning.as_ref().and_then(|pinning| pinning.again(&heard));
         let (untold, again) = following.map(|following| (following.untold(&heard), following.again(&heard))).unwrap_or_default();
-        Seen { workloads, observed, untold, waiting, unheard, again }
+        let again = [again, unpinned].into_iter().flatten().min();
+        let strays = pinning.as_ref().map(|pinning| pinning.strays(&heard)).unwrap_or_default();
+        let pins = pinning.map(Pinning::into_pins).unwrap_or_default();
+        Seen { workloads, observed, untold, waiting, unheard, again, strays, pins }
     }
 }
 

@@ -11,7 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 use modelyard_core::api::{Class, Failure, ModelDeploymentStatus, Reason};
 use modelyard_core::plan::{Observed, Plan, RevisionObserved, plan};
 use modelyard_core::release::{as_it_runs, is_made_like, is_rolled_out, take_over};
-use modelyard_core::render::{DEPLOYMENT_LABEL, Owner, render};
+use modelyard_core::render::{CONFIG_ANNOTATION, DEPLOYMENT_LABEL, Owner, PINS_ANNOTATION, render};
 use modelyard_core::resolve::{Invalid, Resolved, resolve};
 use modelyard_core::status::{Situation, status};
 
@@ -261,9 +261,10 @@ impl Deployment<'_> {
         let (context, reference) = (self.context, self.reference());
         let own = if resolved.needs_onnx_runtime() { &context.server_image_ort } else { &context.server_image };
         let newest = resolved.server_image.as_ref().unwrap_or(own);
+        let pins = std::mem::take(&mut seen.pins);
         let rendered = |image: &str| {
             let owner = Owner { namespace: self.namespace, uid: self.uid, server_image: image };
-            render(resolved, plan, owner, resolved.history)
+            render(resolved, plan, owner, &pins)
         };
         let live = revision_of(seen, &resolved.revision);
         let mut turn = Turn::Never;
@@ -286,7 +287,12 @@ impl Deployment<'_> {
             contested: self.contested,
         };
         let outcome = match target.apply(objects, extent, seen).await {
-            Ok(()) => target.ring(&seen.untold, &resolved.config.sha256()).await,
+            Ok(()) => target.ring(&seen.untold, CONFIG_ANNOTATION, &resolved.config.sha256()).await,
+            failed => failed,
+        };
+        let (strays, pins) = &seen.strays;
+        let outcome = match outcome {
+            Ok(()) => target.ring(strays, PINS_ANNOTATION, pins).await,
             failed => failed,
         };
         let Err(error) = outcome else { return Ok(turn_comes) };

@@ -5,7 +5,8 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use modelyard_core::render::{CONFIG_ANNOTATION, DEPLOYMENT_LABEL, REVISION_LABEL};
+use modelyard_core::pins::RESTARTED_AT;
+use modelyard_core::render::{CONFIG_ANNOTATION, DEPLOYMENT_LABEL, PINS_ANNOTATION, PINS_FILE, REVISION_LABEL};
 use sha2::{Digest, Sha256};
 
 /// Its status tells of pods that cannot be made, and whether all were there once; and by its generation, of which spec.
@@ -28,7 +29,7 @@ pub(super) fn pod(object: &mut Pod) {
     object.spec = None;
     object.metadata.generation = None;
     if let Some(annotations) = &mut object.metadata.annotations {
-        annotations.retain(|name, _| name == CONFIG_ANNOTATION);
+        annotations.retain(|name, _| [CONFIG_ANNOTATION, PINS_ANNOTATION, RESTARTED_AT].contains(&name.as_str()));
     }
     if let Some(labels) = &mut object.metadata.labels {
         labels.retain(|name, _| [DEPLOYMENT_LABEL, REVISION_LABEL, "pod-template-hash"].contains(&name.as_str()));
@@ -60,7 +61,9 @@ pub(super) fn pod(object: &mut Pod) {
 
 /// Of what it holds the SHA-256 is enough to tell whether it is as it should be: the whole is in the ModelDeployment.
 pub(super) fn configuration(object: &mut ConfigMap) {
-    for text in object.data.iter_mut().flat_map(|data| data.values_mut()) {
+    let all = object.data.iter_mut().flatten();
+    // What names led to is nowhere else.
+    for (_, text) in all.filter(|(key, _)| *key != PINS_FILE) {
         *text = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use modelyard_core::api::{Failure, ModelDeploymentStatus};
+use modelyard_core::pins::Pins;
 use modelyard_core::plan::{Plan, plan};
 use modelyard_core::resolve::Resolved;
-use modelyard_core::server_config::ServerConfig;
 use modelyard_core::status::{Situation, status};
 use tokio::sync::watch;
 
-use super::events::{News, Readiness};
+use super::events::{ModelState, News, Readiness};
+use super::launch::Served;
 use super::observe;
 use super::replica::Stop;
 use crate::gateway::Backend;
@@ -23,10 +24,10 @@ pub(super) struct Revision {
     /// Replicas that were asked for last.
     pub(super) wanted: u32,
     /// Whether a replica of it ever answered.
-    pub(super) served: bool,
+    pub(super) has_served: bool,
     /// Its share of the traffic in percent.
     pub(super) weight: u32,
-    pub(super) config: ServerConfig,
+    pub(super) served: Served,
 }
 
 /// One replica, as far as is known here.
@@ -46,7 +47,7 @@ pub(super) struct Slot {
     /// It takes no new requests, and is about to be told to stop.
     pub(super) leaving: bool,
     /// What its server is to serve.
-    pub(super) config: watch::Sender<ServerConfig>,
+    pub(super) served: watch::Sender<Served>,
     pub(super) stop: watch::Sender<Stop>,
 }
 
@@ -56,7 +57,12 @@ impl Slot {
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        !self.is_stopping() && self.backend.is_some() && self.readiness.is_ready()
+        self.serves() && self.readiness.is_ready()
+    }
+
+    /// Whether requests are sent to it, for the models that answer.
+    pub(super) fn serves(&self) -> bool {
+        !self.is_stopping() && self.backend.is_some() && self.readiness.state == "Ready"
     }
 }
 
@@ -98,11 +104,12 @@ impl Deployment {
                     (slot.failure, slot.in_a_row) = (None, 0);
                     let revision = self.revisions.iter_mut().find(|revision| revision.name == self.slots[index].revision);
                     if let Some(revision) = revision {
-                        revision.served = true;
+                        revision.has_served = true;
                     }
                 } else if let Some(failure) = observe::unready(slot, now) {
                     slot.failure = Some(failure);
                 }
+                self.hold(index);
             }
             News::Ended(ending) => {
                 slot.failure = Some(observe::ended(&slot.name, &ending, now));
@@ -124,9 +131,9 @@ impl Deployment {
                 version: self.resolved.version,
                 created: now,
                 wanted: 0,
-                served: false,
+                has_served: false,
                 weight: 0,
-                config: self.resolved.config.clone(),
+                served: Served { config: self.resolved.config.clone(), pins: Pins::default() },
             });
         }
         self.hand_on();
@@ -157,12 +164,28 @@ impl Deployment {
     /// Tells the processes of the revision what they are to serve now, where that is not what it was: other models.
     fn hand_on(&mut self) {
         let Some(revision) = self.revisions.iter_mut().find(|revision| revision.name == self.resolved.revision) else { return };
-        if revision.config == self.resolved.config {
+        if revision.served.config == self.resolved.config {
             return;
         }
-        revision.config = self.resolved.config.clone();
+        revision.served.config = self.resolved.config.clone();
+        revision.served.pins.keep(|_| true, &revision.served.config);
         for slot in self.slots.iter().filter(|slot| slot.revision == revision.name) {
-            slot.config.send_replace(revision.config.clone());
+            slot.served.send_replace(revision.served.clone());
+        }
+    }
+
+    /// Tells the processes of a slot's revision what the names of their models led to, where that is news: the first that answers says it, and
+    /// the others serve the same.
+    fn hold(&mut self, index: usize) {
+        let (name, said) = (&self.slots[index].revision, &self.slots[index].readiness.models);
+        let Some(revision) = self.revisions.iter_mut().find(|revision| revision.name == *name) else { return };
+        revision.served.pins.learn("", &revision.served.config, said.iter().filter_map(ModelState::pinned));
+        for slot in self.slots.iter().filter(|slot| slot.revision == *name) {
+            slot.served.send_if_modified(|served| {
+                let news = served.pins != revision.served.pins;
+                served.pins.clone_from(&revision.served.pins);
+                news
+            });
         }
     }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use modelyard_core::diagnose::{Loaded, Loading, Refused};
+use modelyard_core::pins::Pin;
 use serde::Deserialize;
 
 /// Something that calls for another look.
@@ -73,11 +74,18 @@ pub(super) struct ModelState {
     pub(super) changing: bool,
     /// Why what was to take its place does not.
     pub(super) refused: Option<Refused>,
+    /// What its name led to, once it was loaded.
+    pub(super) pin: Option<Pin>,
     /// What it takes of memory while it is loaded.
     pub(super) memory_bytes: Option<u64>,
 }
 
 impl ModelState {
+    /// Its name, and what that led to, where it answers.
+    pub(super) fn pinned(&self) -> Option<(&str, &Pin)> {
+        Some((&self.name, self.pin.as_ref().filter(|_| self.is_ready())?))
+    }
+
     /// Whether requests for it are answered: at once, or once it is loaded.
     pub(super) fn is_ready(&self) -> bool {
         self.state == "Ready" || self.state == "Standby"

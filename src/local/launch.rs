@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use modelyard_core::pins::{Pin, Pins};
 use modelyard_core::server_config::ServerConfig;
 use modelyard_core::units;
 use tokio::process::Command;
@@ -22,14 +23,38 @@ const LOAD_TIMEOUT: &str = "MODELYARD_LOAD_TIMEOUT";
 /// Seconds that the server takes there.
 const LOAD_SECONDS: RangeInclusive<u64> = 1..=86_400;
 
-/// The file in a replica's folder that its server follows.
+/// The files in a replica's folder that its server follows.
 const CONFIG: &str = "config.json";
+const PINS: &str = "pins.json";
+
+/// What one server is to serve.
+#[derive(Clone, Debug)]
+pub(super) struct Served {
+    pub(super) config: ServerConfig,
+    /// What the names of its models led to, as far as that is known.
+    pub(super) pins: Pins,
+}
+
+impl Served {
+    /// What the name of the only model led to.
+    pub(super) fn pin(&self) -> Option<&Pin> {
+        let [model] = self.config.models.as_slice() else { return None };
+        self.pins.of("", model)
+    }
+}
 
 /// Writes what the server is to serve, now and whenever that changes. It never sees half of it.
-pub(super) fn write(config: &ServerConfig, folder: &Path) -> std::io::Result<()> {
-    let beside = folder.join("config.partial");
-    std::fs::write(&beside, config.to_json())?;
-    std::fs::rename(beside, folder.join(CONFIG))
+pub(super) fn write(served: &Served, folder: &Path) -> std::io::Result<()> {
+    for (file, text) in [(PINS, served.pins.to_json()), (CONFIG, served.config.to_json())] {
+        let (now, beside) = (folder.join(file), folder.join(file).with_extension("partial"));
+        // Written anew is another, as far as a look tells.
+        if std::fs::read(&now).is_ok_and(|before| before == text.as_bytes()) {
+            continue;
+        }
+        std::fs::write(&beside, text)?;
+        std::fs::rename(beside, now)?;
+    }
+    Ok(())
 }
 
 /// What all servers have in common.
@@ -62,6 +87,8 @@ impl Launcher {
             .envs(credentials(config))
             .arg("--config")
             .arg(format!("@{}", folder.join(CONFIG).display()))
+            .arg("--pins-file")
+            .arg(folder.join(PINS))
             .args(["--host", "127.0.0.1", "--port", "0", "--admin-port", "0", "--die-with-parent", "--log-format", "text"])
             .args(["--log-level", &self.log_level])
             .arg("--ports-file")

@@ -1,5 +1,7 @@
 //! What is seen of processes, in the words that the plan understands.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use modelyard_core::api::{Class, Failure, ModelState, Reason};
@@ -15,19 +17,45 @@ pub(super) fn observed(deployment: &Deployment) -> Observed {
         let slots: Vec<&Slot> =
             deployment.slots.iter().filter(|slot| slot.revision == revision.name && !slot.is_stopping()).collect();
         let count = |slots: usize| u32::try_from(slots).unwrap_or(u32::MAX);
+        let pin = revision.served.pin();
+        let is_wanted = revision.name == deployment.resolved.revision;
+        let others = answered(deployment.slots.iter().filter(|slot| slot.revision != revision.name));
+        let ready = slots.iter().filter(|slot| counts(slot, is_wanted, &others)).count();
         RevisionObserved {
             version: revision.version,
             wanted: revision.wanted,
             running: count(slots.len()),
-            ready: count(slots.iter().filter(|slot| slot.is_ready()).count()),
-            served: revision.served,
+            ready: count(ready),
+            served: revision.has_served || ready > 0,
             progress: slots.iter().find(|slot| !slot.is_ready()).map(|slot| progress(&slot.readiness)),
             failure: worst(&slots).or_else(|| slots.iter().find_map(|slot| change(slot))),
-            models: if revision.name == deployment.resolved.revision { models(deployment, &slots) } else { Vec::new() },
+            models: if is_wanted { models(deployment, &slots) } else { Vec::new() },
+            digest: pin.map(|pin| pin.digest.clone()),
+            resolved: pin.and_then(|pin| pin.version.clone()),
             ..RevisionObserved::new(revision.name.clone(), revision.created)
         }
     });
     Observed { revisions: revisions.collect() }
+}
+
+/// The models that replicas answer for.
+fn answered<'a>(slots: impl Iterator<Item = &'a Slot>) -> HashSet<&'a str> {
+    let models = slots.filter(|slot| slot.serves()).flat_map(|slot| &slot.readiness.models);
+    models.filter(|model| model.is_ready()).map(|model| model.name.as_str()).collect()
+}
+
+/// Whether a replica counts as ready: when all its models answer. Beside replicas of another revision one that fails in both is no reason to keep
+/// the new ones waiting, and none to take away the old ones before the new ones answer for what those do.
+fn counts(slot: &Slot, is_wanted: bool, others: &HashSet<&str>) -> bool {
+    let models = &slot.readiness.models;
+    slot.is_ready()
+        || slot.serves()
+            && if is_wanted {
+                !others.is_empty()
+                    && models.iter().all(|model| model.late || model.is_ready() || !others.contains(model.name.as_str()))
+            } else {
+                models.iter().any(super::events::ModelState::is_ready)
+            }
 }
 
 /// How each of several models is that servers follow, in the words of a cluster's status: as those replicas say that say something.
@@ -95,7 +123,7 @@ fn change(slot: &Slot) -> Option<Failure> {
         return Some(of(model.reason.as_deref(), message));
     }
     let under_way = |message: String| Some(of(Some(Reason::Loading.as_str()), message));
-    if followed.sha256 != slot.config.borrow().sha256() {
+    if followed.sha256 != slot.served.borrow().config.sha256() {
         return under_way("the server is being told of its new models".to_owned());
     }
     let coming = slot.readiness.models.iter().find(|model| model.changing || (model.late && !model.is_ready()))?;

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use modelyard_core::server_config::ServerConfig;
 use rustix::process::Signal;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::events::{Ending, Event, News};
-use super::launch::{self, Launcher};
+use super::launch::{self, Launcher, Served};
 use super::process::{Probe, Process, ports};
 use super::screen::Screen;
 
@@ -33,7 +32,7 @@ pub(super) struct Life {
     /// Such as `mnist/1`.
     pub(super) name: String,
     /// What its server is to serve; the models may change.
-    pub(super) config: watch::Receiver<ServerConfig>,
+    pub(super) served: watch::Receiver<Served>,
     pub(super) launcher: Launcher,
     /// For its ports and last words.
     pub(super) folder: PathBuf,
@@ -96,9 +95,9 @@ impl Life {
 
     fn start(&self) -> std::io::Result<Process> {
         std::fs::create_dir_all(&self.folder)?;
-        let config = self.config.borrow().clone();
-        launch::write(&config, &self.folder)?;
-        let command = self.launcher.command(&config, &self.folder);
+        let served = self.served.borrow().clone();
+        launch::write(&served, &self.folder)?;
+        let command = self.launcher.command(&served.config, &self.folder);
         let process = Process::start(command, &self.folder, &self.name, &self.screen)?;
         self.tell(News::Spawned { pid: process.pid() });
         Ok(process)
@@ -107,7 +106,7 @@ impl Life {
     /// Follows a process until it ends or is to end, and tells each change of its readiness.
     async fn watch(&mut self, process: &mut Process, ready_since: &mut Option<Instant>) -> Watched {
         let mut stop = self.stop.clone();
-        let (changed, folder, screen, name) = (self.config.clone(), self.folder.clone(), self.screen.clone(), self.name.clone());
+        let (changed, folder, screen, name) = (self.served.clone(), self.folder.clone(), self.screen.clone(), self.name.clone());
         let following = self.follow(ready_since);
         let handing_on = hand_on(changed, &folder, |error| screen.log(&name, &format!("cannot hand the new models on: {error}")));
         tokio::select! {
@@ -158,7 +157,7 @@ impl Life {
 
     /// Ends a process as is asked, and by force if it takes too long.
     async fn end(&mut self, process: &mut Process) {
-        let serving = self.config.borrow().serving.clone();
+        let serving = self.served.borrow().config.serving.clone();
         let gently = serving.drain_delay + serving.request_timeout + Duration::from_secs(5);
         loop {
             let stop = *self.stop.borrow_and_update();
@@ -195,11 +194,11 @@ impl Life {
 }
 
 /// Writes each change of the configuration where the server finds it; ends only when there will be no more.
-async fn hand_on(mut config: watch::Receiver<ServerConfig>, folder: &std::path::Path, failed: impl Fn(std::io::Error)) {
+async fn hand_on(mut served: watch::Receiver<Served>, folder: &std::path::Path, failed: impl Fn(std::io::Error)) {
     // One that came between the start and now is written once more.
-    config.mark_changed();
-    while config.changed().await.is_ok() {
-        let now = config.borrow_and_update().clone();
+    served.mark_changed();
+    while served.changed().await.is_ok() {
+        let now = served.borrow_and_update().clone();
         if let Err(error) = launch::write(&now, folder) {
             failed(error);
         }

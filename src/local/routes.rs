@@ -17,7 +17,7 @@ pub(super) fn table<'a>(deployments: impl Iterator<Item = &'a Deployment>, drain
     for deployment in deployments.filter(|deployment| !deployment.removed) {
         // The wanted names last: where two revisions have one name, its time limit is the new one's, and its bytes are what both
         // take, since either may get the request.
-        let old = deployment.revisions.iter().filter(|revision| revision.weight > 0).map(|revision| &revision.config);
+        let old = deployment.revisions.iter().filter(|revision| revision.weight > 0).map(|revision| &revision.served.config);
         for config in old.chain([&deployment.resolved.config]) {
             for model in &config.models {
                 let taken = models.get(&model.name).map_or(u64::MAX, |other: &Route| other.max_request_bytes);
@@ -63,9 +63,11 @@ fn absent(deployment: &Deployment, model: &str) -> Absent {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use modelyard_core::pins::Pins;
     use modelyard_core::resolve::Resolved;
 
     use super::super::deployment::Revision;
+    use super::super::launch::Served;
     use super::*;
 
     fn resolved(most: &str) -> Resolved {
@@ -85,9 +87,9 @@ mod tests {
                 version: Some(1),
                 created: Timestamp::UNIX_EPOCH,
                 wanted: 1,
-                served: true,
+                has_served: true,
                 weight: 100,
-                config: resolved(old).config,
+                served: Served { config: resolved(old).config, pins: Pins::default() },
             });
             let table = table([&deployment].into_iter(), false);
             assert_eq!((table.models["m"].max_request_bytes, table.models["m"].version), (1 << 20, Some(3)));

@@ -272,7 +272,8 @@ fn models(slot: &Slot) -> Vec<Value> {
         let told = model.refused.as_ref();
         let reason = told.map(|refused| &refused.reason).or(model.reason.as_ref());
         let message = told.map(|refused| &refused.message).or(model.message.as_ref());
-        json!({ "name": model.name, "state": model.state, "memoryBytes": model.memory_bytes, "reason": reason, "message": message })
+        let digest = model.pin.as_ref().map(|pin| &pin.digest);
+        json!({ "name": model.name, "state": model.state, "digest": digest, "memoryBytes": model.memory_bytes, "reason": reason, "message": message })
     };
     slot.readiness.models.iter().map(of).collect()
 }
@@ -291,12 +292,12 @@ impl Starter for Processes {
     fn start(&mut self, revision: &Revision, name: String) -> Slot {
         self.next += 1;
         let (id, (stop, stopping)) = (self.next, watch::channel(Stop::No));
-        let (config, following) = watch::channel(revision.config.clone());
+        let (served, following) = watch::channel(revision.served.clone());
         let folder: PathBuf = self.folder.path().join(id.to_string());
         let life = Life {
             id,
             name: name.clone(),
-            config: following,
+            served: following,
             launcher: self.launcher.clone(),
             folder,
             probe: self.probe.clone(),
@@ -317,7 +318,7 @@ impl Starter for Processes {
             in_a_row: 0,
             restarts: 0,
             leaving: false,
-            config,
+            served,
             stop,
         }
     }

@@ -5,6 +5,7 @@
 mod client;
 mod grpc;
 mod models;
+mod pins;
 mod session;
 
 mod edits;

@@ -24,7 +24,7 @@ fn document(namespace: &Namespace, arguments: &[&str], expected: i32) -> Value {
 }
 
 /// The one that has to end well; what it prints.
-fn text(namespace: &Namespace, arguments: &[&str]) -> String {
+pub(crate) fn text(namespace: &Namespace, arguments: &[&str]) -> String {
     let (code, printed, said) = modelyard(namespace, arguments);
     assert_eq!(code, 0, "{arguments:?}: {printed}{said}");
     printed

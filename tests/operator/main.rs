@@ -21,6 +21,7 @@ mod fields;
 mod first;
 mod levels;
 mod ownership;
+mod pins;
 mod policies;
 mod quiet;
 mod reasons;

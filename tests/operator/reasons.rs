@@ -29,6 +29,7 @@ const fn provoked_by(reason: Reason) -> Option<&'static str> {
         Reason::ModelNotFound => "a_model_that_is_not_there",
         Reason::ModelUnauthorized => "a_store_that_wants_a_password",
         Reason::ChecksumMismatch => "bytes_of_another_sum",
+        Reason::ModelChanged => "where_it_keeps_none_a_replica_that_comes_later_says_so_and_the_first_serves_on",
         Reason::ModelUnsupported => "an_operator_that_the_engine_lacks",
         Reason::ModelInvalid => "a_damaged_file",
         Reason::Unschedulable => "no_node_has_room",
@@ -51,6 +52,7 @@ fn every_reason_has_a_test_that_brings_it_about() {
     let sources = [
         include_str!("fields.rs"),
         include_str!("first.rs"),
+        include_str!("pins.rs"),
         include_str!("rollout.rs"),
         include_str!("reasons/cluster.rs"),
         include_str!("reasons/models.rs"),

@@ -14,7 +14,7 @@ import urllib.request
 from email.utils import formatdate
 from pathlib import Path
 
-from serving import MODELS, free_port, refused, running, serve, sha256
+from serving import MODELS, free_port, refused, running, serve, sha256, told
 
 SCHEME = "az"
 ADD, EXTERNAL = MODELS / "add.onnx", MODELS / "external"
@@ -140,4 +140,15 @@ def moving(store, server):
         assert serve(server, uri, _at(store), WITH_KEY, sha256(ADD), cache=cache) == sha256(ADD)
 
 
-CASES = [one_object, connection_string, signature, folder, wrong_key, missing, other_bytes, large, moving]
+def held(store, server):
+    """held to what it led to: the same bytes, or ModelChanged"""
+    uri, other = f"az://models@{ACCOUNT}/held", MODELS / "scalar.onnx"
+    put(store, "held", ADD.read_bytes())
+    pin = told(server, uri, _at(store), WITH_KEY)["pin"]
+    put(store, "held", ADD.read_bytes())
+    assert serve(server, uri, _at(store), WITH_KEY, pin=pin) == sha256(ADD), "the same bytes, written anew"
+    put(store, "held", other.read_bytes())
+    refused(lambda: serve(server, uri, _at(store), WITH_KEY, pin=pin), 65, "ModelChanged", uri, pin["version"], sha256(ADD), sha256(other))
+
+
+CASES = [one_object, connection_string, signature, folder, wrong_key, missing, other_bytes, large, moving, held]

@@ -18,7 +18,7 @@ import urllib.request
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from serving import MODELS, free_port, refused, running, serve, sha256
+from serving import MODELS, free_port, refused, running, serve, sha256, told
 
 SCHEME = "gs"
 ADD, EXTERNAL = MODELS / "add.onnx", MODELS / "external"
@@ -188,4 +188,16 @@ def moving(store, server):
         assert serve(server, "gs://models/moving", at, sha256=sha256(ADD), cache=cache) == sha256(ADD)
 
 
-CASES = [one_object, account, key_file, wrong_key, folder, missing, other_bytes, large, moving]
+def held(store, server):
+    """held to what it led to, by its generation; the same bytes of another generation; other bytes: ModelChanged"""
+    at, uri, other = {"STORAGE_EMULATOR_HOST": store.endpoint}, "gs://models/held", MODELS / "scalar.onnx"
+    put(store.endpoint, "held", ADD.read_bytes())
+    pin = told(server, uri, at)["pin"]
+    assert pin["version"].startswith("generation=") and serve(server, uri, at, pin=pin) == sha256(ADD), pin
+    put(store.endpoint, "held", ADD.read_bytes())
+    assert serve(server, uri, at, pin=pin) == sha256(ADD)
+    put(store.endpoint, "held", other.read_bytes())
+    refused(lambda: serve(server, uri, at, pin=pin), 65, "ModelChanged", uri, pin["version"], sha256(ADD), sha256(other))
+
+
+CASES = [one_object, account, key_file, wrong_key, folder, missing, other_bytes, large, moving, held]

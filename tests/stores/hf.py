@@ -10,7 +10,7 @@ import tempfile
 import threading
 import urllib.parse
 
-from serving import MODELS, refused, serve, sha256
+from serving import MODELS, refused, serve, sha256, told
 
 SCHEME = "hf"
 ADD, EXTERNAL, OTHER = MODELS / "add.onnx", MODELS / "external", MODELS / "scalar.onnx"
@@ -206,4 +206,18 @@ def moving(store, server):
         assert serve(server, f"hf://acme/moving@{first}", _at(store)) == sha256(ADD)
 
 
-CASES = [one_file, revisions, folder, whole, tokens, missing, other_bytes, moving]
+def held(store, server):
+    """held to what it led to: at its commit, whatever the branch is by now; a file and a whole repository"""
+    repo = store.repos["acme/moving"]
+    for uri in ("hf://acme/moving/m.onnx", "hf://acme/moving"):
+        repo.push("main", {"m.onnx": ADD.read_bytes(), "note.txt": b"one"})
+        first = repo.branches["main"]
+        pin = told(server, uri, _at(store))["pin"]
+        assert pin["version"] == f"commit={first}", pin
+        repo.push("main", {"m.onnx": OTHER.read_bytes(), "note.txt": b"two"})
+        assert serve(server, uri, _at(store), pin=pin) == sha256(ADD)
+        gone = {**pin, "version": f"commit={'0' * 40}"}
+        refused(lambda: serve(server, uri, _at(store), pin=gone), 65, "ModelChanged", uri, gone["version"], repo.branches["main"])
+
+
+CASES = [one_file, revisions, folder, whole, tokens, missing, other_bytes, moving, held]

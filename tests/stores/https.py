@@ -11,10 +11,10 @@ import threading
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from serving import MODELS, refused, serve, sha256
+from serving import MODELS, refused, serve, sha256, told
 
 SCHEME = "https"
-ADD = MODELS / "add.onnx"
+ADD, OTHER = MODELS / "add.onnx", MODELS / "scalar.onnx"
 
 
 @dataclasses.dataclass
@@ -45,11 +45,13 @@ def started(work):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    replaced = False
+
     def log_message(self, *_):
         pass
 
     def do_GET(self):
-        body = ADD.read_bytes()
+        body = (OTHER if self.path == "/held" and Handler.replaced else ADD).read_bytes()
         if self.path == "/down":
             self.send_response(302)
             self.send_header("location", "http://127.0.0.1:1/m.onnx")
@@ -88,4 +90,13 @@ def down(store, server):
     refused(lambda: serve(server, f"{store.url}/down", at), 69, "StoreUnavailable", "plain http")
 
 
-CASES = [own_authority, down]
+def held(store, server):
+    """held to what it led to: the same bytes, or ModelChanged"""
+    at, secret, uri = {"SSL_CERT_FILE": store.authority}, {"HTTP_AUTHORIZATION": "Bearer of-the-reader"}, f"{store.url}/held"
+    pin = told(server, uri, at, secret)["pin"]
+    assert "version" not in pin and serve(server, uri, at, secret, pin=pin) == sha256(ADD), pin
+    Handler.replaced = True
+    refused(lambda: serve(server, uri, at, secret, pin=pin), 65, "ModelChanged", uri, sha256(ADD), sha256(OTHER))
+
+
+CASES = [own_authority, down, held]

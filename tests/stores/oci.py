@@ -21,7 +21,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from serving import MODELS, free_port, refused, running, serve, sha256
+from serving import MODELS, free_port, refused, running, serve, sha256, told
 
 SCHEME = "oci"
 ADD, EXTERNAL, OTHER = MODELS / "add.onnx", MODELS / "external", MODELS / "scalar.onnx"
@@ -269,4 +269,17 @@ def no_model(store, server):
         refused(lambda: serve(server, f"oci://{store.tokens}/team/{name}:v1", {}, secret_for(store.tokens)), 65, "ModelInvalid", words)
 
 
-CASES = [files, passwords, one_archive, tars, index, moving, strangers, missing, other_bytes, no_model]
+def held(store, server):
+    """held to what its tag led to: by the manifest, however the tag moves; gone from the registry: ModelChanged"""
+    host, secret = store.tokens, secret_for(store.tokens)
+    uri = f"oci://{host}/team/held:v1"
+    first = push(store, host, "team/held", "v1", {"m.onnx": ADD.read_bytes(), "note.txt": b"one"})
+    pin = told(server, uri, {}, secret)["pin"]
+    assert pin["version"] == f"manifest={first}", pin
+    push(store, host, "team/held", "v1", {"m.onnx": OTHER.read_bytes()})
+    assert serve(server, uri, {}, secret, pin=pin) == sha256(ADD)
+    gone = {**pin, "version": f"manifest=sha256:{'0' * 64}"}
+    refused(lambda: serve(server, uri, {}, secret, pin=gone), 65, "ModelChanged", uri, gone["version"], "MANIFEST_UNKNOWN")
+
+
+CASES = [held, files, passwords, one_archive, tars, index, moving, strangers, missing, other_bytes, no_model]

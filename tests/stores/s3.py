@@ -9,7 +9,7 @@ from pathlib import Path
 
 import boto3
 from botocore.config import Config
-from serving import MODELS, free_port, refused, running, serve, sha256
+from serving import MODELS, free_port, refused, running, serve, sha256, told
 
 SCHEME = "s3"
 ADD, EXTERNAL = MODELS / "add.onnx", MODELS / "external"
@@ -114,4 +114,33 @@ def moving(store, server):
         assert serve(server, "s3://models/moving", _at(store), store.keys, sha256(ADD), cache=cache) == sha256(ADD)
 
 
-CASES = [one_object, ambient, folder, wrong_key, missing, other_bytes, large, moving]
+def held(store, server):
+    """held to what it led to: by its version where the bucket keeps them; else the same bytes, or ModelChanged; a folder as a whole"""
+    uri, other = "s3://models/held", MODELS / "scalar.onnx"
+    put = lambda key, body: store.s3.put_object(Bucket="models", Key=key, Body=body)
+    put("held", ADD.read_bytes())
+    pin = told(server, uri, _at(store), store.keys)["pin"]
+    assert pin["version"].startswith("ETag="), pin
+    assert serve(server, uri, _at(store), store.keys, pin=pin) == sha256(ADD)
+    put("held", other.read_bytes())
+    words = (uri, sha256(ADD), pin["version"], sha256(other), "modelyard restart")
+    refused(lambda: serve(server, uri, _at(store), store.keys, pin=pin), 65, "ModelChanged", *words)
+    model = next(EXTERNAL.glob("*.onnx"))
+    for path in EXTERNAL.iterdir():
+        put(f"held-folder/{path.name}", path.read_bytes())
+    folder = told(server, "s3://models/held-folder", _at(store), store.keys)["pin"]
+    put(f"held-folder/{model.name}", model.read_bytes())
+    assert serve(server, "s3://models/held-folder", _at(store), store.keys, pin=folder) == sha256(model), "the same bytes, written anew"
+    put("held-folder/note.txt", b"new")
+    refused(lambda: serve(server, "s3://models/held-folder", _at(store), store.keys, pin=folder), 65, "ModelChanged", folder["content"])
+    store.s3.put_bucket_versioning(Bucket="models", VersioningConfiguration={"Status": "Enabled"})
+    put("held", ADD.read_bytes())
+    pin = told(server, uri, _at(store), store.keys)["pin"]
+    put("held", other.read_bytes())
+    assert pin["version"].startswith("versionId=") and serve(server, uri, _at(store), store.keys, pin=pin) == sha256(ADD), pin
+    store.s3.delete_object(Bucket="models", Key="held", VersionId=pin["version"].removeprefix("versionId="))
+    refused(lambda: serve(server, uri, _at(store), store.keys, pin=pin), 65, "ModelChanged", pin["version"], sha256(other))
+    store.s3.put_bucket_versioning(Bucket="models", VersioningConfiguration={"Status": "Suspended"})
+
+
+CASES = [one_object, ambient, folder, wrong_key, missing, other_bytes, large, moving, held]

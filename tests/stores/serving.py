@@ -65,8 +65,14 @@ def running(command, port, log, **environment):
             process.wait()
 
 
-def serve(server, uri, environment, secret=None, sha256=None, cache=None):
-    """The digest of what a server serves from `uri`. `secret` is what a Secret would hold; `environment` is the process's own."""
+def serve(*arguments, **options):
+    """The digest of what a server serves: see `told`."""
+    return told(*arguments, **options)["digest"]
+
+
+def told(server, uri, environment, secret=None, sha256=None, cache=None, pin=None):
+    """What a server says of the model that it serves from `uri`. `secret` is what a Secret would hold; `environment` is the process's own; `pin`
+    is what the uri led to for another server, as that one said it."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         ended = folder / "ended"
@@ -85,10 +91,13 @@ def serve(server, uri, environment, secret=None, sha256=None, cache=None):
         (folder / "config.json").write_text(json.dumps({"models": [model]}))
         command = [server, "--config", f"@{folder}/config.json", "--host", "127.0.0.1", "--port", "0", "--admin-port", "0"]
         command += ["--ports-file", f"{folder}/ports.json", "--termination-log", ended, "--cache-dir", cache or folder / "cache"]
+        if pin:
+            (folder / "pins.json").write_text(json.dumps({"": {"m": pin}}))
+            command += ["--pins-file", folder / "pins.json"]
         with open(folder / "log", "wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=variables)
         try:
-            digest = _ready(process, folder)
+            model = _ready(process, folder)
         finally:
             process.kill()
             process.wait()
@@ -96,10 +105,10 @@ def serve(server, uri, environment, secret=None, sha256=None, cache=None):
         for name, value in {**environment, **(secret or {})}.items():
             hidden = any(word in name.upper() for word in ("SECRET", "TOKEN", "KEY", "CREDENTIALS", "DOCKERCONFIG")) and "FILE" not in name
             assert not hidden or value not in log, f"the log holds the value of {name}"
-        if digest is None:
-            told = json.loads(ended.read_text() or "{}")
-            raise Refused(process.returncode, told.get("reason"), told.get("message", log[-2000:]))
-        return digest
+        if model is None:
+            words = json.loads(ended.read_text() or "{}")
+            raise Refused(process.returncode, words.get("reason"), words.get("message", log[-2000:]))
+        return model
 
 
 def _ready(process, folder):
@@ -110,7 +119,9 @@ def _ready(process, folder):
         with contextlib.suppress(OSError, ValueError, KeyError):
             port = json.loads((folder / "ports.json").read_text())["adminPort"]
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-                return json.load(answer)["models"][0]["digest"]
+                model = json.load(answer)["models"][0]
+                model["digest"]  # Not there before it is ready.
+                return model
         time.sleep(0.05)
     raise OSError(f"not ready within {PATIENCE} s: {(folder / 'log').read_text()[-2000:]}")
 

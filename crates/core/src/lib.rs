@@ -6,6 +6,7 @@ pub mod api;
 pub mod claim;
 pub mod diagnose;
 pub mod location;
+pub mod pins;
 pub mod plan;
 pub mod random;
 pub mod release;

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{ColdStart, Failure, ModelState, Reason};
+use crate::pins::Pin;
 use crate::resolve::Resolved;
 
 /// How long a replica of the new revision may look for a place before `Auto` replaces instead of surging.
@@ -65,6 +66,8 @@ pub struct RevisionObserved {
     pub cold_start: Option<ColdStart>,
     /// SHA-256 of the model that it serves, if that is news.
     pub digest: Option<String>,
+    /// What its model's uri led to, in its store's words.
+    pub resolved: Option<String>,
     /// How each of its models is, where its servers follow several and say so.
     pub models: Vec<ModelObserved>,
 }
@@ -80,6 +83,8 @@ pub struct ModelObserved {
     pub reason: Option<Reason>,
     /// The same in a sentence.
     pub message: Option<String>,
+    /// What its uri led to, where that is known.
+    pub pin: Option<Pin>,
 }
 
 impl RevisionObserved {
@@ -99,6 +104,7 @@ impl RevisionObserved {
             failure: None,
             cold_start: None,
             digest: None,
+            resolved: None,
             models: Vec::new(),
         }
     }

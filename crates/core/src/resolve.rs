@@ -89,6 +89,12 @@ impl Resolved {
         needs_onnx_runtime(&self.config)
     }
 
+    /// Whether a model's name may lead to other bytes some day, or one may come whose name does: replicas are held to what the first one served.
+    #[must_use]
+    pub fn may_move(&self) -> bool {
+        self.follows() || self.config.models.iter().any(ModelConfig::may_move)
+    }
+
     /// Whether the servers follow their configuration: models come, go and change without another revision.
     #[must_use]
     pub const fn follows(&self) -> bool {

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::api::{Engine, EngineName, Format, Isolation, SelfCheck, is_default};
 use crate::location::Scheme;
+use crate::pins::is_fixed;
+use crate::resolve::digest;
 use crate::steps::Step;
 
 /// What one server serves, and how.
@@ -187,6 +189,18 @@ impl ModelConfig {
             engine: EngineConfig { name: EngineName::Auto, isolation: Isolation::Process, self_check: SelfCheck::Enabled },
             stamp: None,
         }
+    }
+
+    /// Ten hexadecimal digits that name which bytes are asked for: of the uri, and of what says that it means others than before.
+    #[must_use]
+    pub fn named(&self) -> String {
+        digest(&(&self.uri, &self.sha256, self.version, &self.stamp))
+    }
+
+    /// Whether its uri may lead to other bytes some day.
+    #[must_use]
+    pub fn may_move(&self) -> bool {
+        !is_fixed(&self.uri, self.sha256.as_deref())
     }
 }
 

@@ -60,8 +60,9 @@ fn models(situation: &Situation<'_>) -> Vec<ModelStatus> {
     let told = |name: &str| before.iter().find(|one| one.name == name);
     let of = |seen: &ModelObserved| {
         let unchanged = told(&seen.name).filter(|one| one.state == seen.state).map(|one| one.since.clone());
-        let ModelObserved { name, state, reason, message } = seen.clone();
-        ModelStatus { name, state, reason, message, since: unchanged.unwrap_or(Time(situation.now)) }
+        let ModelObserved { name, state, reason, message, pin } = seen.clone();
+        let (digest, resolved) = pin.map(|pin| (Some(pin.digest), pin.version)).unwrap_or_default();
+        ModelStatus { name, state, reason, message, digest, resolved, since: unchanged.unwrap_or(Time(situation.now)) }
     };
     let own = situation.observed.revisions.iter().find(|one| one.revision == resolved.revision);
     if let Some(own) = own.filter(|own| !own.models.is_empty()) {
@@ -75,6 +76,7 @@ fn models(situation: &Situation<'_>) -> Vec<ModelStatus> {
             state: ModelState::Standby,
             reason: Some(Reason::ScaledToZero),
             message: message.clone(),
+            pin: None,
         };
         return names.map(|name| of(&parked(name))).collect();
     }
@@ -272,6 +274,7 @@ fn revisions(situation: &Situation<'_>) -> Vec<RevisionStatus> {
             name: one.revision.clone(),
             version: one.version,
             digest: one.digest.clone().or_else(|| told(one)?.digest.clone()),
+            resolved: one.resolved.clone().or_else(|| told(one)?.resolved.clone()),
             role: role(one),
             replicas: whole(one.running),
             ready_replicas: whole(one.ready),

@@ -14,7 +14,7 @@ use crate::api::{
     PodOptions, Queue, Resources, Rollout, SecretReference, ServiceOptions, Serving,
 };
 use crate::claim::{Claim, MOUNTED};
-use crate::render::{CONFIG_FILE, CONTAINER, REVISION_LABEL, VERSION_ANNOTATION};
+use crate::render::{CONFIG_FILE, CONTAINER, PINS_VARIABLE, RESTARTED_AT_VARIABLE, REVISION_LABEL, VERSION_ANNOTATION};
 use crate::resolve::{revision, revision_of_followers, threads_allowed};
 use crate::server_config::{ModelConfig, ServerConfig, ServingConfig};
 use crate::steps::{Step, WrittenStep};
@@ -25,8 +25,15 @@ const NOT_OF_THE_SPEC: [&str; 2] =
     ["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes", "kubectl.kubernetes.io/restartedAt"];
 /// Beginnings of labels, and of variables, that are the operator's.
 const OWN_LABELS: [&str; 2] = ["modelyard.dev/", "app.kubernetes.io/"];
-const OWN_VARIABLES: [&str; 5] =
-    ["MODELYARD_CONFIG", "MODELYARD_CACHE_DIR", "MODELYARD_LOG_FORMAT", "MODELYARD_AUTHORIZATION_", "MODELYARD_STORE_"];
+const OWN_VARIABLES: [&str; 7] = [
+    "MODELYARD_CONFIG",
+    "MODELYARD_CACHE_DIR",
+    "MODELYARD_LOG_FORMAT",
+    "MODELYARD_AUTHORIZATION_",
+    "MODELYARD_STORE_",
+    PINS_VARIABLE,
+    RESTARTED_AT_VARIABLE,
+];
 
 /// The fields of a spec that shape a revision; the others are not the revision's.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -89,7 +89,7 @@ pub fn run(task: Exchange) -> ExitCode {
 async fn push(arguments: PushArguments) -> Result<Value, StoreError> {
     let store = kept_in(arguments.cache_dir);
     let uri = format!("file:{}", arguments.path.display());
-    let source = Source { uri, sha256: None, authorization_env: None, credentials_env: None };
+    let source = Source { uri, sha256: None, authorization_env: None, credentials_env: None, pin: None };
     let artifact = store::fetch(&source, &store, &Progress::default()).await?;
     let report = inspect(&artifact.model);
     for problem in report.problems {
@@ -110,7 +110,7 @@ async fn push(arguments: PushArguments) -> Result<Value, StoreError> {
 async fn pull(arguments: PullArguments) -> Result<Value, StoreError> {
     let store = kept_in(arguments.cache_dir);
     let authorization_env = std::env::var_os(AUTHORIZATION).map(|_| AUTHORIZATION.to_owned());
-    let source = Source { uri: arguments.uri, sha256: arguments.sha256, authorization_env, credentials_env: None };
+    let source = Source { uri: arguments.uri, sha256: arguments.sha256, authorization_env, credentials_env: None, pin: None };
     let progress = Progress::default();
     let artifact = telling(store::fetch(&source, &store, &progress), &progress).await?;
     let files = store::copy(&artifact, &source.uri, &store, &arguments.output).await?;

@@ -113,7 +113,7 @@ impl Cache {
             return Ok(None);
         };
         self.touch(&entry);
-        Ok(Some(Artifact { model: layout::find_model(&content)?, digest: digest.to_owned(), bytes: about.bytes }))
+        Ok(Some(Artifact::whole(layout::find_model(&content)?, digest, about.bytes)))
     }
 
     /// Makes the entry of an artefact of `bytes` bytes: `fill` puts its files into the folder that it is given. Then entries that
@@ -139,7 +139,7 @@ impl Cache {
             Err(cause) => return Err(StoreError::disk(format!("cannot make {}", entry.display()), cause)),
         }
         evict::evict(self, limits);
-        Ok(Artifact { model, digest: digest.to_owned(), bytes })
+        Ok(Artifact::whole(model, digest, bytes))
     }
 
     /// Notes that an entry is used now. On a cache that may not be written nothing is ever evicted either.

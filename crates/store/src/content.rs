@@ -28,6 +28,16 @@ const MISTAKEN: [(&[u8], &str); 8] = [
     (b"GGUF", "a GGUF file; expected ONNX"),
 ];
 
+/// Weights of other frameworks, which lie beside the ONNX file in many repositories: nothing here reads them.
+const FOREIGN: [&str; 13] =
+    [".safetensors", ".h5", ".msgpack", ".ot", ".pt", ".pth", ".ckpt", ".gguf", ".tflite", ".mlmodel", ".pb", ".pkl", ".joblib"];
+
+/// Whether a file of that name is another framework's.
+pub(super) fn is_foreign(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    FOREIGN.iter().any(|end| name.ends_with(end))
+}
+
 /// Tells what the file at `path` is; `name` is for messages.
 pub(super) fn kind(path: &Path, name: &str) -> Result<Kind, StoreError> {
     let mut head = Vec::with_capacity(512);

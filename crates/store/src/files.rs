@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Artifact, Limits, Store, StoreError, archive, cache};
+use super::{Artifact, Limits, Store, StoreError, archive, cache, content, digest};
+
+/// Ends of what lies beside models where they are trained, grows there, and is read by no server.
+const UNREAD: [&str; 9] = [".log", ".tmp", ".csv", ".parquet", ".md", ".yaml", ".yml", ".py", ".ipynb"];
 
 /// Folders in one another that are looked into.
 const DEPTH: usize = 16;
@@ -87,6 +90,54 @@ fn of_artifact(artifact: &Artifact, uri: &str, store: &Store) -> Result<BTreeMap
     Ok([(name, artifact.model.clone())].into())
 }
 
+/// The SHA-256 over the paths and sums of what lies beside a model of this machine and may be read with it: external data, a sample, a
+/// tokenizer. What cannot be read is no part of it; of more files than an artefact may have, only the model's own count.
+pub(super) fn sum_beside(model: &Path, limits: &Limits) -> String {
+    let folder = model.parent().unwrap_or(Path::new(""));
+    let mut lines = Vec::new();
+    let whole = lines_of(folder, "", DEPTH, &mut lines, limits.max_entries);
+    if !whole {
+        tracing::warn!(
+            folder = %folder.display(),
+            "too many files lie beside the model: only its own file is compared when it is loaded again"
+        );
+        lines.clear();
+        lines.extend(line(model, "model"));
+    }
+    lines.sort();
+    digest::of_bytes(lines.concat().as_bytes())
+}
+
+fn line(path: &Path, inside: &str) -> Option<String> {
+    let (sum, _) = digest::of_file(path).ok()?;
+    Some(format!("{inside}\0{sum}\n"))
+}
+
+/// False: there are more than `most`.
+fn lines_of(folder: &Path, at: &str, depth: usize, lines: &mut Vec<String>, most: usize) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let unread = content::is_foreign(&name) || UNREAD.iter().any(|end| name.ends_with(end));
+        if name.starts_with('.') || name == "__MACOSX" || unread {
+            continue;
+        }
+        let (path, inside) = (entry.path(), format!("{at}{name}"));
+        let Ok(about) = fs::metadata(&path) else { continue };
+        if about.is_dir() && depth > 0 {
+            if !lines_of(&path, &format!("{inside}/"), depth - 1, lines, most) {
+                return false;
+            }
+        } else if about.is_file() {
+            lines.extend(line(&path, &inside));
+        }
+        if lines.len() > most {
+            return false;
+        }
+    }
+    true
+}
+
 /// A folder that is removed unless it was moved away.
 struct Making(PathBuf);
 
@@ -110,7 +161,7 @@ mod tests {
         fs::write(at("from/.hidden"), "no").unwrap();
         let store = Store::new(at("cache"), limits);
         let uri = format!("file:{}", at("from").display());
-        let artifact = Artifact { model: at("from/1/model.onnx"), digest: String::new(), bytes: 5 };
+        let artifact = Artifact::whole(at("from/1/model.onnx"), "", 5);
         assert_eq!(copy(&artifact, &uri, &store, &at("a/b")).unwrap(), ["1/model.onnx", "README.md"]);
         assert_eq!(fs::read_to_string(at("a/b/1/model.onnx")).unwrap(), "model");
         assert!(!at("a/b/.hidden").exists());

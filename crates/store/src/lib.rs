@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use modelyard_core::location::Scheme;
+use modelyard_core::pins::Pin;
 
 mod archive;
 mod cache;
@@ -22,6 +23,7 @@ mod local;
 mod lock;
 mod native;
 mod partial;
+mod pinned;
 mod remote;
 
 #[cfg(test)]
@@ -40,6 +42,24 @@ pub struct Artifact {
     pub digest: String,
     /// Bytes of the artefact (of the model's file, where the source is a folder).
     pub bytes: u64,
+    /// SHA-256 of all of it: of a folder over the paths and sums of its files; elsewhere it is the digest.
+    pub content: String,
+    /// What the uri led to, in the words of its store, where it has some: see [`Pin::version`].
+    pub version: Option<String>,
+}
+
+impl Artifact {
+    /// One whose sum is over all of it.
+    fn whole(model: PathBuf, digest: &str, bytes: u64) -> Self {
+        Self { model, digest: digest.to_owned(), bytes, content: digest.to_owned(), version: None }
+    }
+
+    /// What a fetch has to bring from now on to bring the same.
+    #[must_use]
+    pub fn pin(&self, of: String) -> Pin {
+        let content = (self.content != self.digest).then(|| self.content.clone());
+        Pin { of, digest: self.digest.clone(), content, version: self.version.clone() }
+    }
 }
 
 /// How far a fetch has come; read by `/readyz` while it runs.
@@ -74,6 +94,8 @@ pub struct Source {
     pub authorization_env: Option<String>,
     /// What the names of the variables begin with that hold the credentials of any other store.
     pub credentials_env: Option<String>,
+    /// What the uri led to before, which is to come again, or nothing.
+    pub pin: Option<Pin>,
 }
 
 /// Where fetched models are kept, and the bounds of fetching them. Processes may share a cache directory.
@@ -116,15 +138,22 @@ pub async fn fetch(source: &Source, store: &Store, progress: &Progress) -> Resul
         return Err(StoreError::Invalid(format!("expected a sha256 of 64 hexadecimal digits, found '{sum}'")));
     }
     let scheme = Scheme::of(&source.uri).map_err(StoreError::Invalid)?;
-    let task = remote::Task { source, expected, store, progress };
+    match &source.pin {
+        None => by_scheme(scheme, &remote::Task { source, expected, version: None, store, progress }).await,
+        Some(pin) => pinned::fetch(scheme, pin, &remote::Task { source, expected, version: None, store, progress }).await,
+    }
+}
+
+async fn by_scheme(scheme: Scheme, task: &remote::Task<'_>) -> Result<Artifact, StoreError> {
+    let (source, store, progress) = (task.source, task.store, task.progress);
     match scheme {
-        Scheme::File => local::fetch(&source.uri, task.expected, store, progress).await,
-        Scheme::Http => remote::fetch(&task).await,
-        Scheme::S3 => remote::fetch_s3(&task).await,
-        Scheme::Gs => remote::fetch_gs(&task).await,
-        Scheme::Az => remote::fetch_az(&task).await,
-        Scheme::Hf => remote::fetch_hf(&task).await,
-        Scheme::Oci => remote::fetch_oci(&task).await,
+        Scheme::File => local::fetch(&source.uri, task.expected.clone(), store, progress).await,
+        Scheme::Http => remote::fetch(task).await,
+        Scheme::S3 => remote::fetch_s3(task).await,
+        Scheme::Gs => remote::fetch_gs(task).await,
+        Scheme::Az => remote::fetch_az(task).await,
+        Scheme::Hf => remote::fetch_hf(task).await,
+        Scheme::Oci => remote::fetch_oci(task).await,
         Scheme::Pvc => {
             Err(StoreError::Invalid(format!("{} is mounted by the operator on a cluster; expected file:PATH here", source.uri)))
         }
@@ -189,7 +218,12 @@ pub enum StoreError {
         expected: String,
         /// What came.
         found: String,
+        /// Its name in the store, where that is known.
+        version: Option<String>,
     },
+    /// The uri leads to other bytes than it did, and those are not to be had any more.
+    #[error("{0}")]
+    Changed(String),
     /// An archive or folder that holds no model, more than one, or what no model holds.
     #[error("invalid artefact: {0}")]
     Invalid(String),
@@ -213,6 +247,7 @@ impl StoreError {
             Self::NotFound(_) => "ModelNotFound",
             Self::Unauthorized(_) => "ModelUnauthorized",
             Self::ChecksumMismatch { .. } => "ChecksumMismatch",
+            Self::Changed(_) => "ModelChanged",
             Self::Invalid(_) => "ModelInvalid",
             Self::Unavailable(_) | Self::Disk { .. } => "StoreUnavailable",
         }
@@ -231,10 +266,19 @@ impl StoreError {
         }
     }
 
+    /// The same of bytes that have this name in their store.
+    fn of_version(mut self, name: Option<String>) -> Self {
+        if let Self::ChecksumMismatch { version, .. } = &mut self {
+            *version = name.or(version.take());
+        }
+        self
+    }
+
     fn check_sum(uri: &str, expected: Option<&String>, found: &str) -> Result<(), Self> {
         match expected {
             Some(expected) if expected != found => {
-                Err(Self::ChecksumMismatch { uri: uri.to_owned(), expected: expected.clone(), found: found.to_owned() })
+                let (uri, expected, found) = (uri.to_owned(), expected.clone(), found.to_owned());
+                Err(Self::ChecksumMismatch { uri, expected, found, version: None })
             }
             _ => Ok(()),
         }

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::content::{self, Kind};
 use super::lock::{self, Waited};
-use super::{Artifact, Progress, Store, StoreError, archive, blocking, digest, layout};
+use super::{Artifact, Limits, Progress, Store, StoreError, archive, blocking, digest, files, layout};
 
 /// What lies at a `file:` uri.
 enum Found {
@@ -24,8 +24,8 @@ pub(super) async fn fetch(
     progress: &Progress,
 ) -> Result<Artifact, StoreError> {
     let path = path_of(uri)?;
-    let uri = uri.to_owned();
-    let (path, kind, digest, bytes) = match blocking(move || look(&path, &uri, expected.as_ref())).await? {
+    let (uri, limits) = (uri.to_owned(), store.limits.clone());
+    let (path, kind, digest, bytes) = match blocking(move || look(&path, (&uri, expected.as_ref()), &limits)).await? {
         Found::Model(artifact) => {
             progress.set(artifact.bytes, artifact.bytes);
             return Ok(artifact);
@@ -48,7 +48,7 @@ pub(super) async fn fetch(
     .await
 }
 
-fn look(path: &Path, uri: &str, expected: Option<&String>) -> Result<Found, StoreError> {
+fn look(path: &Path, (uri, expected): (&str, Option<&String>), limits: &Limits) -> Result<Found, StoreError> {
     let about = fs::metadata(path).map_err(|cause| StoreError::file(path, cause))?;
     let (model, kind) = if about.is_dir() {
         (layout::find_model(path)?, Kind::Model)
@@ -60,7 +60,10 @@ fn look(path: &Path, uri: &str, expected: Option<&String>) -> Result<Found, Stor
     let (digest, bytes) = digest::of_file(&model).map_err(|cause| StoreError::file(&model, cause))?;
     StoreError::check_sum(uri, expected, &digest)?;
     Ok(match kind {
-        Kind::Model => Found::Model(Artifact { model, digest, bytes }),
+        Kind::Model => {
+            let content = if about.is_dir() { files::sum_beside(&model, limits) } else { digest.clone() };
+            Found::Model(Artifact { model, digest, bytes, content, version: None })
+        }
         kind => Found::Archive { path: model, kind, digest, bytes },
     })
 }

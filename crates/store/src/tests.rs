@@ -8,6 +8,7 @@ use super::digest::of_bytes;
 use super::*;
 
 mod faults;
+mod pins;
 mod push;
 mod ranges;
 mod s3;
@@ -58,8 +59,13 @@ fn store_in(dir: &Path) -> Store {
 
 impl Place {
     async fn get(&self, uri: &str, sha256: Option<&str>) -> Result<Artifact, StoreError> {
-        let source =
-            Source { uri: uri.to_owned(), sha256: sha256.map(ToOwned::to_owned), authorization_env: None, credentials_env: None };
+        let source = Source {
+            uri: uri.to_owned(),
+            sha256: sha256.map(ToOwned::to_owned),
+            authorization_env: None,
+            credentials_env: None,
+            pin: None,
+        };
         tokio::time::timeout(Duration::from_secs(20), fetch(&source, &self.store, &Progress::default())).await.unwrap()
     }
 
@@ -80,6 +86,7 @@ async fn a_download_is_kept_and_a_known_sum_needs_no_network() {
         sha256: Some(of_bytes(&model).to_ascii_uppercase()),
         authorization_env: None,
         credentials_env: None,
+        pin: None,
     };
     let artifact = fetch(&source, &place.store, &progress).await.unwrap();
     assert_eq!(fs::read(&artifact.model).unwrap(), model);
@@ -100,7 +107,13 @@ async fn many_at_once_download_once() {
             // Each with a store of its own, as another process has; the kernel's locks do not know the difference.
             let (store, source) = (
                 store_in(dir.path()),
-                Source { uri: server.url("/m"), sha256: sha256.clone(), authorization_env: None, credentials_env: None },
+                Source {
+                    uri: server.url("/m"),
+                    sha256: sha256.clone(),
+                    authorization_env: None,
+                    credentials_env: None,
+                    pin: None,
+                },
             );
             tokio::spawn(async move { fetch(&source, &store, &Progress::default()).await })
         });
@@ -162,7 +175,7 @@ async fn a_dropped_fetch_leaves_a_start_for_the_next() {
     let place = place();
     let progress = std::sync::Arc::new(Progress::default());
     let (source, store, seen) = (
-        Source { uri: server.url("/m"), sha256: None, authorization_env: None, credentials_env: None },
+        Source { uri: server.url("/m"), sha256: None, authorization_env: None, credentials_env: None, pin: None },
         place.store.clone(),
         progress.clone(),
     );
@@ -243,7 +256,7 @@ async fn child_process() {
     let (Ok(url), Ok(dir)) = (std::env::var("MODELYARD_TEST_URL"), std::env::var("MODELYARD_TEST_DIR")) else { return };
     let limits = Limits { stall: Duration::from_secs(60), ..quick() };
     let _ = fetch(
-        &Source { uri: url, sha256: None, authorization_env: None, credentials_env: None },
+        &Source { uri: url, sha256: None, authorization_env: None, credentials_env: None, pin: None },
         &Store::new(dir, limits),
         &Progress::default(),
     )
@@ -268,8 +281,10 @@ async fn a_killed_process_leaves_its_start_and_no_lock() {
         .spawn()
         .unwrap();
     // A second process waits meanwhile, and takes over when the first dies.
-    let (source, store) =
-        (Source { uri: server.url("/m"), sha256: None, authorization_env: None, credentials_env: None }, place.store.clone());
+    let (source, store) = (
+        Source { uri: server.url("/m"), sha256: None, authorization_env: None, credentials_env: None, pin: None },
+        place.store.clone(),
+    );
     let part = || fs::read_dir(place.dir.path().join("partial")).into_iter().flatten().flatten();
     let begun = std::time::Instant::now();
     while part().map(|file| file.metadata().unwrap().len()).max().unwrap_or(0) < 2 << 20 {
@@ -295,6 +310,7 @@ async fn a_store_that_wants_a_header_gets_the_one_of_the_environment() {
         sha256: None,
         authorization_env: Some(variable.to_owned()),
         credentials_env: None,
+        pin: None,
     };
     let missing = fetch(&source("MODELYARD_NO_SUCH_VARIABLE"), &place.store, &Progress::default()).await.unwrap_err();
     assert_eq!((missing.reason(), server.seen().len()), ("ModelUnauthorized", 0));

@@ -19,6 +19,8 @@ pub(super) struct View<'a> {
 
 /// Digits of a SHA-256 that are enough to tell two models apart.
 const DIGITS: usize = 12;
+/// Characters of a store's name of a version that are shown.
+const LONGEST_NAME: usize = 40;
 
 /// The conditions in the order in which people ask, each as a question.
 const CONDITIONS: [(&str, &str); 3] = [("Ready", "ready"), ("Serving", "serving"), ("UpToDate", "up to date")];
@@ -63,21 +65,27 @@ fn revisions(out: &mut String, view: &View<'_>) {
     }
     let wanted = view.object.spec.replicas;
     let _ = writeln!(out, "\nrevisions, of {wanted} {} wanted", if wanted == 1 { "replica" } else { "replicas" });
-    let mut table = Table::new(&["NAME", "ROLE", "VERSION", "READY", "TRAFFIC", "SHA256"]);
+    let resolved = revisions.iter().any(|one| one.resolved.is_some());
+    let columns = ["NAME", "ROLE", "VERSION", "READY", "TRAFFIC", "SHA256", "RESOLVED"];
+    let mut table = Table::new(&columns[..columns.len() - usize::from(!resolved)]);
     for one in revisions {
         let role = match one.role {
             Role::Stable => "stable",
             Role::Candidate => "candidate",
             Role::Retired => "retired",
         };
-        table.row([
+        let mut row = vec![
             one.name.clone(),
             role.to_owned(),
             one.version.map(|version| version.to_string()).unwrap_or_default(),
             format!("{}/{}", one.ready_replicas, one.replicas),
             format!("{} %", one.weight),
             one.digest.as_deref().map(|digest| digest.chars().take(DIGITS).collect()).unwrap_or_default(),
-        ]);
+        ];
+        if resolved {
+            row.push(one.resolved.as_deref().map(|name| name.chars().take(LONGEST_NAME).collect()).unwrap_or_default());
+        }
+        table.row(row);
     }
     out.push_str(&table.lines("  "));
 }
@@ -191,6 +199,7 @@ mod tests {
         let status = json!({
             "url": "http://mnist.models.svc", "observedGeneration": 3,
             "revisions": [{"name": "72b2fc6772", "version": 2, "role": "Stable", "replicas": 2, "readyReplicas": 2, "weight": 100,
+                "resolved": "manifest=sha256:abcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcd",
                 "digest": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}],
             "coldStart": {"pod": "mnist-72b2fc6772-x", "at": "2026-05-01T11:57:50Z", "total": "4s", "scheduling": "0s", "pulling": "2s",
                 "downloading": "650ms", "loading": "12ms", "warming": "3ms"},

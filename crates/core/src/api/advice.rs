@@ -29,6 +29,9 @@ impl Reason {
             Self::ChecksumMismatch => {
                 "Write the sum of the artefact as it is now into sha256, or put the artefact back that has this sum."
             }
+            Self::ModelChanged => {
+                "Run modelyard restart, or change the uri, to serve what is there now; or put the artefact back that was there."
+            }
             Self::ModelUnsupported => {
                 "Run modelyard inspect on the model's file: it names each operator that the engine lacks; export the model without them."
             }

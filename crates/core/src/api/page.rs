@@ -170,6 +170,21 @@ impl Reason {
                     "If that is the artefact you want, write its sum into `model.sha256`; otherwise put the old one back.",
                 ],
             },
+            Self::ModelChanged => Page {
+                when: "The uri names other bytes than the revision serves, and its store does not have those any more. A revision is held to \
+                       what its first replica served; replicas that have it serve on, and one that starts would serve something else, so \
+                       it does not serve.",
+                causes: &[
+                    "The object was replaced under the same key or path, in a store or a bucket that keeps no versions.",
+                    "The version was deleted: by a lifecycle rule, a registry's garbage collection, or a branch whose history was rewritten.",
+                    "Two replicas started while the object was being replaced, and this one got the other bytes.",
+                ],
+                remedies: &[
+                    "To serve what is there now: `modelyard restart NAME`, which asks the store anew, or a new key or tag in `model.uri`.",
+                    "To stay with what is served: put the artefact back that was there; the message names its sum.",
+                    "Write a new key for each version, a tag's digest, or `sha256`; or let the bucket keep versions.",
+                ],
+            },
             Self::ModelUnsupported => Page {
                 when: "The model is read, and needs what the engine lacks, or would answer wrongly; or batching is asked of a model \
                        whose first dimension is no batch. The message names nodes and reasons.",

@@ -85,6 +85,8 @@ reasons! {
     User ModelUnauthorized,
     /// The artefact's bytes are not those of the sum.
     User ChecksumMismatch,
+    /// What the model's uri names is not what the revision serves.
+    User ModelChanged,
     /// The model needs something that the engine lacks.
     User ModelUnsupported,
     /// The artefact is damaged, or is no model.
@@ -145,7 +147,7 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }
-        assert_eq!(Reason::ALL.len(), 33);
+        assert_eq!(Reason::ALL.len(), 34);
         assert_eq!(Reason::ChecksumMismatch.class(), Class::User);
     }
 }

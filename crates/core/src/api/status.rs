@@ -62,6 +62,10 @@ pub struct RevisionStatus {
     /// SHA-256 of the model that is served, even if its uri names another by now; where the revision serves one model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// What the model's uri led to, in its store's words: a registry's manifest, a commit, a version, a generation or an ETag. All replicas
+    /// are held to it; where the revision serves one model whose uri may lead to another some day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<String>,
     /// What the revision is to clients.
     pub role: Role,
     /// Replicas that exist.
@@ -86,6 +90,12 @@ pub struct ModelStatus {
     /// What happened, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// SHA-256 of what its uri led to, which all replicas are held to; where that may be another some day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The same in its store's words: a registry's manifest, a commit, a version, a generation or an ETag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<String>,
     /// Since when it stands there.
     pub since: Time,
 }

@@ -58,7 +58,7 @@ impl Followers<'_> {
     }
 
     fn model(&self, name: &str, each: &[HashMap<&str, &Loaded>]) -> ModelObserved {
-        let observed = |state, reason, message| ModelObserved { name: name.to_owned(), state, reason, message };
+        let observed = |state, reason, message| ModelObserved { name: name.to_owned(), state, reason, message, pin: None };
         let untold = || (ModelState::Loading, None, Some("its server has not been told of it yet".to_owned()));
         let told: Vec<_> = each.iter().map(|models| models.get(name).map_or_else(untold, |model| of(model))).collect();
         let Some(worst) = told.iter().map(|(state, ..)| *state).max() else {

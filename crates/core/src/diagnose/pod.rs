@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::of_pod;
 use crate::api::{Failure, Reason};
+use crate::pins::Pin;
 
 /// A server that has run this long and answers nothing is in trouble.
 const SILENCE: SignedDuration = SignedDuration::from_secs(30);
@@ -70,6 +71,8 @@ pub struct Loaded {
     pub digest: Option<String>,
     /// What loading took, once it is ready.
     pub seconds: Option<Seconds>,
+    /// What its name led to, once it was loaded.
+    pub pin: Option<Pin>,
     /// Why it failed, if it did.
     pub reason: Option<String>,
     /// The same in a sentence.

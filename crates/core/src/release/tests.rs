@@ -17,7 +17,7 @@ fn resolved(more: &Value) -> Resolved {
 
 fn made(resolved: &Resolved, image: &str) -> Objects {
     let plan = plan(resolved, &Observed::default(), Timestamp::UNIX_EPOCH);
-    render(resolved, &plan, Owner { namespace: "n", uid: "u", server_image: image }, 3)
+    render(resolved, &plan, Owner { namespace: "n", uid: "u", server_image: image }, &crate::pins::Pins::default())
 }
 
 fn image(objects: &Objects) -> &str {

@@ -9,6 +9,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use crate::api::{API_VERSION, GROUP};
+use crate::pins::Pins;
 use crate::plan::Plan;
 use crate::resolve::Resolved;
 
@@ -19,6 +20,7 @@ mod pod;
 mod policy;
 mod service;
 
+pub use configuration::{pins_name, workload_of};
 pub use deployment::deployment_name;
 pub use pod::{ADMIN_PORT, CONTAINER, PORT};
 
@@ -38,10 +40,20 @@ pub const TEMPLATE_ANNOTATION: &str = "modelyard.dev/template";
 /// The annotation of a pod that tells which configuration its server has been sent after, by the beginning of its SHA-256: the kubelet
 /// looks after a pod that changes at once, and after another only now and then.
 pub const CONFIG_ANNOTATION: &str = "modelyard.dev/config";
+/// The annotation of a pod that tells of which pins its server has been sent after, likewise: one whose server serves something else.
+pub const PINS_ANNOTATION: &str = "modelyard.dev/pins";
 /// Where a server finds the configuration that it follows, and the key of that in its ConfigMap.
 pub const CONFIG_FOLDER: &str = "/etc/modelyard";
 /// The file in that folder.
 pub const CONFIG_FILE: &str = "config.json";
+/// Where a server finds what the names of its models led to, and the key of that in its ConfigMap.
+pub const PINS_FOLDER: &str = "/etc/modelyard-pins";
+/// The file in that folder.
+pub const PINS_FILE: &str = "pins.json";
+/// The variable that names it.
+pub const PINS_VARIABLE: &str = "MODELYARD_PINS_FILE";
+/// The variable that tells a server which restart of its revision it is of.
+pub const RESTARTED_AT_VARIABLE: &str = "MODELYARD_RESTARTED_AT";
 
 /// Every object of one ModelDeployment. Who applies them takes all fields apart, so that a kind that is added and not applied does not
 /// compile.
@@ -49,6 +61,8 @@ pub const CONFIG_FILE: &str = "config.json";
 pub struct Objects {
     /// What the servers of the spec's own revision follow, where they do. Those of the other revisions that are kept stay as they are.
     pub configuration: Option<ConfigMap>,
+    /// What the names of the revision's models led to, once that is known.
+    pub pins: Option<ConfigMap>,
     /// The Deployment of the spec's own revision.
     pub deployment: Deployment,
     /// What the Deployments of other revisions are scaled to; those that are not named are removed.
@@ -81,21 +95,22 @@ pub struct Owner<'a> {
     pub server_image: &'a str,
 }
 
-/// Renders a plan. Retired revisions beyond `history` are left out, the oldest first.
+/// Renders a plan. `pins` are those of the spec's own revision. Retired revisions beyond the history are left out, the oldest first.
 #[must_use]
-pub fn render(resolved: &Resolved, plan: &Plan, owner: Owner<'_>, history: usize) -> Objects {
+pub fn render(resolved: &Resolved, plan: &Plan, owner: Owner<'_>, pins: &Pins) -> Objects {
     let replicas = plan.revision(&resolved.revision).map_or(0, |one| one.replicas);
     let mut kept = 0;
     let others = plan.revisions.iter().filter(|one| one.revision != resolved.revision);
     // The plan lists newer ones first.
     let others = others.filter(|one| {
         kept += usize::from(one.replicas == 0);
-        one.replicas > 0 || kept <= history
+        one.replicas > 0 || kept <= resolved.history
     });
     let others =
         others.map(|one| Scaled { name: deployment_name(&resolved.name, &one.revision), replicas: one.replicas }).collect();
     Objects {
         configuration: configuration::render(resolved, owner),
+        pins: configuration::pins(resolved, owner, pins),
         deployment: deployment::render(resolved, owner, replicas),
         others,
         service: service::render(resolved, owner),

@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
-    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile,
-    SecretKeySelector, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
+    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, Probe, ResourceRequirements,
+    SeccompProfile, SecretKeySelector, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{CONFIG_FILE, CONFIG_FOLDER, Owner, deployment_name, selector};
+use super::{
+    CONFIG_FILE, CONFIG_FOLDER, Owner, PINS_FILE, PINS_FOLDER, PINS_VARIABLE, RESTARTED_AT_VARIABLE, deployment_name, pins_name,
+    selector,
+};
 use crate::api::Compute;
 use crate::claim::MOUNTED;
+use crate::pins::RESTARTED_AT;
 use crate::resolve::{Resolved, SecretVariable};
 
 /// The port of every protocol.
@@ -33,6 +37,8 @@ const SHARE_OF_A_MACHINE: i32 = 10;
 const CACHE: &str = "/var/cache/modelyard";
 /// The volume of what it follows.
 const CONFIGURATION: &str = "configuration";
+/// The volume of what the names of its models led to.
+const PINS: &str = "pins";
 /// Seconds that a server has after what it waits for, to end.
 const LAST_SECONDS: u64 = 5;
 
@@ -64,7 +70,13 @@ pub(super) fn render(resolved: &Resolved, owner: Owner<'_>) -> PodSpec {
             ..PodSecurityContext::default()
         }),
         containers: vec![container(resolved, owner)],
-        volumes: Some(std::iter::once(cache(resolved)).chain(claims(resolved)).chain(configuration(resolved)).collect()),
+        volumes: Some(
+            std::iter::once(cache(resolved))
+                .chain(claims(resolved))
+                .chain(configuration(resolved))
+                .chain(pins(resolved))
+                .collect(),
+        ),
         topology_spread_constraints: Some(match resolved.pod.topology_spread_constraints.as_slice() {
             [] => [("kubernetes.io/hostname", SHARE_OF_A_MACHINE), ("topology.kubernetes.io/zone", 1)]
                 .map(|(key, skew)| spread(resolved, key, skew))
@@ -119,11 +131,40 @@ fn configuration(resolved: &Resolved) -> Option<Volume> {
     })
 }
 
+/// The volume with what the names of its models led to. It is there once the operator knows that, and pods do not wait for it.
+fn pins(resolved: &Resolved) -> Option<Volume> {
+    let name = pins_name(&resolved.name, &resolved.revision);
+    resolved.may_move().then(|| Volume {
+        name: PINS.to_owned(),
+        config_map: Some(ConfigMapVolumeSource { name, optional: Some(true), ..ConfigMapVolumeSource::default() }),
+        ..Volume::default()
+    })
+}
+
+/// Where the server looks for them, and which restart it is of.
+fn pinned(resolved: &Resolved) -> impl Iterator<Item = EnvVar> {
+    let variable = |name: &str, value, value_from| EnvVar { name: name.to_owned(), value, value_from };
+    let restart = ObjectFieldSelector { field_path: format!("metadata.annotations['{RESTARTED_AT}']"), ..Default::default() };
+    let restart = EnvVarSource { field_ref: Some(restart), ..EnvVarSource::default() };
+    let both = [
+        variable(PINS_VARIABLE, Some(format!("{PINS_FOLDER}/{PINS_FILE}")), None),
+        variable(RESTARTED_AT_VARIABLE, None, Some(restart)),
+    ];
+    let may_move = resolved.may_move();
+    both.into_iter().filter(move |_| may_move)
+}
+
 fn mounts(resolved: &Resolved) -> Vec<VolumeMount> {
     // Not one file of it: what is mounted so never changes.
     let configuration = resolved.follows().then(|| VolumeMount {
         name: CONFIGURATION.to_owned(),
         mount_path: CONFIG_FOLDER.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    });
+    let pins = resolved.may_move().then(|| VolumeMount {
+        name: PINS.to_owned(),
+        mount_path: PINS_FOLDER.to_owned(),
         read_only: Some(true),
         ..VolumeMount::default()
     });
@@ -134,7 +175,7 @@ fn mounts(resolved: &Resolved) -> Vec<VolumeMount> {
         read_only: Some(true),
         ..VolumeMount::default()
     });
-    std::iter::once(cache).chain(claims).chain(configuration).collect()
+    std::iter::once(cache).chain(claims).chain(configuration).chain(pins).collect()
 }
 
 fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
@@ -157,6 +198,7 @@ fn container(resolved: &Resolved, owner: Owner<'_>) -> Container {
                 variable("MODELYARD_LOG_FORMAT", "json".to_owned()),
             ]
             .into_iter()
+            .chain(pinned(resolved))
             .chain(resolved.secrets.iter().map(from_secret))
             .chain(resolved.pod.env.clone())
             .collect(),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::pins::Pin;
 use crate::plan::{Observed, RevisionObserved, plan};
 
 fn resolved(spec: Value) -> Resolved {
@@ -14,7 +15,7 @@ fn resolved(spec: Value) -> Resolved {
 fn rendered(resolved: &Resolved, observed: &Observed) -> Objects {
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     let owner = Owner { namespace: "shop", uid: "6f1b", server_image: "modelyard-server:1" };
-    render(resolved, &plan(resolved, observed, now), owner, 3)
+    render(resolved, &plan(resolved, observed, now), owner, &Pins::default())
 }
 
 fn spec() -> Value {
@@ -28,9 +29,9 @@ fn spec() -> Value {
 
 #[test]
 fn each_object() {
-    let Objects { configuration, deployment, others, service, disruption_budget, network_policy } =
+    let Objects { configuration, pins, deployment, others, service, disruption_budget, network_policy } =
         rendered(&resolved(spec()), &Observed::default());
-    assert_eq!((others, network_policy, configuration), (vec![], None, None));
+    assert_eq!((others, network_policy, configuration, pins), (vec![], None, None, None));
     insta::assert_yaml_snapshot!("deployment", deployment);
     insta::assert_yaml_snapshot!("service", service);
     insta::assert_yaml_snapshot!("disruption-budget", disruption_budget);
@@ -75,13 +76,31 @@ fn servers_of_several_models_follow_a_configmap() {
     let models =
         json!([{"name": "a", "uri": "http://models/a.onnx"}, {"name": "b", "uri": "s3://zoo/b", "secretRef": {"name": "zoo"}}]);
     let several = resolved(json!({ "models": models }));
-    let Objects { configuration, deployment, .. } = rendered(&several, &Observed::default());
+    let Objects { configuration, pins, deployment, .. } = rendered(&several, &Observed::default());
     insta::assert_yaml_snapshot!("configuration", configuration);
     insta::assert_yaml_snapshot!("deployment-of-followers", deployment);
+    assert_eq!(pins, None, "nothing is known yet");
+    let mut known = Pins::default();
+    let model = &several.config.models[0];
+    let pin = Pin { of: model.named(), digest: "a".repeat(64), content: None, version: Some("ETag=\"1\"".to_owned()) };
+    known.learn("", &several.config, [("a", &pin)]);
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let owner = Owner { namespace: "shop", uid: "6f1b", server_image: "modelyard-server:1" };
+    let noted = render(&several, &plan(&several, &Observed::default(), now), owner, &known);
+    assert_eq!(noted.deployment, deployment, "not a byte of it is another");
+    insta::assert_yaml_snapshot!("pins", noted.pins);
     let more = json!([{"name": "c", "uri": "http://models/c.onnx"}, models[0], models[1]]);
     let other = rendered(&resolved(json!({ "models": more })), &Observed::default());
     assert_eq!(other.deployment, deployment, "not a byte of it is another");
     assert_ne!(other.configuration, configuration);
+}
+
+#[test]
+fn a_model_whose_name_stays_needs_no_note() {
+    let fixed = resolved(json!({"model": {"uri": format!("oci://r.example/m@sha256:{}", "a".repeat(64))}}));
+    let pod = rendered(&fixed, &Observed::default()).deployment.spec.and_then(|spec| spec.template.spec).unwrap();
+    assert_eq!(pod.volumes.unwrap().len(), 1);
+    assert!(pod.containers[0].env.iter().flatten().all(|variable| variable.name != PINS_VARIABLE));
 }
 
 #[test]

@@ -211,6 +211,7 @@ fn each_model_of_several_has_its_own_line_and_time() {
             state,
             reason: None,
             message: None,
+            pin: None,
         });
         Observed { revisions: vec![RevisionObserved { models: models.collect(), failure, ..revision("new", 1, 1, 1) }] }
     };

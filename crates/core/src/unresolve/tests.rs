@@ -21,7 +21,7 @@ fn resolved(spec: Value) -> Resolved {
 fn made(resolved: &Resolved) -> Objects {
     let plan = plan(resolved, &Observed::default(), Timestamp::UNIX_EPOCH);
     let image = resolved.server_image.as_deref().unwrap_or("the operator's");
-    render(resolved, &plan, Owner { namespace: "n", uid: "u", server_image: image }, 3)
+    render(resolved, &plan, Owner { namespace: "n", uid: "u", server_image: image }, &crate::pins::Pins::default())
 }
 
 fn deployment(resolved: &Resolved) -> Deployment {

@@ -69,6 +69,12 @@ struct ServeArguments {
     /// Let clients load and unload models
     #[arg(long, env = "MODELYARD_ALLOW_CONTROL", help_heading = "What to serve")]
     allow_control: bool,
+    /// What the models' uris led to before, as JSON: they are held to it. The file may come later, and change
+    #[arg(long, value_name = "FILE", env = "MODELYARD_PINS_FILE", help_heading = "What to serve")]
+    pins_file: Option<PathBuf>,
+    /// Which restart of its revision this process is of: what that file says of others does not hold here
+    #[arg(long, value_name = "NAME", default_value = "", env = "MODELYARD_RESTARTED_AT", help_heading = "What to serve")]
+    restarted_at: String,
     /// Where fetched models are kept (default: modelyard/models in the user's cache folder)
     #[arg(long, value_name = "DIR", env = "MODELYARD_CACHE_DIR", help_heading = "What to serve")]
     cache_dir: Option<PathBuf>,
@@ -146,6 +152,10 @@ pub struct Settings {
     pub config_file: Option<ConfigFile>,
     /// Whether clients may load and unload models.
     pub allow_control: bool,
+    /// The file that says what the models' uris led to before.
+    pub pins_file: Option<PathBuf>,
+    /// Which restart of its revision this process is of.
+    pub restarted_at: String,
     /// Where fetched models are kept.
     pub cache_dir: Option<PathBuf>,
     /// Bytes that they may take.
@@ -244,6 +254,8 @@ impl ServeArguments {
             config,
             config_file,
             allow_control: self.allow_control,
+            pins_file: self.pins_file,
+            restarted_at: self.restarted_at,
             cache_dir: self.cache_dir,
             cache_limit: self.cache_limit,
             load_timeout: Duration::from_secs(self.load_timeout),

@@ -48,10 +48,13 @@ impl Changes {
                 earlier => {
                     // One that failed or is still on its way has nothing that is worth keeping.
                     self.give_up(&config.name);
-                    if let Some(earlier) = earlier {
-                        retire(&self.service, Arc::clone(earlier));
-                    }
-                    let entry = Arc::new(Entry::new(config.clone(), true));
+                    let entry = match earlier {
+                        Some(earlier) => {
+                            retire(&self.service, Arc::clone(earlier));
+                            Arc::new(Entry::after(config.clone(), earlier))
+                        }
+                        None => Arc::new(Entry::new(config.clone(), true)),
+                    };
                     added.push(Arc::clone(&entry));
                     entry
                 }
@@ -95,7 +98,7 @@ impl Changes {
         tracing::info!(model = config.name, "the model is changed");
         entry.enter_change(Some(Change::Coming));
         let (service, before) = (Arc::clone(&self.service), Arc::clone(entry));
-        let after = Arc::new(Entry::new(config.clone(), true));
+        let after = Arc::new(Entry::after(config.clone(), entry));
         let load = tokio::spawn(async move {
             let outcome = service.loader.load(&service, &after).await;
             succeed(&service, (before, after), outcome);

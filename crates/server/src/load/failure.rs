@@ -23,6 +23,8 @@ pub(crate) enum NotLoaded {
     Sample(#[from] SampleError),
     #[error(transparent)]
     Steps(#[from] StepError),
+    #[error("what the model is held to is not known: {0}")]
+    Pins(String),
     #[error("classes: {0}")]
     Classes(String),
     #[error("{0}")]
@@ -57,7 +59,7 @@ impl NotLoaded {
             Self::Engine(LoadError::Invalid(_)) | Self::Trial(_) | Self::Sample(_) => "ModelInvalid",
             Self::Engine(LoadError::Read { .. }) => "ModelNotFound",
             Self::Steps(StepError::NoRows) => "ModelUnsupported",
-            Self::Steps(_) | Self::Classes(_) => "InvalidSpec",
+            Self::Steps(_) | Self::Classes(_) | Self::Pins(_) => "InvalidSpec",
             Self::Thread(_) | Self::Stopped(_) => "NotResponding",
         }
     }

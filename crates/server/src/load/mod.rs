@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use modelyard_core::api::{Isolation, SelfCheck};
+use modelyard_core::pins::Pin;
 use modelyard_core::server_config::ModelConfig;
 use tokio::sync::Semaphore;
 
@@ -20,12 +21,14 @@ use modelyard_store::{self as store, Artifact, Progress, Source, Store};
 pub(crate) mod change;
 mod demand;
 mod failure;
+mod held;
 pub(crate) mod memory;
 mod prepare;
 mod room;
 mod thread;
 
 use failure::NotLoaded;
+pub(crate) use held::Held;
 use prepare::{into_model, tell};
 pub(crate) use room::Room;
 pub use room::Share;
@@ -50,6 +53,8 @@ pub struct Loader {
     places: Semaphore,
     /// Memory for the loaded models.
     room: Room,
+    /// What models are held to.
+    held: Held,
     /// How often the allocator is still made to look for what it can give back.
     purges: Arc<AtomicUsize>,
 }
@@ -64,6 +69,8 @@ enum Occasion {
     Start,
     /// Somebody wants it loaded: others make room.
     Asked,
+    /// A client wants what there is now: others make room.
+    Anew,
     /// A request waits for it, which was loaded or tried before: others make room.
     Demand,
 }
@@ -80,7 +87,16 @@ impl Loader {
     /// A loader that fetches through `store`, and gives up on a model that the engine is not done with after [`LOAD_TIMEOUT`].
     pub fn new(store: Store, scheduling: Scheduling) -> Self {
         let places = Semaphore::new(scheduling.threads.max(1));
-        Self { store, scheduling, patience: LOAD_TIMEOUT, trial: None, places, room: Room::default(), purges: Arc::default() }
+        Self {
+            store,
+            scheduling,
+            patience: LOAD_TIMEOUT,
+            trial: None,
+            places,
+            room: Room::default(),
+            held: Held::default(),
+            purges: Arc::default(),
+        }
     }
 
     /// The same, with a bound in bytes on what the loaded models take together.
@@ -178,7 +194,9 @@ impl Loader {
         let mut took = || std::mem::replace(&mut since, Instant::now()).elapsed();
         let progress = Arc::new(Progress::default());
         step(State::Downloading(Arc::clone(&progress)));
-        let artifact = store::fetch(&source(&entry.config), &self.store, &progress).await?;
+        let pin = self.pin_of(entry, occasion)?;
+        let artifact = store::fetch(&source(&entry.config, pin), &self.store, &progress).await?;
+        let pin = artifact.pin(entry.config.named());
         let mut phases = Phases { downloading: took(), ..Phases::default() };
         step(State::Loading);
         let config = &entry.config;
@@ -200,7 +218,7 @@ impl Loader {
             (Some(bytes), Occasion::Start) => match self.room.take_if_free(bytes)? {
                 Some(share) => Some(share),
                 None => {
-                    let loaded = Loaded { digest: artifact.digest, phases, memory: bytes, choice: wanted.choice };
+                    let loaded = Loaded { digest: artifact.digest, pin, phases, memory: bytes, choice: wanted.choice };
                     return Ok(Brought::Tried(loaded));
                 }
             },
@@ -223,7 +241,7 @@ impl Loader {
         phases.warming = took();
         // What others took meanwhile is in it too; a trial, which is alone in its process, says it better.
         let memory = tried.unwrap_or_else(|| memory::since(before).unwrap_or(0).max(model.facts.bytes));
-        let loaded = Loaded { digest: artifact.digest, phases, memory, choice: Some(choice) };
+        let loaded = Loaded { digest: artifact.digest, pin, phases, memory, choice: Some(choice) };
         let share = match share {
             Some(share) => share,
             None if occasion == Occasion::Start => match self.room.take_if_free(memory)? {
@@ -335,12 +353,13 @@ impl Loader {
     }
 }
 
-fn source(config: &ModelConfig) -> Source {
+fn source(config: &ModelConfig, pin: Option<Pin>) -> Source {
     Source {
         uri: config.uri.clone(),
         sha256: config.sha256.clone(),
         authorization_env: config.authorization_env.clone(),
         credentials_env: config.credentials_env.clone(),
+        pin,
     }
 }
 

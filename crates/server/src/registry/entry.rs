@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use modelyard_core::pins::Pin;
 use modelyard_core::server_config::ModelConfig;
 use parking_lot::Mutex;
 
@@ -23,6 +24,8 @@ pub struct Entry {
     pub late: bool,
     state: ArcSwap<State>,
     loaded: Mutex<Option<Loaded>>,
+    /// What its name led to when it was first loaded, here or under another configuration that asks for the same.
+    pin: Mutex<Option<Pin>>,
     /// What becomes of what is to take its place.
     change: Mutex<Option<Change>>,
     /// Requests that wait for it to be loaded, and the load.
@@ -49,6 +52,8 @@ pub enum Change {
 pub struct Loaded {
     /// The SHA-256 of its bytes.
     pub digest: String,
+    /// What its name led to.
+    pub pin: Pin,
     /// What its load took.
     pub phases: Phases,
     /// Bytes of memory that it takes while it is loaded.
@@ -83,12 +88,24 @@ impl Entry {
             late,
             state: ArcSwap::from_pointee(State::Downloading(Arc::default())),
             loaded: Mutex::default(),
+            pin: Mutex::default(),
             change: Mutex::default(),
             demand: Demand::default(),
             loads: AtomicU64::default(),
             evictions: AtomicU64::default(),
             control: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The same for what takes the place of another: where both ask for the same bytes, it gets the same.
+    pub(crate) fn after(config: ModelConfig, earlier: &Self) -> Self {
+        let pin = earlier.pin().filter(|pin| pin.of == config.named());
+        Self { pin: Mutex::new(pin), ..Self::new(config, true) }
+    }
+
+    /// What its name led to.
+    pub(crate) fn pin(&self) -> Option<Pin> {
+        self.pin.lock().clone()
     }
 
     /// Where the model stands.
@@ -114,6 +131,7 @@ impl Entry {
     }
 
     pub(crate) fn remember(&self, loaded: Loaded) {
+        *self.pin.lock() = Some(loaded.pin.clone());
         *self.loaded.lock() = Some(loaded);
     }
 

@@ -110,9 +110,10 @@ fn model(entry: &Entry) -> serde_json::Value {
     let mut model = json!({ "name": entry.config.name, "version": entry.config.version, "state": state.as_str() });
     match &*state {
         State::Ready(_) => {
-            if let Some(Loaded { digest, phases, memory, .. }) = entry.loaded() {
+            if let Some(Loaded { digest, pin, phases, memory, .. }) = entry.loaded() {
                 let seconds = |took: Duration| took.as_secs_f64();
                 model["digest"] = digest.into();
+                model["pin"] = json!(pin);
                 model["memoryBytes"] = memory.into();
                 model["seconds"] = json!({
                     "downloading": seconds(phases.downloading),
@@ -122,8 +123,9 @@ fn model(entry: &Entry) -> serde_json::Value {
             }
         }
         State::Standby(_) => {
-            if let Some(Loaded { digest, memory, .. }) = entry.loaded() {
+            if let Some(Loaded { digest, pin, memory, .. }) = entry.loaded() {
                 model["digest"] = digest.into();
+                model["pin"] = json!(pin);
                 model["memoryBytes"] = memory.into();
             }
         }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::args::Settings;
 use crate::infer::Scheduling;
-use crate::load::{Loader, load_all};
+use crate::load::{Held, Loader, load_all};
 use crate::protocol::Service;
 use crate::registry::Failure;
 use crate::telemetry::traces::Traces;
@@ -26,6 +26,7 @@ mod connection;
 mod cpu;
 mod follow;
 mod head_timeout;
+mod hold;
 mod streams;
 
 use connection::DataPlane;
@@ -47,7 +48,7 @@ const LAST_SPANS: Duration = Duration::from_secs(2);
 pub(crate) fn exit_code(reason: &str) -> u8 {
     match reason {
         "InvalidSpec" => EXIT_CONFIG,
-        "ModelInvalid" | "ModelUnsupported" | "ChecksumMismatch" => EXIT_MODEL,
+        "ModelInvalid" | "ModelUnsupported" | "ChecksumMismatch" | "ModelChanged" => EXIT_MODEL,
         "ModelNotFound" => 66,
         "StoreUnavailable" => 69,
         "OutOfMemory" => EXIT_MEMORY,
@@ -117,6 +118,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
         () = signals.first() => None,
         failures = &mut loads => failures.ok(),
     };
+    let mut code = ExitCode::SUCCESS;
     if let Some(failures) = failures {
         let all_failed = failures.len() == service.registry.entries().len();
         if let Some(failure) = failures.first().filter(|_| all_failed && !settings.allow_control) {
@@ -126,9 +128,12 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
         if let Some(file) = &settings.config_file {
             tokio::spawn(follow::follow(Arc::clone(&service), file.clone()));
         }
-        signals.first().await;
+        if let Some(lost) = until_the_end(&service, &mut signals).await {
+            write_termination_log(&settings, &lost);
+            code = ExitCode::from(exit_code(lost.reason));
+        }
     }
-    let code = drain(&service, signals, serving.drain_delay, Closing { close, data_plane }).await;
+    drain(&service, signals, serving.drain_delay, Closing { close, data_plane }).await;
     if let Some(traces) = traces {
         let last = tokio::task::spawn_blocking(move || traces.finish());
         if tokio::time::timeout(LAST_SPANS, last).await.is_err() {
@@ -136,6 +141,18 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
         }
     }
     Ok(code)
+}
+
+/// Serves until a signal, or until nothing is left to serve: then it says why.
+async fn until_the_end(service: &Arc<Service>, signals: &mut Signals) -> Option<Failure> {
+    if !service.loader.held().is_noted() {
+        signals.first().await;
+        return None;
+    }
+    tokio::select! {
+        () = signals.first() => None,
+        lost = hold::hold(Arc::clone(service)) => Some(lost),
+    }
 }
 
 /// Raises the soft limit of open files, 1024 by custom, to the hard one: each connection is one.
@@ -154,7 +171,7 @@ struct Closing {
 }
 
 /// Not ready, yet still serving, for `delay`; then what is in flight finishes. A second signal ends at once.
-async fn drain(service: &Arc<Service>, mut signals: Signals, delay: Duration, plane: Closing) -> ExitCode {
+async fn drain(service: &Arc<Service>, mut signals: Signals, delay: Duration, plane: Closing) {
     tracing::info!(?delay, "draining: not ready any more, still serving; a second signal ends at once");
     service.drain();
     let orderly = async {
@@ -169,7 +186,6 @@ async fn drain(service: &Arc<Service>, mut signals: Signals, delay: Duration, pl
         // Whoever sends two means it: `modelyard local` does whenever it ends a server.
         () = signals.first() => tracing::info!("second signal: ending at once"),
     }
-    ExitCode::SUCCESS
 }
 
 fn service(settings: &Settings, threads: usize) -> Arc<Service> {
@@ -183,7 +199,8 @@ fn service(settings: &Settings, threads: usize) -> Arc<Service> {
     let limits = Limits { max_cache_bytes: settings.cache_limit, ..Limits::default() };
     let store = Store::new(settings.cache_dir.clone().unwrap_or_else(Store::default_dir), limits);
     let loader = Loader::new(store, scheduling).within(settings.load_timeout);
-    let loader = loader.with_budget(serving.memory_budget).trying_first(Trial::by_this_program(threads));
+    let held = Held::by(settings.pins_file.clone(), settings.restarted_at.clone());
+    let loader = loader.holding(held).with_budget(serving.memory_budget).trying_first(Trial::by_this_program(threads));
     Service::new(&settings.config, loader, settings.allow_control)
 }
 

@@ -13,6 +13,7 @@ mod exit;
 mod http;
 mod memory;
 mod models;
+mod pins;
 mod server;
 mod traces;
 mod trial;

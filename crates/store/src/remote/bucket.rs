@@ -24,6 +24,11 @@ pub(super) trait Bucket: Sync {
         Ok((self.object(&listed.key)?, false))
     }
 
+    /// Where that version of an object is read, if it is a version of this kind of store.
+    fn at_version(&self, _key: &str, _version: &str) -> Option<Result<Address, StoreError>> {
+        None
+    }
+
     /// The objects whose keys begin so, at most `most` and one more.
     fn list(&self, store: &Store, prefix: &str, most: usize) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
 
@@ -35,6 +40,10 @@ pub(super) trait Bucket: Sync {
 pub(super) async fn fetch(bucket: &impl Bucket, key: &str, task: &Task<'_>) -> Result<Artifact, StoreError> {
     let (source, expected, store, progress) = (task.source, &task.expected, task.store, task.progress);
     let explained = |error: StoreError| explain(error, &source.uri, &bucket.advice());
+    if let Some(address) = task.version.and_then(|version| bucket.at_version(key, version)) {
+        let address = address?;
+        return fetch_one(&address, &address.uri.to_string(), task).await.map_err(explained);
+    }
     if !key.ends_with('/') {
         let address = bucket.object(key)?;
         let identity = address.uri.to_string();
@@ -53,7 +62,7 @@ pub(super) async fn fetch(bucket: &impl Bucket, key: &str, task: &Task<'_>) -> R
     }
     let listed = match bucket.list(store, &prefix, store.limits.max_entries).await {
         Ok(listed) => listed,
-        Err(StoreError::Unavailable(why)) => {
+        Err(StoreError::Unavailable(why)) if task.takes_last_copy() => {
             let Some(artifact) = folder::last_copy(&identity, store, progress).await? else {
                 return Err(explained(StoreError::Unavailable(why)));
             };
@@ -83,7 +92,7 @@ pub(super) async fn fetch(bucket: &impl Bucket, key: &str, task: &Task<'_>) -> R
             source.uri
         )));
     }
-    let folder = Folder { identity, uri: source.uri.clone(), members };
+    let folder = Folder { identity, uri: source.uri.clone(), version: None, members };
     folder.fetch(task).await.map_err(explained)
 }
 

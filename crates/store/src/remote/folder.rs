@@ -40,6 +40,8 @@ pub(super) struct Folder {
     /// What names it in the cache, and in messages.
     pub(super) identity: String,
     pub(super) uri: String,
+    /// The name of its version, where its store has one for the whole.
+    pub(super) version: Option<String>,
     pub(super) members: Vec<Member>,
 }
 
@@ -53,7 +55,7 @@ struct Arrived {
 
 impl Folder {
     /// Of the whole listing: another one is another version.
-    fn version(&self) -> String {
+    fn listing(&self) -> String {
         let lines: Vec<_> = self.members.iter().map(|one| format!("{}\0{}\0{}\n", one.path, one.bytes, one.tag)).collect();
         digest::of_bytes(lines.concat().as_bytes())
     }
@@ -85,17 +87,17 @@ impl Folder {
     pub(super) async fn fetch(&self, task: &Task<'_>) -> Result<Artifact, StoreError> {
         let (store, progress, expected) = (task.store, task.progress, &task.expected);
         self.check(store)?;
-        let (key, version) = (key(&self.identity), self.version());
+        let (key, listing) = (key(&self.identity), self.listing());
         let (lock_key, lock) = match lock::acquire(&store.cache, &format!("url-{key}"), &store.limits, progress).await? {
             Waited::Held(lock) => (key.clone(), Some(Arc::new(lock))),
             Waited::Stuck => (format!("{key}-{}", cache::unique()), None),
         };
         // Another process may have brought it while we waited.
         if let Some(known) = known(store, &key).await?
-            && known.validator == Validator::tag(&version)
+            && known.validator.is_tag(&listing)
             && let Some(artifact) = cached(store, Some(&known.digest), progress).await?
         {
-            return named_by_its_model(artifact, &self.uri, expected.clone()).await;
+            return named_by_its_model(self.versioned(artifact), &self.uri, expected.clone()).await;
         }
         let mut arrived = Vec::with_capacity(self.members.len());
         let mut before = 0;
@@ -110,8 +112,13 @@ impl Folder {
         }
         let artifact = keep(store, arrived, self.bytes()).await?;
         let (cache, digest) = (store.cache.clone(), artifact.digest.clone());
-        blocking(move || cache.remember(&key, &digest, Validator::tag(version))).await?;
-        named_by_its_model(artifact, &self.uri, expected.clone()).await
+        let validator = Validator { version: self.version.clone(), ..Validator::tag(listing) };
+        blocking(move || cache.remember(&key, &digest, validator)).await?;
+        named_by_its_model(self.versioned(artifact), &self.uri, expected.clone()).await
+    }
+
+    fn versioned(&self, artifact: Artifact) -> Artifact {
+        Artifact { version: self.version.clone(), ..artifact }
     }
 
     async fn member(
@@ -152,11 +159,12 @@ pub(super) fn key(identity: &str) -> String {
 /// The folder as it was last brought, where its store does not answer.
 pub(super) async fn last_copy(identity: &str, store: &Store, progress: &Progress) -> Result<Option<Artifact>, StoreError> {
     let Some(known) = known(store, &key(identity)).await? else { return Ok(None) };
-    cached(store, Some(&known.digest), progress).await
+    let artifact = cached(store, Some(&known.digest), progress).await?;
+    Ok(artifact.map(|artifact| Artifact { version: known.validator.version, ..artifact }))
 }
 
 /// A folder's sum is that of its model's file, as it is for a folder on this machine's disk.
-pub(super) async fn named_by_its_model(artifact: Artifact, uri: &str, expected: Option<String>) -> Result<Artifact, StoreError> {
+pub(crate) async fn named_by_its_model(artifact: Artifact, uri: &str, expected: Option<String>) -> Result<Artifact, StoreError> {
     let uri = uri.to_owned();
     blocking(move || {
         let (digest, bytes) = digest::of_file(&artifact.model).map_err(|cause| StoreError::file(&artifact.model, cause))?;

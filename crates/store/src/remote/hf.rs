@@ -9,13 +9,10 @@ use super::address::Address;
 use super::bucket::explain;
 use super::call::Call;
 use super::folder::{Folder, Member};
-use super::{Task, bearer, cached, encode, encode_path, pinned};
+use super::{Task, bearer, cached, encode, encode_path, moving};
+use crate::content::is_foreign;
 use crate::environment::Variables;
 use crate::{Artifact, Store, StoreError};
-
-/// Weights of other frameworks, which lie beside the ONNX file in many repositories: left there, unless they are named.
-const FOREIGN: [&str; 13] =
-    [".safetensors", ".h5", ".msgpack", ".ot", ".pt", ".pth", ".ckpt", ".gguf", ".tflite", ".mlmodel", ".pb", ".pkl", ".joblib"];
 
 /// What the uri names.
 #[derive(Debug, PartialEq, Eq)]
@@ -105,19 +102,23 @@ pub(crate) async fn fetch(task: &Task<'_>) -> Result<Artifact, StoreError> {
         return Ok(artifact);
     }
     let identity = format!("{} {uri}", hub.endpoint);
-    let fetched = pinned::or_last_copy(&identity, task, hub.fetch(&named, &identity, task)).await;
+    let fetched = moving::or_last_copy(&identity, task, hub.fetch(&named, &identity, task)).await;
     fetched.map_err(|error| explain(error, uri, advice))
 }
 
 impl Hub<'_> {
     async fn fetch(&self, named: &Named, identity: &str, task: &Task<'_>) -> Result<Artifact, StoreError> {
-        let commit = self.commit(named).await?;
+        let commit = match task.version("commit=") {
+            Some(commit) => commit.to_owned(),
+            None => self.commit(named).await?,
+        };
+        let version = format!("commit={commit}");
         tracing::info!(uri = task.source.uri, commit, "the revision is this commit");
         let entries = self.tree(&named.repo, &commit).await?;
         if let Some(file) = entries.iter().find(|entry| entry.path == named.path) {
             let address = self.file(&named.repo, &commit, &file.path)?;
             let sum = file.lfs.as_ref().and_then(Large::sum);
-            return pinned::file(identity, &address, sum, task).await;
+            return moving::file((identity, version), &address, sum, task).await;
         }
         let prefix = if named.path.is_empty() { String::new() } else { format!("{}/", named.path) };
         let mut members = Vec::new();
@@ -142,7 +143,7 @@ impl Hub<'_> {
             let (repo, path) = (&named.repo, &named.path);
             return Err(StoreError::NotFound(format!("{repo} at {commit} has no file and no folder '{path}' with one")));
         }
-        Folder { identity: identity.to_owned(), uri: task.source.uri.clone(), members }.fetch(task).await
+        Folder { identity: identity.to_owned(), uri: task.source.uri.clone(), version: Some(version), members }.fetch(task).await
     }
 
     /// The commit that the revision is now. A commit's own name needs no question.
@@ -191,10 +192,11 @@ impl Hub<'_> {
     }
 }
 
+/// Weights of other frameworks are left there, unless they are named.
 fn is_wanted(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let torch = name.starts_with("pytorch_model") || name.starts_with("training_args");
-    !name.is_empty() && !name.starts_with('.') && !torch && !FOREIGN.iter().any(|end| name.ends_with(end))
+    !name.is_empty() && !name.starts_with('.') && !torch && !is_foreign(&name)
 }
 
 /// The address of the next page in a `Link` header.

@@ -26,8 +26,8 @@ mod download;
 mod folder;
 mod gs;
 mod hf;
+mod moving;
 mod oci;
-mod pinned;
 mod refusal;
 mod renewed;
 mod s3;
@@ -39,6 +39,7 @@ use address::Address;
 pub(super) use az::fetch as fetch_az;
 pub(super) use client::Client;
 use download::{Done, Download, Listed};
+pub(crate) use folder::named_by_its_model;
 pub(super) use gs::fetch as fetch_gs;
 pub(super) use hf::fetch as fetch_hf;
 pub use oci::{About, Pushed, PushedLayer};
@@ -75,8 +76,22 @@ pub(super) struct Task<'a> {
     pub(super) source: &'a Source,
     /// The sum that the spec names, in lower case.
     pub(super) expected: Option<String>,
+    /// The version to bring, where the uri is held to one: see `Pin::version`.
+    pub(super) version: Option<&'a str>,
     pub(super) store: &'a Store,
     pub(super) progress: &'a Progress,
+}
+
+impl Task<'_> {
+    /// The version to bring, if it is one of that kind (`commit=`, say).
+    fn version(&self, kind: &str) -> Option<&str> {
+        self.version?.strip_prefix(kind)
+    }
+
+    /// Whether what the uri gave last may stand in where its store does not answer. Who is held to something else has not got it.
+    fn takes_last_copy(&self) -> bool {
+        self.source.pin.is_none()
+    }
 }
 
 /// Fetches `http:` and `https:`.
@@ -95,7 +110,8 @@ async fn fetch_one(address: &Address, identity: &str, task: &Task<'_>) -> Result
     let url = digest::of_bytes(identity.as_bytes());
     let before = known(store, &url).await?;
     if let Some(artifact) = cached(store, expected.as_ref(), progress).await? {
-        return Ok(artifact);
+        let version = before.filter(|known| known.digest == artifact.digest).and_then(|known| known.validator.told());
+        return Ok(Artifact { version, ..artifact });
     }
     let key = expected.clone().unwrap_or_else(|| format!("url-{url}"));
     let (key, lock) = match lock::acquire(&store.cache, &key, &store.limits, progress).await? {
@@ -106,12 +122,12 @@ async fn fetch_one(address: &Address, identity: &str, task: &Task<'_>) -> Result
         return Ok(artifact);
     }
     let shared = lock.is_some();
-    let last = if expected.is_none() { last_copy(store, &url, progress).await? } else { None };
+    let last = if expected.is_none() && task.takes_last_copy() { last_copy(store, &url, progress).await? } else { None };
     if let Some((known, artifact)) = &last
         && before.as_ref() != Some(known)
     {
         // Fetched by the one whom we waited for.
-        return Ok(artifact.clone());
+        return Ok(Artifact { version: known.validator.told(), ..artifact.clone() });
     }
     let (cache, part, of) = (store.cache.clone(), key, url.clone());
     let partial = blocking(move || Partial::open(&cache, &part, &of, lock.map(Arc::new))).await?;
@@ -124,13 +140,14 @@ async fn fetch_one(address: &Address, identity: &str, task: &Task<'_>) -> Result
         (Ok(Done::Complete { digest, bytes }), _) => keep(store, url, address.shown(), (partial, digest, bytes)).await,
         (Ok(Done::NotModified), Some((known, artifact))) => {
             let cache = store.cache.clone();
+            let version = known.validator.told();
             blocking(move || cache.remember(&url, &known.digest, known.validator)).await?;
-            Ok(artifact)
+            Ok(Artifact { version, ..artifact })
         }
         (Ok(Done::NotModified), None) => Err(StoreError::Unavailable(format!("{} answered 304 unasked", address.shown()))),
-        (Err(StoreError::Unavailable(why)), Some((_, artifact))) => {
+        (Err(StoreError::Unavailable(why)), Some((known, artifact))) => {
             tracing::warn!(%why, digest = %artifact.digest, "the store is unavailable; using the last good copy");
-            Ok(artifact)
+            Ok(Artifact { version: known.validator.told(), ..artifact })
         }
         (Err(error), _) => {
             let partial = partial.lock();
@@ -139,7 +156,7 @@ async fn fetch_one(address: &Address, identity: &str, task: &Task<'_>) -> Result
             if !shared || nothing {
                 partial.remove();
             }
-            Err(error)
+            Err(error.of_version(partial.validator().told()))
         }
     }
 }
@@ -161,7 +178,11 @@ fn authorization(variable: &str) -> Result<HeaderValue, StoreError> {
 }
 
 /// The artefact of the expected sum, if it is in the cache: then no server needs to be asked.
-async fn cached(store: &Store, expected: Option<&String>, progress: &Progress) -> Result<Option<Artifact>, StoreError> {
+pub(super) async fn cached(
+    store: &Store,
+    expected: Option<&String>,
+    progress: &Progress,
+) -> Result<Option<Artifact>, StoreError> {
     let Some(digest) = expected.cloned() else { return Ok(None) };
     let cache = store.cache.clone();
     let found = blocking(move || cache.find(&digest)).await?;
@@ -201,7 +222,7 @@ async fn keep(
         partial.remove();
         let artifact = artifact?;
         cache.remember(&url, &digest, partial.validator().clone())?;
-        Ok(artifact)
+        Ok(Artifact { version: partial.validator().told(), ..artifact })
     })
     .await
 }

@@ -9,17 +9,40 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Validator {
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
+    /// The store's own name of the version, with its kind: [`modelyard_core::pins::Pin::version`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<String>,
 }
+
+/// Headers by which stores that keep versions name them, and how they are called here. S3 says `null` of an object that was there before
+/// its bucket kept any.
+const VERSIONS: [(&str, &str); 3] =
+    [("x-amz-version-id", "versionId="), ("x-goog-generation", "generation="), ("x-ms-version-id", "versionid=")];
 
 impl Validator {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(ToOwned::to_owned);
-        Self { etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
+        let named = |(header, kind): &(&str, &str)| {
+            let value = headers.get(*header)?.to_str().ok().filter(|value| *value != "null" && !value.is_empty())?;
+            Some(format!("{kind}{value}"))
+        };
+        Self { etag: text(ETAG), last_modified: text(LAST_MODIFIED), version: VERSIONS.iter().find_map(named) }
     }
 
     /// A version that a listing names.
     pub(super) fn tag(etag: impl Into<String>) -> Self {
-        Self { etag: Some(etag.into()), last_modified: None }
+        Self { etag: Some(etag.into()), ..Self::default() }
+    }
+
+    /// Whether it is [`Self::tag`]'s of that text.
+    pub(super) fn is_tag(&self, etag: &str) -> bool {
+        self.etag.as_deref() == Some(etag)
+    }
+
+    /// The name of the version, the best that there is.
+    pub(super) fn told(&self) -> Option<String> {
+        let etag = || Some(format!("ETag={}", self.etag.as_ref()?));
+        self.version.clone().or_else(etag).or_else(|| Some(format!("Last-Modified={}", self.last_modified.as_ref()?)))
     }
 
     /// Whether an answer with this tag is of the version that a listing told, which may leave the quotes out.

@@ -13,7 +13,7 @@ async fn push_to(server: &Server) -> Result<Pushed, StoreError> {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("model.onnx"), "the model").unwrap();
     fs::write(folder.join("README.md"), "the card").unwrap();
-    let artifact = Artifact { model: folder.join("model.onnx"), digest: String::new(), bytes: 9 };
+    let artifact = Artifact::whole(folder.join("model.onnx"), "", 9);
     let about = About { format: "onnx".to_owned(), ..About::default() };
     let uri = format!("oci://{host}/team/m:v1");
     let progress = Progress::default();

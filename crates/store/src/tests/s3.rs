@@ -11,7 +11,7 @@ pub(super) fn with(variables: &[(&str, &str)], uri: &str) -> (Place, Source) {
     let mut place = place();
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     place.store.environment = Environment::Given(Arc::new(variables.collect()));
-    (place, Source { uri: uri.to_owned(), sha256: None, authorization_env: None, credentials_env: None })
+    (place, Source { uri: uri.to_owned(), sha256: None, authorization_env: None, credentials_env: None, pin: None })
 }
 
 pub(super) async fn get(place: &Place, source: &Source) -> Result<Artifact, StoreError> {

@@ -73,7 +73,8 @@ pub(super) async fn answer_index(service: &Service, headers: &HeaderMap, body: I
     Ok(json(&Value::Array(entries)))
 }
 
-/// Loads a model of the configuration, again if it answers already: it goes on answering until what is there now is ready.
+/// Loads a model of the configuration, again if it answers already: it goes on answering until the other is ready. That is what its name leads to
+/// now; where somebody notes what its revision serves (`--pins-file`), it is that.
 ///
 /// # Errors
 /// `PERMISSION_DENIED` where the server does not allow it, `NOT_FOUND` for an unknown model, `UNAVAILABLE` where it does not load.
@@ -87,7 +88,7 @@ pub async fn load(service: &Arc<Service>, name: &str) -> Result<(), Fault> {
     }
     // In a task of its own: a client that goes away must not leave the model half-way.
     let service = Arc::clone(service);
-    let loading = tokio::spawn(async move { service.loader.load(&service, &entry).await });
+    let loading = tokio::spawn(async move { service.loader.load_anew(&service, &entry).await });
     match loading.await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(failure)) => {

@@ -61,6 +61,11 @@ impl Bucket for Container {
         self.address(&format!("{}/{}", self.base, encode_path(key)))
     }
 
+    fn at_version(&self, key: &str, version: &str) -> Option<Result<Address, StoreError>> {
+        let version = version.strip_prefix("versionid=")?;
+        Some(self.address(&format!("{}/{}?versionid={}", self.base, encode_path(key), encode(version))))
+    }
+
     async fn list(&self, store: &Store, prefix: &str, most: usize) -> Result<Vec<Listed>, StoreError> {
         let mut listed = Vec::new();
         let mut next = None;

@@ -82,6 +82,11 @@ impl Bucket for Gs {
         Ok((self.address(&url)?, true))
     }
 
+    fn at_version(&self, key: &str, version: &str) -> Option<Result<Address, StoreError>> {
+        let generation = version.strip_prefix("generation=")?;
+        Some(self.address(&format!("{}/{}?alt=media&generation={}", self.base, encode(key), encode(generation))))
+    }
+
     async fn list(&self, store: &Store, prefix: &str, most: usize) -> Result<Vec<Listed>, StoreError> {
         let mut listed = Vec::new();
         let mut next = None;

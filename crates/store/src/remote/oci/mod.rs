@@ -6,7 +6,7 @@ use http::header::ACCEPT;
 use super::bucket::explain;
 use super::call::Call;
 use super::folder::{Folder, Member};
-use super::{Task, cached, pinned};
+use super::{Task, cached, moving};
 use crate::environment::Variables;
 use crate::{Artifact, StoreError, digest};
 
@@ -41,7 +41,7 @@ pub(crate) async fn fetch(task: &Task<'_>) -> Result<Artifact, StoreError> {
          model.secretRef",
         named.host
     );
-    let fetched = pinned::or_last_copy(uri, task, async {
+    let fetched = moving::or_last_copy(uri, task, async {
         let door = Door::find(&named, "pull", login, task.store).await?;
         pull(&named, &door, task).await
     });
@@ -58,16 +58,17 @@ async fn pull(named: &Named, door: &Door, task: &Task<'_>) -> Result<Artifact, S
         let found = digest::of_bytes(&body);
         StoreError::check_sum(uri, manifest::sum(reference).as_ref(), &found)?;
         tracing::info!(uri, digest = format!("sha256:{found}"), "{reference} is this manifest");
-        Manifest::read(&body).map_err(wrong)
+        Manifest::read(&body).map_err(wrong).map(|manifest| (manifest, found))
     };
-    let mut manifest = read(&named.reference).await?;
+    let (mut manifest, found) = read(task.version("manifest=").unwrap_or(&named.reference)).await?;
+    let version = format!("manifest=sha256:{found}");
     if let Some(digest) = manifest.chosen().map_err(wrong)? {
-        manifest = read(&digest).await?;
+        (manifest, _) = read(&digest).await?;
     }
     match manifest.content().map_err(wrong)? {
         Content::File(layer) => {
             let address = at("blobs", &format!("sha256:{}", layer.sum))?;
-            pinned::file(uri, &address, Some(layer.sum), task).await
+            moving::file((uri, version), &address, Some(layer.sum), task).await
         }
         Content::Files(layers) => {
             let mut members = Vec::with_capacity(layers.len());
@@ -83,7 +84,7 @@ async fn pull(named: &Named, door: &Door, task: &Task<'_>) -> Result<Artifact, S
                     packed,
                 });
             }
-            Folder { identity: uri.clone(), uri: uri.clone(), members }.fetch(task).await
+            Folder { identity: uri.clone(), uri: uri.clone(), version: Some(version), members }.fetch(task).await
         }
     }
 }

@@ -73,6 +73,11 @@ impl Bucket for S3 {
         self.address(&format!("{}{}", self.base, encode_path(key)))
     }
 
+    fn at_version(&self, key: &str, version: &str) -> Option<Result<Address, StoreError>> {
+        let version = version.strip_prefix("versionId=")?;
+        Some(self.address(&format!("{}{}?versionId={}", self.base, encode_path(key), encode(version))))
+    }
+
     async fn list(&self, store: &Store, prefix: &str, most: usize) -> Result<Vec<Listed>, StoreError> {
         let mut listed = Vec::new();
         let mut next = None;

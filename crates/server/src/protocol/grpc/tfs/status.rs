@@ -29,7 +29,7 @@ pub(crate) fn error_code(reason: &str) -> Code {
     match reason {
         "ModelNotFound" => Code::NotFound,
         "ModelUnauthorized" => Code::PermissionDenied,
-        "ChecksumMismatch" => Code::DataLoss,
+        "ChecksumMismatch" | "ModelChanged" => Code::DataLoss,
         "ModelUnsupported" => Code::Unimplemented,
         "ModelInvalid" => Code::InvalidArgument,
         "StoreUnavailable" => Code::Unavailable,

@@ -16,7 +16,7 @@ pub(super) async fn or_last_copy(
     fetch: impl Future<Output = Result<Artifact, StoreError>>,
 ) -> Result<Artifact, StoreError> {
     match fetch.await {
-        Err(StoreError::Unavailable(why)) => match last_copy(identity, task).await? {
+        Err(StoreError::Unavailable(why)) if task.takes_last_copy() => match last_copy(identity, task).await? {
             Some(artifact) => {
                 tracing::warn!(%why, digest = %artifact.digest, "the store is unavailable; using the last good copy");
                 Ok(artifact)
@@ -27,25 +27,32 @@ pub(super) async fn or_last_copy(
     }
 }
 
-/// Fetches the one file that `identity` names now; `sum` is what its store says of it.
+/// Fetches the one file that `identity` names now, in that version; `sum` is what its store says of it.
 pub(super) async fn file(
-    identity: &str,
+    (identity, version): (&str, String),
     address: &Address,
     sum: Option<String>,
     task: &Task<'_>,
 ) -> Result<Artifact, StoreError> {
+    if let Some(sum) = &sum {
+        // Its store says so: nothing needs to come for it.
+        let checked = StoreError::check_sum(&task.source.uri, task.expected.as_ref(), sum);
+        checked.map_err(|error| error.of_version(Some(version.clone())))?;
+    }
     let expected = task.expected.clone().or(sum);
-    let pinned = Task { expected, source: task.source, store: task.store, progress: task.progress };
-    let artifact = fetch_one(address, &address.uri.to_string(), &pinned).await?;
+    let pinned = Task { expected, ..*task };
+    let fetched = fetch_one(address, &address.uri.to_string(), &pinned).await;
+    let artifact = fetched.map_err(|error| error.of_version(Some(version.clone())))?;
     let (cache, key, digest) = (task.store.cache.clone(), folder::key(identity), artifact.digest.clone());
-    blocking(move || cache.remember(&key, &digest, file_tag())).await?;
-    Ok(artifact)
+    let validator = Validator { version: Some(version.clone()), ..file_tag() };
+    blocking(move || cache.remember(&key, &digest, validator)).await?;
+    Ok(Artifact { version: Some(version), ..artifact })
 }
 
 /// A file's sum is that of its bytes, a folder's that of its model.
 async fn last_copy(identity: &str, task: &Task<'_>) -> Result<Option<Artifact>, StoreError> {
     let Some(artifact) = folder::last_copy(identity, task.store, task.progress).await? else { return Ok(None) };
-    let is_file = known(task.store, &folder::key(identity)).await?.is_some_and(|known| known.validator == file_tag());
+    let is_file = known(task.store, &folder::key(identity)).await?.is_some_and(|known| known.validator.is_tag(FILE));
     if is_file {
         StoreError::check_sum(&task.source.uri, task.expected.as_ref(), &artifact.digest)?;
         return Ok(Some(artifact));
@@ -54,6 +61,8 @@ async fn last_copy(identity: &str, task: &Task<'_>) -> Result<Option<Artifact>, 
 }
 
 /// Marks that a name is one file's.
+const FILE: &str = "file";
+
 fn file_tag() -> Validator {
-    Validator::tag("file")
+    Validator::tag(FILE)
 }
