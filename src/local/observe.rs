@@ -71,6 +71,7 @@ fn models(deployment: &Deployment, slots: &[&Slot]) -> Vec<ModelObserved> {
             state: ModelState::Loading,
             reason: Some(Reason::Scheduling),
             message: Some("its server is starting".to_owned()),
+            pin: None,
         };
         return resolved.config.models.iter().map(|model| starting(&model.name)).collect();
     }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::session::{Session, deployment, kill, model, one, repository, server, told_models};
+use crate::session::{Session, condition, deployment, kill, model, one, repository, server, told_models};
 
 fn digits(names: &[&str]) -> String {
     let uri = repository("examples/mnist/model").display().to_string();
@@ -67,4 +67,35 @@ fn without_a_terminal_a_model_that_fails_and_comes_back_gets_a_line_each() {
     let told = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!((told(failed), told(back), told("m: model 'a'")), (1, 1, 0), "{lines:#?}");
     assert!(lines.windows(2).all(|two| two[0] != two[1]), "{lines:#?}");
+}
+
+/// One model that fails in every revision keeps none from taking over, and gives none up to one that answers for less.
+#[test]
+fn what_answers_stays_until_the_new_revision_answers_for_as_much() {
+    let yaml = |budget: &str| {
+        let models = digits(&["a", "b"]) + "  - {name: lost, uri: \"file:/nowhere.onnx\"}\n";
+        deployment("m", &format!("  models:\n{models}  serving: {{memoryBudget: \"{budget}\"}}\n"))
+    };
+    // The replicas that answer for both, by their revision.
+    let answering = |event: &Value| -> Vec<String> {
+        let all = one(event, "m")["replicas"].as_array().cloned().unwrap_or_default();
+        let both = |replica: &&Value| {
+            let ready = |name: &str| {
+                let models = replica["models"].as_array().into_iter().flatten();
+                models.filter(|model| model["name"] == name && model["state"] == "Ready").count() == 1
+            };
+            ready("a") && ready("b")
+        };
+        all.iter().filter(both).map(|replica| replica["revision"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut session = Session::start(&yaml("512Mi"));
+    let first = answering(&session.until("both", |event| answering(event).len() == 1));
+    session.edit(&yaml("10Ki"));
+    let told = session.until("too little memory", |event| condition(event, "m", "UpToDate")["reason"] == "OutOfMemory");
+    assert_eq!(answering(&told), first, "{told:#}");
+    session.edit(&yaml("511Mi"));
+    session.until("the new one alone", |event| {
+        let now = answering(event);
+        now.len() == 1 && now != first && one(event, "m")["replicas"].as_array().is_some_and(|all| all.len() == 1)
+    });
 }

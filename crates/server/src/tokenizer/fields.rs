@@ -103,14 +103,6 @@ impl<'a> Fields<'a> {
         self.known.extend(names);
     }
 
-    /// A field that may have that one value alone.
-    pub(super) fn only(&mut self, name: &'static str, value: &Value) -> Result<(), TokenizerError> {
-        match self.optional(name) {
-            Some(found) if found.value != value => found.fault(&format!("{value}, all that is known here")),
-            _ => Ok(()),
-        }
-    }
-
     /// Refuses what nobody asked for.
     pub(super) fn end(self) -> Result<(), TokenizerError> {
         match self.object.keys().find(|name| !self.known.contains(name.as_str())) {
