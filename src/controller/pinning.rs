@@ -18,10 +18,13 @@ use sha2::{Digest, Sha256};
 
 use super::bell::mark;
 use super::observe::{runs, server};
-use super::probes::{Heard, LATER, SOON, Server};
+use super::probes::{Heard, SOON, Server};
 
 /// Servers of one restart that are asked, at most: the first answer is enough.
 const ASKED: usize = 2;
+
+/// A server that cannot be reached is tried again this often: there may be many of these for ever.
+const SELDOM: Duration = Duration::from_secs(600);
 
 /// The pins of the spec's own revision.
 pub(super) struct Pinning<'a> {
@@ -103,7 +106,7 @@ impl<'a> Pinning<'a> {
     pub(super) fn again(&self, heard: &Heard) -> Option<Duration> {
         let each = self.servers().into_iter().filter_map(|server| match heard.said.get(&server.pod) {
             _ if heard.silent.contains(&server.pod) => Some(SOON),
-            Some(None) => Some(LATER),
+            Some(None) => Some(SELDOM),
             // It has said all that it will: a server of an earlier release does not say this.
             Some(Some(_)) | None => None,
         });

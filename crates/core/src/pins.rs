@@ -134,7 +134,7 @@ pub(crate) fn is_fixed(uri: &str, sha256: Option<&str>) -> bool {
     match Scheme::of(uri) {
         Ok(Scheme::Oci) => uri.split_once("@sha256:").is_some_and(|(_, digest)| is_hex(digest, 64)),
         Ok(Scheme::Hf) => {
-            let repository = uri.split_once("://").and_then(|(_, rest)| rest.splitn(3, '/').nth(1));
+            let repository = uri.split_once("://").and_then(|(_, rest)| rest.split('/').nth(1));
             repository.and_then(|name| name.split_once('@')).is_some_and(|(_, revision)| is_hex(revision, 40))
         }
         // One file or one archive. Elsewhere there are folders, whose sum is that of their model's file alone.

@@ -121,7 +121,7 @@ fn who_does_not_look_is_not_asked_and_who_is_silent_is_asked_again() {
     assert!(Pinning::of(&fixed, &workload(&fixed, None), None, pods.iter().collect()).is_none());
     let workload = workload(&resolved, None);
     let pinning = Pinning::of(&resolved, &workload, None, pods.iter().collect()).unwrap();
-    assert_eq!(pinning.again(&heard(&[("a", None)])), Some(LATER));
+    assert_eq!(pinning.again(&heard(&[("a", None)])), Some(SELDOM));
     let busy = Heard { silent: ["a".to_owned()].into(), ..heard(&[("a", None)]) };
     assert_eq!(pinning.again(&busy), Some(SOON));
     let earlier: Loading =
