@@ -128,13 +128,17 @@ async fn the_image_follows_the_engine() {
             .await;
         spec["engine"] = json!({ "name": "Auto" });
         deployed.apply(spec).await;
-        let after = deployed
-            .until("serves with the first image again", |object| {
-                is_current(object) && condition(object, "Ready").status == "True"
+        // The other stays in the list as what could be gone back to.
+        let stable = |object: &Value| {
+            let mut all = object["status"]["revisions"].as_array().into_iter().flatten();
+            all.find(|one| one["role"] == "Stable").map(|one| one["name"].clone())
+        };
+        let first = stable(&before);
+        deployed
+            .until("the revision of before serves again", |object| {
+                is_current(object) && condition(object, "Ready").status == "True" && stable(object) == first
             })
             .await;
-        let name = |object: &Value| object["status"]["revisions"][0]["name"].clone();
-        assert_eq!(name(&after), name(&before), "the revision of before");
         let image = the_pod(namespace).await.spec.unwrap().containers[0].image.clone().unwrap();
         assert!(image.ends_with(&format!("modelyard-server:{version}")), "{image}");
         assert_eq!(deployed.predict().await, 7);
