@@ -19,6 +19,7 @@ use super::selfcheck::Outcome;
 use super::{Engine, Facts, LoadError, Problem, RunError, Stop};
 use crate::signature::Signature;
 
+mod finite;
 mod lint;
 mod ops;
 mod plan;
@@ -28,7 +29,8 @@ mod rules;
 mod tensors;
 mod twice;
 
-use plans::Plans;
+use finite::is_finite;
+use plans::{For, Plans};
 
 /// A model that tract runs.
 pub struct Tract {
@@ -80,7 +82,9 @@ impl Tract {
         let plans = Plans::new(parsed, facts.bytes);
         let probed = probe::settle(&declared, &plans, &hints)?;
         let source = plans.source().filter(|_| since.is_some());
-        if declared.is_fixed() {
+        // A plan for NaN may still be asked for, where an input can hold one.
+        let another = probed.plan.loses_nan() && probed.signature.inputs.iter().any(|input| finite::may_lack(input.datatype));
+        if declared.is_fixed() && !another {
             plans.seal();
         }
         let checked = match source.zip(since) {
@@ -129,7 +133,10 @@ impl Engine for Tract {
                 return Err(RunError::empty(&spec.name, tensor.shape()));
             }
         }
-        let plan = self.plans.get(inputs)?;
+        let mut plan = self.plans.get(inputs, For::Numbers)?;
+        if plan.loses_nan() && !inputs.iter().all(is_finite) {
+            plan = self.plans.get(inputs, For::Any)?;
+        }
         plan.run(inputs, &self.signature, stop)
     }
 }

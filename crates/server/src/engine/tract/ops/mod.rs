@@ -33,9 +33,12 @@ mod outcome;
 mod pattern;
 mod pieces;
 mod recurrent;
+pub(super) mod repair;
 mod scaler;
 mod sigmoid;
+mod slice;
 mod softmax;
+mod softplus;
 mod space_to_depth;
 mod svm;
 mod text;
@@ -96,6 +99,8 @@ static OWN: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         rebuilt(branches::NAME, branches::build),
         rebuilt(log_sum_exp::NAME, log_sum_exp::build),
         rebuilt(sigmoid::NAME, sigmoid::build),
+        rebuilt(slice::NAME, slice::build),
+        rebuilt(softplus::NAME, softplus::build),
     ]
 });
 
