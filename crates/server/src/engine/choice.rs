@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dense::Dense;
 use super::ensemble::Trees;
-use super::measure::one_row;
+use super::measure::{fault, one_row};
 use super::onnx::file::File;
 use super::onnxruntime::{self, OnnxRuntime};
 use super::selfcheck::{self, Outcome};
@@ -199,11 +199,24 @@ fn beside(mut own: Loaded, other: Result<OnnxRuntime, LoadError>, since: Option<
 
 /// The faster one of tract and ONNX Runtime; tract where there is little between them, or where one could not be tried.
 fn faster(own: Loaded, other: OnnxRuntime) -> Loaded {
-    let (Some(ours), Some(theirs)) = (one_row(&*own.engine, BUDGET), one_row(&other, BUDGET)) else {
-        return own.because("it could not be measured beside ONNX Runtime".to_owned());
-    };
-    let reason = format!("measured: a row takes tract {ours:?}, ONNX Runtime {theirs:?}");
-    if theirs + theirs / 4 < ours { Loaded::other(other, reason) } else { own.because(reason) }
+    let times = (one_row(&*own.engine, BUDGET), one_row(&other, BUDGET));
+    let fault = if times.0.is_none() { fault(&*own.engine) } else { None };
+    let (name, reason) = verdict(times, fault);
+    if name == EngineName::OnnxRuntime { Loaded::other(other, reason) } else { own.because(reason) }
+}
+
+/// Which of the two it is to be, of what a row takes tract and ONNX Runtime, and of what tract itself fails of.
+fn verdict(times: (Option<Duration>, Option<Duration>), fault: Option<String>) -> (EngineName, String) {
+    match (times, fault) {
+        ((Some(ours), Some(theirs)), _) => {
+            let reason = format!("measured: a row takes tract {ours:?}, ONNX Runtime {theirs:?}");
+            (if theirs + theirs / 4 < ours { EngineName::OnnxRuntime } else { EngineName::Tract }, reason)
+        }
+        ((None, Some(_)), Some(fault)) => {
+            (EngineName::OnnxRuntime, format!("the engines within the server do not run it: {fault}"))
+        }
+        _ => (EngineName::Tract, "it could not be measured beside ONNX Runtime".to_owned()),
+    }
 }
 
 /// An engine, and why it is this one.
@@ -223,5 +236,27 @@ impl Engine for Chosen {
 
     fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
         self.engine.run(inputs, stop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_that_runs_the_model_faster_is_taken() {
+        let took = |micros: u64| Some(Duration::from_micros(micros));
+        let fault = || Some("a scope is gone".to_owned());
+        for (ours, theirs, found, engine) in [
+            (took(100), took(81), None, EngineName::Tract),
+            (took(100), took(79), None, EngineName::OnnxRuntime),
+            (None, took(79), None, EngineName::Tract),
+            (None, took(79), fault(), EngineName::OnnxRuntime),
+            (None, None, fault(), EngineName::Tract),
+        ] {
+            let (name, reason) = verdict((ours, theirs), found.clone());
+            assert_eq!(name, engine, "{ours:?} {theirs:?} {found:?}: {reason}");
+        }
+        assert!(verdict((None, took(1)), fault()).1.ends_with("a scope is gone"));
     }
 }

@@ -48,6 +48,20 @@ pub(super) fn one_row(engine: &dyn Engine, budget: Duration) -> Option<Duration>
     fastest(engine, 1, (budget, Instant::now() + budget))
 }
 
+/// What the engine itself fails of, where it answers no made-up inputs; `None` where it does, or blames them.
+pub(super) fn fault(engine: &dyn Engine) -> Option<String> {
+    let (specs, shapes) = (&engine.signature().inputs, shapes(engine.signature(), 1)?);
+    let mut fault = None;
+    for fill in [Fill::Zero, Fill::One] {
+        match engine.run(&example(specs, &shapes, fill), &Stop::at(Instant::now() + PATIENCE)) {
+            Ok(_) => return None,
+            Err(RunError::Internal(said)) => fault = Some(said),
+            Err(_) => {}
+        }
+    }
+    fault
+}
+
 /// Runs the model once, with one row and then with two: whatever comes of it.
 pub fn first_run(engine: &dyn Engine) {
     for rows in [1, 2] {

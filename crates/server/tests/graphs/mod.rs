@@ -106,3 +106,9 @@ pub(crate) fn opened(model: &ModelProto) -> Result<Box<dyn Engine>, String> {
     std::fs::write(&path, model.encode_to_vec()).unwrap();
     load(&path).map_err(|error| error.to_string())
 }
+
+/// INT64 values, in one dimension.
+pub(crate) fn integer(name: &str, values: &[i64]) -> TensorProto {
+    let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    TensorProto { name: name.to_owned(), dims: vec![values.len() as i64], data_type: INT64, raw_data, ..TensorProto::default() }
+}

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use graphs::{FLOAT, INT64, graph_of, model_of, node, number, opened, port, single, text, texts, weights, with};
+use graphs::{FLOAT, INT64, graph_of, integer, model_of, node, number, opened, port, single, text, texts, weights, with};
 use modelyard_server::engine::{RunError, Stop, load, prove};
 use modelyard_wire::Tensor;
 use serde_json::Value;
@@ -260,4 +260,76 @@ fn a_mask_compresses() {
     let beyond = with(node("Compress", &["x", "m"], &["y"]), "axis", number(2));
     let inputs = vec![port("x", FLOAT, &[2, 3]), port("m", 9, &[-1])];
     refused(&model_of(graph_of(vec![beyond], inputs, vec![port("y", FLOAT, &[-2])])), &["attribute axis is 2"]);
+}
+
+/// The same row, alone and among others that lack nothing: where it lacks a number the answer does too, and only there.
+#[test]
+fn who_shares_a_batch_changes_no_answer() {
+    let mut graph = graph_of(
+        vec![node("Conv", &["x", "w"], &["a"]), node("Relu", &["a"], &["y"])],
+        vec![port("x", FLOAT, &[-1, 1, 4])],
+        vec![port("y", FLOAT, &[-1, 1, 3])],
+    );
+    graph.initializer = vec![weights("w", &[1, 1, 2], &[0.5, -1.0])];
+    let engine = opened(&model_of(graph)).unwrap();
+    for rows in [1, 2, 3, 8, 10, 17] {
+        let mut values = vec![1.0_f32; rows * 4];
+        values[..4].copy_from_slice(&[f32::NAN, 2.0, 0.25, -4.0]);
+        let x = Tensor::from_f32(vec![rows, 1, 4], &values).unwrap();
+        let found = engine.run(&[x], &stop()).unwrap()[0].to_f64().unwrap();
+        assert!(found[0].is_nan(), "{rows} rows: {found:?}");
+        assert_eq!(found[1..3], [0.75, 4.125], "{rows} rows");
+        assert!(found[3..].iter().all(|value| *value == 0.0), "{rows} rows: {found:?}");
+    }
+}
+
+#[test]
+fn an_index_out_of_range_is_named_as_it_was_given() {
+    for (operator, dims, shape) in [("Gather", &[-1][..], vec![1]), ("GatherND", &[-1, 1], vec![1, 1])] {
+        let inputs = vec![port("x", FLOAT, &[3, 2]), port("i", INT64, dims)];
+        let graph = graph_of(vec![node(operator, &["x", "i"], &["y"])], inputs, vec![port("y", FLOAT, &[-1, 2])]);
+        let engine = opened(&model_of(graph)).unwrap();
+        let ask = |index: i64| {
+            let x = Tensor::from_f32(vec![3, 2], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+            engine.run(&[x, Tensor::from_i64(shape.clone(), &[index]).unwrap()], &stop())
+        };
+        assert_eq!(ask(-3).unwrap()[0].to_f64().unwrap(), [0.0, 1.0], "{operator}");
+        for index in [-4, 3, i64::MIN, i64::MAX] {
+            let said = ask(index).unwrap_err();
+            let words = format!("the index is {index}; axis 0 has 3 elements, so -3 to 2 are expected");
+            assert!(matches!(&said, RunError::InvalidData(text) if text.contains(&words)), "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn a_slice_that_cannot_be_is_the_clients_fault() {
+    let inputs = vec![port("x", FLOAT, &[3, 4]), port("s", INT64, &[1]), port("t", INT64, &[1])];
+    let slice = node("Slice", &["x", "s", "e", "a", "t"], &["y"]);
+    let mut graph = graph_of(vec![slice], inputs, vec![port("y", FLOAT, &[-2, 4])]);
+    graph.initializer = vec![integer("e", &[3]), integer("a", &[0])];
+    let engine = opened(&model_of(graph)).unwrap();
+    let ask = |start: i64, step: i64| {
+        let x = Tensor::from_f32(vec![3, 4], &[1.0; 12]).unwrap();
+        let scalar = |value: i64| Tensor::from_i64(vec![1], &[value]).unwrap();
+        engine.run(&[x, scalar(start), scalar(step)], &stop())
+    };
+    assert_eq!(ask(1, 1).unwrap()[0].shape(), [2, 4]);
+    assert_eq!(ask(-3, i64::MAX).unwrap()[0].shape(), [1, 4]);
+    let said = ask(0, 0).unwrap_err();
+    assert!(matches!(&said, RunError::InvalidData(text) if text.contains("a step is 0")), "{said:?}");
+}
+
+#[test]
+fn repeats_are_bounded() {
+    for power in [31, 32, 40, 62] {
+        let mut graph = graph_of(
+            vec![node("Tile", &["x", "r"], &["t"]), node("Shape", &["t"], &["y"])],
+            vec![port("x", FLOAT, &[-1, 1])],
+            vec![port("y", INT64, &[2])],
+        );
+        graph.initializer = vec![integer("r", &[1, 1 << power])];
+        let asked = format!("it asks for a constant of shape [1, {}]", 1_u64 << power);
+        refused(&model_of(graph), &["Tile", &asked]);
+    }
 }

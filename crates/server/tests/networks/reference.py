@@ -339,7 +339,131 @@ def boxes() -> None:
         case(f"NonMaxSuppression, {title}, used on", picked, {"boxes": where, "scores": scores}, constants | ends, outputs=["y"])
 
 
-for group in (recurrent, softmax, depth, shifts, attention, functions, branches, dequantised, boxes):
+NAN, INF = np.float32(np.nan), np.float32(np.inf)
+# Rows: plain, one NaN in each place, nothing else, infinities, beyond what an exponential holds.
+LACKING = np.array(
+    [[1, 2, -3, 0.25, 4, -0.5], [NAN, 1, -2, 3, 0.1, -0.2], [0.5, -1, NAN, 2, 0.3, 5], [-2, 3, 0.7, 1, -4, NAN], [NAN] * 6, [-INF] * 6,
+     [INF, 1, -INF, 0, -1, 2], [300, -300, 90, -90, 20, -20]], np.float32)
+
+
+def lacking() -> None:
+    """NaN and infinities: none is lost, in batches of any size."""
+    bounds = {"low": np.float32(-1), "high": np.float32(1)}
+    ones = {"relu": ("Relu", {}), "sigmoid": ("Sigmoid", {}), "tanh": ("Tanh", {}), "hard sigmoid": ("HardSigmoid", {}), "hard swish": ("HardSwish", {})}
+    ones |= {name.lower(): (name, {}) for name in ("Elu", "Selu", "Celu", "Softplus", "Softsign", "Mish", "Gelu", "LeakyRelu", "Erf", "Exp", "Softmax", "LogSoftmax")}
+    ones |= {name.lower(): (name, {}) for name in ("ThresholdedRelu", "Shrink", "Sign", "Abs", "Floor", "Sqrt", "Log")}
+    for name, (operator, attributes) in ones.items():
+        case(f"not finite, {name}", [node(operator, ["x"], ["y"], **attributes)], {"x": LACKING}, free=(0,))
+    for kind in (np.float16, np.float64):
+        for name in ("Relu", "Sigmoid", "Tanh"):
+            # The tolerance is for FP16.
+            case(f"not finite, {name.lower()}, {kind.__name__}", [node(name, ["x"], ["y"])], {"x": LACKING.astype(kind)}, free=(0,), tolerance=2e-3)
+    case("not finite, clip", [node("Clip", ["x", "low", "high"], ["y"])], {"x": LACKING}, bounds, free=(0,))
+    case("not finite, prelu", [node("PRelu", ["x", "low"], ["y"])], {"x": LACKING}, bounds, free=(0,))
+    case("not finite, clip, version 8", [node("Clip", ["x"], ["y"], min=-1.0, max=1.0)], {"x": LACKING}, opset=8, free=(0,))
+    for name in ("Max", "Min"):
+        case(f"not finite, {name.lower()}", [node(name, ["x", "high"], ["y"])], {"x": LACKING}, bounds, free=(0,))
+        pair = {"x": LACKING, "z": LACKING[:, ::-1].copy()}
+        case(f"not finite, {name.lower()} of two", [node(name, ["x", "z"], ["y"])], pair, free=(0,))
+    gates()
+    batches()
+    over_axes()
+    levels()
+
+
+def gates() -> None:
+    for operator, count, attributes in (("LSTM", 4, {}), ("GRU", 3, {}), ("GRU", 3, {"linear_before_reset": 1}), ("RNN", 1, {})):
+        for time in (1, 2, 6):
+            x = numbers(time, 3, 4)
+            x[time // 2, 1, 2], x[0, 2, 3] = NAN, INF
+            constants = {"w": numbers(1, count * 5, 4), "r": numbers(1, count * 5, 5, scale=0.3)}
+            one = node(operator, ["x", "w", "r"], ["y", "h"], hidden_size=5, **attributes)
+            case(f"not finite, {operator} {attributes}, {time} steps", [one], {"x": x}, constants)
+            # With a bias ONNX Runtime makes numbers of NaN, without one it does not.
+            one = node(operator, ["x", "w", "r", "b"], ["y", "h"], hidden_size=5, **attributes)
+            case(f"not finite, {operator} {attributes}, bias, {time} steps", [one], {"x": x}, {**constants, "b": numbers(1, count * 10)}, expected="reference")
+    # A branch is planned when it is taken.
+    then = branch("t", [node("Relu", ["x"], ["positive"])], "positive")
+    other = branch("e", [node("Tanh", ["x"], ["bent"])], "bent")
+    for value in (True, False):
+        case(f"not finite, a branch, {value}", [node("If", ["c"], ["y"], then_branch=then, else_branch=other)], {"x": LACKING, "c": np.array(value)})
+
+
+def batches() -> None:
+    """The answer of a row does not depend on who shares its batch; products are joined with what follows in batches of some sizes."""
+    image = np.stack([LACKING.reshape(8, 1, 6)[row] for row in (1, 0, 2, 7, 3, 0, 6, 0)])
+    kernel, weight = numbers(3, 1, 2), numbers(6, 5)
+    for rows in (1, 2, 8):
+        for name in ("Relu", "Sigmoid", "Tanh"):
+            nodes = [node("Conv", ["x", "w"], ["a"]), node(name, ["a"], ["y"])]
+            case(f"not finite, Conv and {name}, {rows} rows", nodes, {"x": image[:rows]}, {"w": kernel}, free=(0,))
+            nodes = [node("Gemm", ["x", "w"], ["a"]), node(name, ["a"], ["b"]), node("LayerNormalization", ["b", "scale"], ["y"])]
+            case(f"not finite, Gemm, {name} and LayerNormalization, {rows} rows", nodes, {"x": image[:rows, 0]}, {"w": weight, "scale": np.ones(5, np.float32)}, free=(0,))
+    # Of fixed shape: the plan that answers what is finite is not the only one.
+    nodes = [node("Conv", ["x", "w"], ["a"]), node("Relu", ["a"], ["y"])]
+    case("not finite, Conv and Relu, fixed", nodes, {"x": image[:2]}, {"w": kernel})
+
+
+def over_axes() -> None:
+    """Where ONNX Runtime's answer depends on where NaN stands, NumPy's is ours."""
+    for axis in (0, 1):
+        constants = {"axes": np.array([axis])}
+        for name, numpy in (("ReduceMax", np.max), ("ReduceMin", np.min), ("ArgMax", np.argmax), ("ArgMin", np.argmin)):
+            one = node(name, ["x", "axes"], ["y"], keepdims=0) if name[0] == "R" else node(name, ["x"], ["y"], axis=axis, keepdims=0)
+            case(f"not finite, {name}, axis {axis}", [one], {"x": LACKING}, constants if name[0] == "R" else None, expected=[numpy(LACKING, axis)], free=(0,))
+        infinite = np.array([[-INF] * 3, [INF] * 3, [-INF, INF, 0]], np.float32)
+        for name in ("ReduceMax", "ReduceMin", "ReduceLogSumExp"):
+            case(f"{name} of infinities, axis {axis}", [node(name, ["x", "axes"], ["y"])], {"x": infinite}, constants)
+    image = LACKING[[0, 1, 2, 3, 7, 4]].reshape(1, 1, 6, 6)
+    windows = np.lib.stride_tricks.sliding_window_view(image, (2, 2), axis=(2, 3)).max(axis=(-1, -2))
+    case("not finite, MaxPool", [node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2])], {"x": image}, expected=[windows])
+    case("not finite, GlobalMaxPool", [node("GlobalMaxPool", ["x"], ["y"])], {"x": LACKING.reshape(8, 1, 6)}, expected=[LACKING.max(axis=1).reshape(8, 1, 1)], free=(0,))
+    for largest in (0, 1):
+        case(f"not finite, TopK, largest {largest}", [node("TopK", ["x", "k"], ["v", "i"], largest=largest)], {"x": LACKING}, {"k": np.array([3])}, free=(0,))
+    mask = [node("Add", ["x", "mask"], ["a"]), node("ReduceMax", ["a", "axes"], ["m"]), node("IsInf", ["m"], ["n"]), node("Where", ["n", "zero", "m"], ["y"])]
+    case("a masked row's greatest", mask, {"x": numbers(3, 4)}, {"mask": np.array([[-INF] * 4, [0, -INF, 0, 0], [0] * 4], np.float32), "axes": np.array([1]), "zero": np.float32(0)})
+
+
+def levels() -> None:
+    for kind, zero in ((np.uint8, 128), (np.int8, 3), (np.int8, -3), (np.uint8, 0)):
+        one = [node("QuantizeLinear", ["x", "s", "z"], ["y"])]
+        far = np.concatenate([LACKING, [[1e20, -1e20, 3e9, -3e9, 0.25, 0.75]]]).astype(np.float32)
+        case(f"not finite, QuantizeLinear to {kind.__name__} about {zero}", one, {"x": far}, {"s": np.float32(0.5), "z": kind(zero)}, free=(0,))
+        scales = {"s": np.linspace(0.1, 0.6, 6).astype(np.float32), "z": np.full(6, zero, kind)}
+        case(f"not finite, QuantizeLinear of columns to {kind.__name__} about {zero}", [node("QuantizeLinear", ["x", "s", "z"], ["y"], axis=1)], {"x": far}, scales, free=(0,))
+
+
+def chosen() -> None:
+    """Slices and indices that are computed."""
+    x, names = numbers(4, 5, 3), ["x", "s", "e", "a", "t"]
+    bounds = lambda *values: np.array(values, np.int64)
+    for title, starts, ends, axes, steps in (
+        ("two axes", bounds(1, 0), bounds(3, 2), bounds(0, 2), bounds(1, 1)),
+        ("from the end", bounds(-3, -2), bounds(-1, 2**62), bounds(0, -1), bounds(1, 1)),
+        ("steps", bounds(0, 4), bounds(4, -(2**62)), bounds(0, 1), bounds(3, -2)),
+        ("nothing", bounds(3), bounds(1), bounds(1), bounds(1)),
+        ("beyond", bounds(-99), bounds(99), bounds(1), bounds(2)),
+    ):
+        given = {"s": starts, "e": ends, "a": axes, "t": steps}
+        case(f"Slice, {title}, all computed", [node("Slice", names, ["y"])], {"x": x, **given})
+        fixed = {"a": axes, "t": steps}
+        case(f"Slice, {title}, bounds computed", [node("Slice", names, ["i"]), node("Neg", ["i"], ["y"])], {"x": x, "s": starts, "e": ends}, fixed, free=())
+        case(f"Slice, {title}, starts computed", [node("Slice", names, ["y"])], {"x": x, "s": starts}, {"e": ends, **fixed})
+    whole = {"x": numbers(3, 4), "s": bounds(0, 1), "e": bounds(2, 3)}
+    case("Slice, axes left out", [node("Slice", ["x", "s", "e"], ["y"])], whole, opset=13)
+    count = [node("ReduceMax", ["n", "zero"], ["m"], keepdims=0), node("Unsqueeze", ["m", "zero"], ["e"]), node("Slice", ["x", "zero", "e", "zero"], ["i"]), node("ReduceSum", ["i", "zero"], ["y"])]
+    case("Slice, as many as counted, summed", count, {"x": numbers(5, 3), "n": bounds(2, 3, 1)}, {"zero": bounds(0)})
+    data = numbers(2, 3, 4)
+    for title, batch, indices in (
+        ("rows", 0, bounds(-1, 0, -2).reshape(3, 1)), ("values", 0, bounds(-1, -3, 3, 1, 2, -4).reshape(2, 3)), ("in batches", 1, bounds(-1, 0, 2, -3).reshape(2, 2, 1)),
+    ):
+        one = node("GatherND", ["x", "i"], ["y"], batch_dims=batch)
+        case(f"GatherND from the end, {title}", [one], {"x": data, "i": indices})
+        case(f"GatherND from the end, {title}, constant", [one], {"x": data}, {"i": indices})
+    case("GatherND from the end, one, constant", [node("GatherND", ["x", "i"], ["y"])], {"x": data}, {"i": bounds(-1, -2).reshape(1, 2)})
+
+
+for group in (recurrent, softmax, depth, shifts, attention, functions, branches, dequantised, boxes, lacking, chosen):
     group()
 lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in CASES)
 (Path(__file__).parent / "reference.json").write_text(f"[\n{lines}\n]\n")

@@ -19,7 +19,11 @@ use super::selfcheck::Outcome;
 use super::{Engine, Facts, LoadError, Problem, RunError, Stop};
 use crate::signature::Signature;
 
+<<<<<<< HEAD
 mod fuse;
+=======
+mod finite;
+>>>>>>> nan
 mod lint;
 mod ops;
 mod plan;
@@ -29,7 +33,8 @@ mod rules;
 mod tensors;
 mod twice;
 
-use plans::Plans;
+use finite::is_finite;
+use plans::{For, Plans};
 
 /// A model that tract runs.
 pub struct Tract {
@@ -82,7 +87,9 @@ impl Tract {
         let plans = Plans::new(parsed, facts.bytes);
         let probed = probe::settle(&declared, &plans, &hints)?;
         let source = plans.source().filter(|_| since.is_some());
-        if declared.is_fixed() {
+        // A plan for NaN may still be asked for, where an input can hold one.
+        let another = probed.plan.loses_nan() && probed.signature.inputs.iter().any(|input| finite::may_lack(input.datatype));
+        if declared.is_fixed() && !another {
             plans.seal();
         }
         let checked = match source.zip(since) {
@@ -126,8 +133,20 @@ impl Engine for Tract {
     }
 
     fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
+<<<<<<< HEAD
         RunError::without_rows(&self.signature, inputs)?;
         let plan = self.plans.get(inputs)?;
+=======
+        for (tensor, spec) in inputs.iter().zip(&self.signature.inputs) {
+            if tensor.is_empty() {
+                return Err(RunError::empty(&spec.name, tensor.shape()));
+            }
+        }
+        let mut plan = self.plans.get(inputs, For::Numbers)?;
+        if plan.loses_nan() && !inputs.iter().all(is_finite) {
+            plan = self.plans.get(inputs, For::Any)?;
+        }
+>>>>>>> nan
         plan.run(inputs, &self.signature, stop)
     }
 }

@@ -12,6 +12,7 @@ use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_hir::infer::Factoid;
 
+use super::ops::repair;
 use super::rules::MAX_TENSOR_BYTES;
 use super::tensors::{from_tract, to_tract, wire_datatype};
 use crate::engine::quiet::catch;
@@ -20,6 +21,9 @@ use crate::signature::Signature;
 
 /// States kept for reuse; more than this many runs at once make theirs anew (half a microsecond).
 const SPARE_STATES: usize = 16;
+
+/// What tract says of faults that no request can help.
+const OWN_FAULTS: [&str; 1] = ["SymbolScope"];
 
 /// tract's operators whose output's size is a value among their inputs.
 pub(super) const GROWING: [&str; 2] = ["Range", "DynTile"];
@@ -32,6 +36,7 @@ pub(super) struct Plan {
     spare: Option<Mutex<Vec<TypedSimpleState>>>,
     /// Nodes whose output is as large as the request's data says.
     growing: Vec<usize>,
+    loses_nan: bool,
 }
 
 /// What tract's analysis says of an output: its datatype, and its dimensions where they do not depend on data.
@@ -43,7 +48,16 @@ pub(super) struct Typed {
 impl Plan {
     /// Builds the plan for inputs of these shapes. The error is tract's, in words.
     pub(super) fn build(source: &InferenceModel, shapes: &[Vec<usize>]) -> Result<Self, String> {
-        caught(|| Self::of(typed(source, shapes)?.into_decluttered()?.into_optimized()?))
+        caught(|| {
+            let model = typed(source, shapes)?;
+            let loses_nan = repair::loses(&model);
+            Ok(Self { loses_nan, ..Self::optimised(model, false)? })
+        })
+    }
+
+    /// The same for inputs that hold NaN or an infinity: none is lost, for the price of some fusions.
+    pub(super) fn careful(source: &InferenceModel, shapes: &[Vec<usize>]) -> Result<Self, String> {
+        caught(|| Self::optimised(typed(source, shapes)?, true))
     }
 
     /// The same with nothing optimised: the operators as the file has them, one by one.
@@ -51,13 +65,24 @@ impl Plan {
         caught(|| Self::of(typed(source, shapes)?))
     }
 
-    fn of(model: TypedModel) -> TractResult<Self> {
+    fn optimised(mut model: TypedModel, careful: bool) -> TractResult<Self> {
+        repair::first(&mut model, careful)?;
+        Self::of(model.into_decluttered()?.into_optimized()?)
+    }
+
+    fn of(mut model: TypedModel) -> TractResult<Self> {
+        repair::last(&mut model);
         let plan = TypedSimplePlan::new(model)?;
         let state = plan.spawn()?;
         let stateless = state.op_states.iter().all(Option::is_none);
         let growing = plan.model().nodes().iter().filter(|node| GROWING.contains(&&*node.op().name()));
         let growing = growing.map(|node| node.id).collect();
-        Ok(Self { plan, spare: stateless.then(|| Mutex::new(vec![state])), growing })
+        Ok(Self { plan, spare: stateless.then(|| Mutex::new(vec![state])), growing, loses_nan: false })
+    }
+
+    /// Whether it makes numbers of NaN: then [`Plan::careful`] is for inputs that hold one.
+    pub(super) fn loses_nan(&self) -> bool {
+        self.loses_nan
     }
 
     /// What the outputs will be.
@@ -107,7 +132,11 @@ impl Plan {
         };
         // A spoilt state may panic once more as it goes; the run's own error is the one to tell.
         let _ = catch(|| drop(state));
-        Err(stopped.take().unwrap_or_else(|| RunError::InvalidData(self.blame(at.get(), &said))))
+        let own = OWN_FAULTS.iter().any(|words| said.contains(words));
+        let blamed = || {
+            if own { RunError::Internal(self.fault(at.get(), &said)) } else { RunError::InvalidData(self.blame(at.get(), &said)) }
+        };
+        Err(stopped.take().unwrap_or_else(blamed))
     }
 
     fn keep(&self, state: TypedSimpleState) {
@@ -120,9 +149,18 @@ impl Plan {
 
     /// An error in words, with the node that met it.
     fn blame(&self, node: Option<usize>, said: &str) -> String {
+        format!("the model cannot compute with this data: {}", self.met(node, said))
+    }
+
+    /// The same, of a fault that is not the data's.
+    fn fault(&self, node: Option<usize>, said: &str) -> String {
+        format!("tract cannot run the model: {}", self.met(node, said))
+    }
+
+    fn met(&self, node: Option<usize>, said: &str) -> String {
         match node.map(|id| self.plan.model().node(id)) {
-            Some(node) => format!("the model cannot compute with this data: {said} (in {} '{}')", node.op().name(), node.name),
-            None => format!("the model cannot compute with this data: {said}"),
+            Some(node) => format!("{said} (in {} '{}')", node.op().name(), node.name),
+            None => said.to_owned(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Each plan packs weights of its own, so the number kept is bounded twice: at most [`MOST_PLANS`], and no more than fit in
 //! [`MOST_BYTES`] if each were as large as the file; but always two, for a model is called with one row and with more.
+//! A plan for inputs that hold NaN or an infinity is one of them.
 //! Looking a plan up takes no lock. Building one blocks only those that want the same shapes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,8 +32,18 @@ pub(super) struct Plans {
     most: usize,
 }
 
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    /// Finite inputs.
+    Numbers,
+    /// Inputs that hold NaN or an infinity.
+    Any,
+}
+
 /// The plan for one set of shapes, made by the first who asks. That shapes do not fit is remembered like a plan.
 struct Slot {
+    what: For,
     shapes: Vec<Vec<usize>>,
     plan: OnceLock<Result<Arc<Plan>, String>>,
     used: AtomicU64,
@@ -52,8 +63,8 @@ impl Plans {
     }
 
     /// The plan for inputs of these shapes.
-    pub(super) fn get(&self, inputs: &[Tensor]) -> Result<Arc<Plan>, RunError> {
-        self.find(inputs.iter().map(Tensor::shape)).map_err(|reason| {
+    pub(super) fn get(&self, inputs: &[Tensor], what: For) -> Result<Arc<Plan>, RunError> {
+        self.find(inputs.iter().map(Tensor::shape), what).map_err(|reason| {
             let shapes = inputs.iter().map(|input| format!("{:?}", input.shape())).collect::<Vec<_>>().join(", ");
             RunError::InvalidData(format!("the model cannot take inputs of shape {shapes}: {reason}"))
         })
@@ -61,7 +72,7 @@ impl Plans {
 
     /// The plan for inputs of these shapes, or why there is none.
     pub(super) fn for_shapes(&self, shapes: &[Vec<usize>]) -> Result<Arc<Plan>, String> {
-        self.find(shapes.iter().map(Vec::as_slice))
+        self.find(shapes.iter().map(Vec::as_slice), For::Numbers)
     }
 
     /// What plans are made from.
@@ -79,30 +90,31 @@ impl Plans {
         self.slots.load().len()
     }
 
-    fn find<'a>(&self, shapes: impl Iterator<Item = &'a [usize]> + Clone) -> Result<Arc<Plan>, String> {
+    fn find<'a>(&self, shapes: impl Iterator<Item = &'a [usize]> + Clone, what: For) -> Result<Arc<Plan>, String> {
         let slots = self.slots.load();
-        let slot = match slots.iter().find(|slot| slot.is_for(shapes.clone())) {
+        let slot = match slots.iter().find(|slot| slot.is_for(shapes.clone(), what)) {
             Some(slot) => slot,
-            None => &self.enter(shapes.map(<[usize]>::to_vec).collect()),
+            None => &self.enter(shapes.map(<[usize]>::to_vec).collect(), what),
         };
         if slots.len() > 1 {
             slot.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         }
-        slot.plan.get_or_init(|| self.build(&slot.shapes)).clone()
+        slot.plan.get_or_init(|| self.build(slot)).clone()
     }
 
-    fn build(&self, shapes: &[Vec<usize>]) -> Result<Arc<Plan>, String> {
-        match self.source() {
-            Some(source) => Plan::build(&source, shapes).map(Arc::new),
-            None => Err("its shapes are fixed to others".to_owned()),
+    fn build(&self, slot: &Slot) -> Result<Arc<Plan>, String> {
+        match (self.source(), slot.what) {
+            (Some(source), For::Numbers) => Plan::build(&source, &slot.shapes).map(Arc::new),
+            (Some(source), For::Any) => Plan::careful(&source, &slot.shapes).map(Arc::new),
+            (None, _) => Err("its shapes are fixed to others".to_owned()),
         }
     }
 
     /// Adds an empty slot, in place of the least recently used if there are enough.
-    fn enter(&self, shapes: Vec<Vec<usize>>) -> Arc<Slot> {
+    fn enter(&self, shapes: Vec<Vec<usize>>, what: For) -> Arc<Slot> {
         let _alone = self.changing.lock();
         let mut slots = Vec::clone(&self.slots.load());
-        if let Some(found) = slots.iter().find(|slot| slot.shapes == shapes) {
+        if let Some(found) = slots.iter().find(|slot| slot.shapes == shapes && slot.what == what) {
             return Arc::clone(found);
         }
         if slots.len() >= self.most {
@@ -110,7 +122,7 @@ impl Plans {
             oldest.map(|at| slots.swap_remove(at));
         }
         let used = AtomicU64::new(self.clock.fetch_add(1, Ordering::Relaxed));
-        let slot = Arc::new(Slot { shapes, plan: OnceLock::new(), used });
+        let slot = Arc::new(Slot { what, shapes, plan: OnceLock::new(), used });
         slots.push(Arc::clone(&slot));
         self.slots.store(Arc::new(slots));
         slot
@@ -118,8 +130,8 @@ impl Plans {
 }
 
 impl Slot {
-    fn is_for<'a>(&self, shapes: impl Iterator<Item = &'a [usize]>) -> bool {
-        self.shapes.iter().map(Vec::as_slice).eq(shapes)
+    fn is_for<'a>(&self, shapes: impl Iterator<Item = &'a [usize]>, what: For) -> bool {
+        self.what == what && self.shapes.iter().map(Vec::as_slice).eq(shapes)
     }
 
     /// The least is evicted first: shapes that do not fit, then by last use.

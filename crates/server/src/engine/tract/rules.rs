@@ -61,7 +61,8 @@ pub(super) fn refusal(node: &NodeProto, constants: &Constants<'_>) -> Option<Str
             .filter(|to| element_bytes(*to).is_none())
             .map(|to| format!("it casts to datatype {}, which this engine does not support", datatype_name(to))),
         "ConstantOfShape" => too_large(&constants.integers(node, 0)?),
-        "Expand" => too_large(&constants.integers(node, 1)?),
+        // tract cuts repeats to 32 bits.
+        "Expand" | "Tile" => too_large(&constants.integers(node, 1)?),
         // Without it, or at 0, ONNX keeps no box; tract keeps all.
         "NonMaxSuppression" => {
             let most = node.input.get(2).filter(|name| !name.is_empty());

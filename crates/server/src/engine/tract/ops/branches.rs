@@ -16,6 +16,7 @@ use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_hir::internal::*;
 
+use super::repair;
 use crate::engine::tract::plan::{GROWING, bound, bound_growth};
 
 /// The name in ONNX.
@@ -294,10 +295,22 @@ impl TypedOp for Choice {
     as_op!();
 }
 
+/// The same choice between branches that lose no NaN, if the operator is one.
+pub(super) fn careful(op: &dyn TypedOp) -> Option<Box<dyn TypedOp>> {
+    let choice = op.downcast_ref::<Choice>()?;
+    let branches = choice.branches.each_ref().map(|branch| {
+        let branch = Branch::new(branch.body.clone(), branch.reads.clone());
+        Arc::new(Branch { careful: true, ..branch })
+    });
+    Some(Box::new(Choice { branches, outputs: choice.outputs.clone() }))
+}
+
 /// A branch that is planned when it is taken.
 #[derive(Debug)]
 struct Branch {
     body: InferenceModel,
+    /// Whether its plans lose no NaN.
+    careful: bool,
     reads: Vec<usize>,
     plans: Mutex<Vec<(Key, Arc<Planned>)>>,
     /// Shapes alone did not do: plans are made for the values of small integer tensors too.
@@ -320,7 +333,7 @@ struct Planned {
 
 impl Branch {
     fn new(body: InferenceModel, reads: Vec<usize>) -> Self {
-        Self { body, reads, plans: Mutex::default(), by_value: AtomicBool::new(false) }
+        Self { body, careful: false, reads, plans: Mutex::default(), by_value: AtomicBool::new(false) }
     }
 
     fn run(&self, inputs: &[TValue]) -> TractResult<TVec<TValue>> {
@@ -376,9 +389,11 @@ impl Branch {
         }
         let side = Side { body: self.body.clone(), reads: self.reads.clone(), seen: None };
         let (body, reads) = side.bind(&facts)?;
-        let typed = body.into_typed()?;
+        let mut typed = body.into_typed()?;
         bound(&typed)?;
-        let plan = TypedSimplePlan::new(typed.into_decluttered()?.into_optimized()?)?;
-        Ok(Planned { plan, reads })
+        repair::first(&mut typed, self.careful)?;
+        let mut model = typed.into_decluttered()?.into_optimized()?;
+        repair::last(&mut model);
+        Ok(Planned { plan: TypedSimplePlan::new(model)?, reads })
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct LogSumExp {
     keep: bool,
     /// Without axes nothing is reduced, instead of everything.
     noop: bool,
+    /// An infinite greatest value makes NaN of all: what a softmax is of.
+    infinite: bool,
 }
 
 /// tract's operator for a node.
@@ -26,13 +28,16 @@ pub(super) fn build(_context: &ParsingContext<'_>, node: &NodeProto) -> TractRes
     let attributes = Attributes::of(node);
     let flag = |name, default| attributes.flag(name, default).map_err(TractError::msg);
     let axes = attributes.ints("axes").map_err(TractError::msg)?.to_vec();
-    Ok((expand(LogSumExp { axes, keep: flag("keepdims", true)?, noop: flag("noop_with_empty_axes", false)? }), Vec::new()))
+    Ok((
+        expand(LogSumExp { axes, keep: flag("keepdims", true)?, noop: flag("noop_with_empty_axes", false)?, infinite: false }),
+        Vec::new(),
+    ))
 }
 
 impl LogSumExp {
     /// Over these axes, which stay with size 1.
     pub(super) fn over(axes: std::ops::Range<usize>) -> Self {
-        Self { axes: axes.map(|axis| axis as i64).collect(), keep: true, noop: true }
+        Self { axes: axes.map(|axis| axis as i64).collect(), keep: true, noop: true, infinite: true }
     }
 
     /// The axes to reduce of an input of `rank`, in order, each once.
@@ -98,11 +103,12 @@ impl Expansion for LogSumExp {
         let axes = self.resolve(given.as_deref(), fact.rank())?;
         let greatest = model.wire_node(format!("{prefix}.max"), Reduce::new(axes.clone(), Reducer::Max), &inputs[..1])?;
         // An infinite greatest value would make NaN of the difference.
-        let (least, most) = (limit(f64::MIN, &fact)?, limit(f64::MAX, &fact)?);
-        let (least, most) =
-            (model.add_const(format!("{prefix}.least"), least)?, model.add_const(format!("{prefix}.most"), most)?);
-        let bounded = model.wire_node(format!("{prefix}.above"), math::max(), &[greatest[0], least])?;
-        let bounded = model.wire_node(format!("{prefix}.below"), math::min(), &[bounded[0], most])?;
+        let least = model.add_const(format!("{prefix}.least"), limit(f64::MIN, &fact)?)?;
+        let mut bounded = model.wire_node(format!("{prefix}.above"), math::max(), &[greatest[0], least])?;
+        if !self.infinite {
+            let most = model.add_const(format!("{prefix}.most"), limit(f64::MAX, &fact)?)?;
+            bounded = model.wire_node(format!("{prefix}.below"), math::min(), &[bounded[0], most])?;
+        }
         let less = model.wire_node(format!("{prefix}.less"), math::sub(), &[inputs[0], bounded[0]])?;
         let powers = model.wire_node(format!("{prefix}.exp"), math::exp(), &less)?;
         let sum = model.wire_node(format!("{prefix}.sum"), Reduce::new(axes.clone(), Reducer::Sum), &powers)?;
