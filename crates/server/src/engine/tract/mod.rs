@@ -19,11 +19,8 @@ use super::selfcheck::Outcome;
 use super::{Engine, Facts, LoadError, Problem, RunError, Stop};
 use crate::signature::Signature;
 
-<<<<<<< HEAD
-mod fuse;
-=======
 mod finite;
->>>>>>> nan
+mod fuse;
 mod lint;
 mod ops;
 mod plan;
@@ -133,20 +130,11 @@ impl Engine for Tract {
     }
 
     fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
-<<<<<<< HEAD
         RunError::without_rows(&self.signature, inputs)?;
-        let plan = self.plans.get(inputs)?;
-=======
-        for (tensor, spec) in inputs.iter().zip(&self.signature.inputs) {
-            if tensor.is_empty() {
-                return Err(RunError::empty(&spec.name, tensor.shape()));
-            }
-        }
         let mut plan = self.plans.get(inputs, For::Numbers)?;
         if plan.loses_nan() && !inputs.iter().all(is_finite) {
             plan = self.plans.get(inputs, For::Any)?;
         }
->>>>>>> nan
         plan.run(inputs, &self.signature, stop)
     }
 }

@@ -44,11 +44,8 @@ mod scaler;
 mod sigmoid;
 mod slice;
 mod softmax;
-<<<<<<< HEAD
-mod solve;
-=======
 mod softplus;
->>>>>>> nan
+mod solve;
 mod space_to_depth;
 mod svm;
 mod text;
@@ -126,12 +123,9 @@ static OWN: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         rebuilt(branches::NAME, branches::build),
         rebuilt(log_sum_exp::NAME, log_sum_exp::build),
         rebuilt(sigmoid::NAME, sigmoid::build),
-<<<<<<< HEAD
         rebuilt(erf::NAME, erf::build),
-=======
         rebuilt(slice::NAME, slice::build),
         rebuilt(softplus::NAME, softplus::build),
->>>>>>> nan
     ]
 });
 
