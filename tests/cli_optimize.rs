@@ -261,7 +261,7 @@ fn lists_beyond_the_memory_go_through() {
     let whole = ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() };
     std::fs::write(&model, prost::Message::encode_to_vec(&whole)).unwrap();
     for (weights, share) in [("f32", 1), ("int8", 4)] {
-        let command = "ulimit -v 120000; exec \"$0\" optimize \"$1\" -o \"$2\" --weights \"$3\"";
+        let command = "ulimit -d 80000; exec \"$0\" optimize \"$1\" -o \"$2\" --weights \"$3\"";
         let mut bash = Command::new("bash");
         bash.args(["-c", command, env!("CARGO_BIN_EXE_modelyard")]).arg(&model).arg(&out).arg(weights);
         let ran = bash.stdin(Stdio::null()).output().unwrap();
@@ -310,8 +310,8 @@ fn weights_beyond_the_memory_go_through() {
     let whole = ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() };
     modelyard_onnx::write(&whole, &model).unwrap();
     for (weights, bytes) in [("f32", length), ("int8", length / 4)] {
-        // 128 MiB of weights, and 120 000 KiB for all that the process maps, its own program among it.
-        let command = "ulimit -v 120000; exec \"$0\" optimize \"$1\" -o \"$2\" --weights \"$3\"";
+        // 128 MiB of weights, and 80 000 KiB for all that the process may write to.
+        let command = "ulimit -d 80000; exec \"$0\" optimize \"$1\" -o \"$2\" --weights \"$3\"";
         let mut bash = Command::new("bash");
         bash.args(["-c", command, env!("CARGO_BIN_EXE_modelyard")]).arg(&model).arg(&out).arg(weights);
         let ran = bash.stdin(Stdio::null()).output().unwrap();
