@@ -94,7 +94,7 @@ class Server:
         found = self._json(f"/v1/models/{model}:predict", {"instances": rows})["predictions"]
         if not isinstance(found[0], dict):
             return [np.array(found)]
-        return [np.array([row[name] for row in found]) for name in found[0]]
+        return [np.array([_scores(row[name]) for row in found]) for name in found[0]]
 
     def _json(self, path: str, body: dict) -> dict:
         answer, found = self._call("POST", path, json.dumps(body).encode())
@@ -112,6 +112,11 @@ class Server:
         self.process.terminate()
         if self.process.wait(20) != 0:
             raise SystemExit(f"the server ended with {self.process.returncode}:\n{self.log.read_text()}")
+
+
+def _scores(value: object) -> object:
+    """A map of classes is an object, in the order of the classes."""
+    return list(value.values()) if isinstance(value, dict) else value
 
 
 def _encode(values: np.ndarray) -> bytes:

@@ -100,6 +100,9 @@ pub struct Facts {
     /// The classes' names, by index, where the file names them; may be empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
+    /// The outputs that the file makes maps of (`ZipMap`), each with its keys: JSON that has objects writes them so.
+    #[serde(skip)]
+    pub maps: Vec<(String, Vec<String>)>,
     /// Whether the graph convolves or pools: stacking rows does not pay there.
     pub convolutional: bool,
     /// Whether a row by itself may be answered in another width than among others: rows are then kept together.

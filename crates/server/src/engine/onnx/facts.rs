@@ -17,7 +17,8 @@ const CONVOLUTIONAL: [&str; 8] =
 pub(in crate::engine) fn collect(file: &File, engine: &'static str) -> Facts {
     let proto = file.proto();
     let mut facts = Facts { platform: "onnx_onnxv1", engine, bytes: file.bytes(), ..Facts::default() };
-    facts.classes = file.classes().to_vec();
+    facts.maps = file.maps().clone();
+    facts.classes = facts.maps.first().map(|(_, keys)| keys.clone()).unwrap_or_default();
     facts.opsets = proto.opset_import.iter().map(|set| format!("{} {}", full_domain(&set.domain), set.version)).collect();
     facts.producer = format!("{} {}", proto.producer_name, proto.producer_version).trim().to_owned();
     let mut outside = HashSet::new();

@@ -21,7 +21,7 @@ pub(in crate::engine) struct File {
     proto: ModelProto,
     folder: String,
     bytes: u64,
-    classes: Vec<String>,
+    maps: zipmap::Maps,
 }
 
 impl File {
@@ -36,14 +36,14 @@ impl File {
         knn_imputer::gather(&mut proto);
         functions::inline(&mut proto, &raw)?;
         maps::open(&mut proto, &raw)?;
-        let classes = zipmap::strip(&mut proto);
+        let maps = zipmap::strip(&mut proto);
         sequences::spread(&mut proto);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let Some(folder) = folder.to_str() else {
             return Err(LoadError::Invalid(format!("the path of {} is not UTF-8", name_of(path))));
         };
         dequantise::fold(&mut proto, Path::new(folder))?;
-        Ok(Self { proto, folder: folder.to_owned(), bytes: raw.len() as u64, classes })
+        Ok(Self { proto, folder: folder.to_owned(), bytes: raw.len() as u64, maps })
     }
 
     /// The message.
@@ -69,9 +69,9 @@ impl File {
         &self.folder
     }
 
-    /// The names of the classes, where the file has them in maps; may be empty.
-    pub(in crate::engine) fn classes(&self) -> &[String] {
-        &self.classes
+    /// The outputs that are maps of classes in the file, each with its keys; may be empty.
+    pub(in crate::engine) const fn maps(&self) -> &zipmap::Maps {
+        &self.maps
     }
 
     /// The file's size.

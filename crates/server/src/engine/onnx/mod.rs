@@ -17,4 +17,4 @@ pub(in crate::engine) mod values;
 pub(in crate::engine) mod versions;
 pub(in crate::engine) mod view;
 pub(in crate::engine) mod weights;
-mod zipmap;
+pub(in crate::engine) mod zipmap;

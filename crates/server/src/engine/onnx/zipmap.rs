@@ -1,4 +1,5 @@
-//! ZipMap, which makes a map of each row's scores: no protocol carries maps, so the scores leave as the tensor they are.
+//! ZipMap, which makes a map of each row's scores: tensors are what protocols carry, so the scores leave as the tensor they are. Where a
+//! protocol has objects (TensorFlow Serving's JSON), they are written as maps again: each output's keys are kept.
 //!
 //! skl2onnx ends every classifier with it unless told not to. Of a ZipMap whose maps leave the graph the tensor leaves instead,
 //! under the same name.
@@ -13,25 +14,28 @@ use super::facts::full_domain;
 
 const FLOAT: i32 = 1;
 
-/// Puts the tensor in the place of the maps; the classes' names, if there was one.
-pub(super) fn strip(model: &mut ModelProto) -> Vec<String> {
-    let Some(graph) = &mut model.graph else { return Vec::new() };
+/// The outputs that were maps, in the graph's order, each with its keys.
+pub(in crate::engine) type Maps = Vec<(String, Vec<String>)>;
+
+/// Puts the tensor in the place of the maps.
+pub(super) fn strip(model: &mut ModelProto) -> Maps {
+    let Some(graph) = &mut model.graph else { return Maps::new() };
     let rows = first_dimension(graph);
     let GraphProto { node: nodes, output: outputs, .. } = graph;
-    let mut names = None;
+    let mut maps = Maps::new();
     for node in nodes.iter_mut().filter(|node| is_zip_map(node)) {
         let Some(output) = outputs.iter_mut().find(|output| Some(&output.name) == node.output.first()) else { continue };
         let classes = classes(node);
         *output = scores(&output.name, rows.clone(), classes.len());
         (node.op_type, node.domain) = ("Identity".to_owned(), String::new());
         node.attribute.clear();
-        names.get_or_insert(classes);
+        maps.push((output.name.clone(), classes));
     }
     // A graph of ONNX-ML alone imports nothing that Identity could be of.
-    if names.is_some() && model.opset_import.iter().all(|set| full_domain(&set.domain) != "ai.onnx") {
+    if !maps.is_empty() && model.opset_import.iter().all(|set| full_domain(&set.domain) != "ai.onnx") {
         model.opset_import.push(OperatorSetIdProto { domain: String::new(), version: 13 });
     }
-    names.unwrap_or_default()
+    maps
 }
 
 fn is_zip_map(node: &NodeProto) -> bool {

@@ -32,6 +32,6 @@ pub(super) async fn handle(service: &Service, asked: Asked<'_>, seen: &mut Seen)
     drop(bytes);
     let answer = model.infer(Call::new(request.inputs, seen.received, read)).await?;
     seen.computed = Some(answer.at);
-    let response = json_response(reply::write(request.format, &model.signature.outputs, &answer.outputs)?);
+    let response = json_response(reply::write(request.format, (&model.signature.outputs, &model.facts.maps), &answer.outputs)?);
     Ok(response)
 }
