@@ -7,8 +7,8 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::ops::array::StridedSlice;
-use tract_onnx::tract_hir::tract_ndarray::Slice as Span;
 
+use super::numbers::{slice, tensor};
 use super::softmax::of_tract;
 
 /// The name in ONNX.
@@ -101,21 +101,22 @@ impl Op for DynamicSlice {
     op_as_typed_op!();
 }
 
-/// What is kept of one axis, as ndarray has it: from, to, and the step, whose sign is the direction.
-fn span((start, end, step): (i64, i64, i64), size: usize) -> TractResult<Span> {
+/// The places along an axis of so many that are kept, in order.
+fn kept((start, end, step): (i64, i64, i64), size: usize) -> TractResult<Vec<usize>> {
     ensure!(step != 0, "a step is 0; expected any other");
     let size = size as i64;
     let counted = |at: i64| if at < 0 { at.saturating_add(size) } else { at };
     let (low, high) = if step > 0 { (0, size) } else { (-1, size - 1) };
     let (start, end) = (counted(start).clamp(low, high), counted(end).clamp(low, high));
-    // Backwards the last is named first.
-    let (from, to) = if step > 0 { (start, end) } else { (end + 1, start + 1) };
-    Ok(Span::new(from as isize, Some(to.max(from) as isize), isize::try_from(step.clamp(-size.max(1), size.max(1)))?))
+    let goes_on = move |at: &i64| if step > 0 { *at < end } else { *at > end };
+    let next = |at: &i64| at.checked_add(step).filter(goes_on);
+    Ok(std::iter::successors(Some(start).filter(goes_on), next).map(|at| at as usize).collect())
 }
 
-fn cut<T: Datum>(input: &Tensor, spans: &[Span]) -> TractResult<Tensor> {
-    let view = input.to_plain_array_view::<T>()?;
-    Ok(view.slice_each_axis(|axis| spans[axis.axis.index()]).to_owned().into_tensor())
+/// The elements at `places` of the flat input.
+fn cut<T: Datum>(input: &Tensor, places: &[usize], shape: &[usize]) -> TractResult<Tensor> {
+    let values = slice::<T>(input)?;
+    tensor(shape, places.iter().map(|place| values[*place].clone()).collect())
 }
 
 impl EvalOp for DynamicSlice {
@@ -145,11 +146,16 @@ impl EvalOp for DynamicSlice {
             "starts, ends, axes, steps have {counts:?} values; expected as many"
         );
         ensure!(axes.iter().all(|axis| *axis < input.rank()), "more axes are sliced than the input has");
-        let mut spans = vec![Span::new(0, None, 1); input.rank()];
+        let mut along: Vec<Vec<usize>> = input.shape().iter().map(|size| (0..*size).collect()).collect();
         for (at, axis) in axes.iter().enumerate() {
-            spans[*axis] = span((starts[at], ends[at], steps[at]), input.shape()[*axis])?;
+            along[*axis] = kept((starts[at], ends[at], steps[at]), input.shape()[*axis])?;
         }
-        Ok(tvec!(dispatch_datum!(cut(input.datum_type())(input, &spans))?.into_tvalue()))
+        let shape: Vec<usize> = along.iter().map(Vec::len).collect();
+        // Places are found once for all datatypes: a view of ndarray's for each would be 200 KB of program.
+        let places = along.iter().zip(input.shape()).fold(vec![0], |outer: Vec<usize>, (along, size)| {
+            outer.iter().flat_map(|begin| along.iter().map(move |at| begin * size + at)).collect()
+        });
+        Ok(tvec!(dispatch_datum!(cut(input.datum_type())(input, &places, &shape))?.into_tvalue()))
     }
 }
 
