@@ -102,7 +102,7 @@ lint: ## Format, clippy, dependencies, scripts, generated files
 	$(CARGO) clippy $(WORKSPACE) --test operator --test autoscaler -- -D warnings
 	@tools/prepare cargo-deny shellcheck hadolint
 	PATH="$(CACHE)/tools/bin:$$PATH" cargo deny --log-level error check bans licenses sources
-	git ls-files -z | xargs -0 grep -lZ -m1 -E '^#!.*\b(bash|sh)$$' | xargs -0 shellcheck
+	git ls-files -z | xargs -0 awk 'FNR == 1 && /^#!.*[\/ ](ba)?sh$$/ { print FILENAME }' | xargs -d '\n' shellcheck
 	PATH="$(CACHE)/tools/bin:$$PATH" hadolint Dockerfile
 
 .PHONY: generate
