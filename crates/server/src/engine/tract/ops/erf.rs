@@ -7,6 +7,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_hir::internal::*;
 
+use super::alike::alike;
 use super::kernel::{Fact, Kernel, Own};
 use super::numbers::{slice, tensor};
 use crate::engine::onnx::attributes::{Attributes, Wrong};
@@ -14,38 +15,16 @@ use crate::engine::onnx::attributes::{Attributes, Wrong};
 /// The name in ONNX.
 pub(super) const NAME: &str = "Erf";
 
-/// The operator in tract's graph.
-#[derive(Clone, Debug)]
-struct Erf(Own);
-
 /// tract's operator for a node.
 pub(super) fn build(_context: &ParsingContext<'_>, _node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    Ok((expand(Erf(Own::plain(Wide))), Vec::new()))
+    Ok(alike(NAME, wired))
 }
 
-impl Expansion for Erf {
-    fn name(&self) -> StaticName {
-        NAME.into()
+fn wired(prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+    if model.outlet_fact(inputs[0])?.datum_type == f64::datum_type() {
+        return Own::plain(Wide).wire(prefix, model, inputs);
     }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        solver: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        check_input_arity(inputs, 1)?;
-        check_output_arity(outputs, 1)?;
-        solver.equals(&outputs[0].datum_type, &inputs[0].datum_type)?;
-        solver.equals(&outputs[0].shape, &inputs[0].shape)
-    }
-
-    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        if model.outlet_fact(inputs[0])?.datum_type == f64::datum_type() {
-            return self.0.wire(prefix, model, inputs);
-        }
-        model.wire_node(prefix, math::erf(), inputs)
-    }
+    model.wire_node(prefix, math::erf(), inputs)
 }
 
 /// That of 64 bits.

@@ -12,6 +12,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::{InferenceOp, TractError, TractResult, expand};
 
 mod affine;
+mod alike;
 mod attention;
 mod binarizer;
 mod bit_shift;

@@ -5,44 +5,25 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::{math, nn};
 use tract_onnx::tract_hir::internal::*;
 
+use super::alike::alike;
+
 /// The name in ONNX.
 pub(super) const NAME: &str = "Sigmoid";
 
-#[derive(Clone, Debug)]
-struct Sigmoid;
-
 /// tract's operator for a node.
 pub(super) fn build(_context: &ParsingContext<'_>, _node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    Ok((expand(Sigmoid), Vec::new()))
+    Ok(alike(NAME, wired))
 }
 
-impl Expansion for Sigmoid {
-    fn name(&self) -> StaticName {
-        NAME.into()
+fn wired(prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+    let fact = model.outlet_fact(inputs[0])?.clone();
+    if fact.datum_type != f64::datum_type() {
+        return model.wire_node(prefix, nn::sigmoid(), inputs);
     }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        solver: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        check_input_arity(inputs, 1)?;
-        check_output_arity(outputs, 1)?;
-        solver.equals(&outputs[0].datum_type, &inputs[0].datum_type)?;
-        solver.equals(&outputs[0].shape, &inputs[0].shape)
-    }
-
-    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        let fact = model.outlet_fact(inputs[0])?.clone();
-        if fact.datum_type != f64::datum_type() {
-            return model.wire_node(prefix, nn::sigmoid(), inputs);
-        }
-        // 1 / (1 + e^-x): an infinite power gives 0, as it should.
-        let one = model.add_const(format!("{prefix}.one"), tensor0(1_f64).broadcast_into_rank(fact.rank())?)?;
-        let minus = model.wire_node(format!("{prefix}.neg"), math::neg(), inputs)?;
-        let power = model.wire_node(format!("{prefix}.exp"), math::exp(), &minus)?;
-        let sum = model.wire_node(format!("{prefix}.add"), math::add(), &[power[0], one])?;
-        model.wire_node(prefix, math::recip(), &sum)
-    }
+    // 1 / (1 + e^-x): an infinite power gives 0, as it should.
+    let one = model.add_const(format!("{prefix}.one"), tensor0(1_f64).broadcast_into_rank(fact.rank())?)?;
+    let minus = model.wire_node(format!("{prefix}.neg"), math::neg(), inputs)?;
+    let power = model.wire_node(format!("{prefix}.exp"), math::exp(), &minus)?;
+    let sum = model.wire_node(format!("{prefix}.add"), math::add(), &[power[0], one])?;
+    model.wire_node(prefix, math::recip(), &sum)
 }
