@@ -70,6 +70,7 @@ pub(super) fn unlisted(table: &Table, said: &[Part], listed: impl Fn(&str) -> bo
 pub(super) fn state(route: &Route) -> (&'static str, String) {
     match &route.absent {
         Absent::Starting => ("LOADING", String::new()),
+        Absent::Retrying(why) => ("LOADING", why.clone()),
         Absent::Zero => ("UNAVAILABLE", "it has no replicas (replicas: 0)".to_owned()),
         Absent::Failing(why) => ("UNAVAILABLE", why.clone()),
     }

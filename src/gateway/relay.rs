@@ -128,7 +128,7 @@ impl Gateway {
         };
         match tokio::time::timeout(PARKED, wait).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Fault::new(Kind::Unavailable, format!("no replica became ready within {PARKED:?}"))),
+            Err(_) => Err(Fault::new(Kind::Unavailable, in_vain(&self.table(), errand))),
         }
     }
 
@@ -171,7 +171,17 @@ fn absent(table: &Table, errand: &Errand<'_>) -> Result<(), Fault> {
         Absent::Zero => unavailable(format!("model '{model}' has no replicas (replicas: 0)")),
         Absent::Failing(why) => unavailable(format!("model '{model}' is not ready: {why}")),
         Absent::Starting if !errand.waits => unavailable(format!("model '{model}' is not ready yet")),
-        Absent::Starting => Ok(()),
+        Absent::Retrying(why) if !errand.waits => unavailable(format!("model '{model}' is not ready yet: {why}")),
+        Absent::Starting | Absent::Retrying(_) => Ok(()),
+    }
+}
+
+/// What is said to a request that has waited long enough.
+fn in_vain(table: &Table, errand: &Errand<'_>) -> String {
+    let waited = format!("no replica became ready within {PARKED:?}");
+    match errand.model.and_then(|model| table.models.get(model)).map(|route| &route.absent) {
+        Some(Absent::Retrying(why)) => format!("{waited}: {why}"),
+        _ => waited,
     }
 }
 

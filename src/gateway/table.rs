@@ -42,10 +42,19 @@ pub struct Route {
 pub enum Absent {
     /// One is on its way: requests wait a little.
     Starting,
+    /// One failed, for this reason, and is started again: requests wait as well.
+    Retrying(String),
     /// None is wanted.
     Zero,
     /// None comes up, for this reason.
     Failing(String),
+}
+
+impl Absent {
+    /// Whether it makes sense to wait.
+    pub(super) fn is_coming(&self) -> bool {
+        matches!(self, Self::Starting | Self::Retrying(_))
+    }
 }
 
 /// One replica.
@@ -103,7 +112,7 @@ impl Table {
     pub(super) fn unready(&self) -> Option<String> {
         let wanted = || self.models.iter().filter(|(_, route)| !route.backends.is_empty() || route.absent != Absent::Zero);
         let waiting = || wanted().filter(|(_, route)| route.backends.is_empty());
-        let coming = waiting().any(|(_, route)| route.absent == Absent::Starting);
+        let coming = waiting().any(|(_, route)| route.absent.is_coming());
         let none_answers = wanted().count() > 0 && wanted().all(|(_, route)| route.backends.is_empty());
         if !(self.draining || coming || none_answers) {
             return None;
@@ -112,6 +121,7 @@ impl Table {
             .take(NAMED)
             .map(|(name, route)| match &route.absent {
                 Absent::Failing(why) => format!("model '{name}' fails: {why}"),
+                Absent::Retrying(why) => format!("model '{name}' is on its way again after it failed: {why}"),
                 Absent::Starting | Absent::Zero => format!("model '{name}' is on its way"),
             })
             .collect();
@@ -154,6 +164,7 @@ mod tests {
         let good = || (vec![Arc::new(Backend::new(SocketAddr::from(([127, 0, 0, 1], 1))))], Absent::Starting);
         let failing = || (vec![], Absent::Failing("no such file".to_owned()));
         let (starting, zero) = (|| (vec![], Absent::Starting), || (vec![], Absent::Zero));
+        let retrying = || (vec![], Absent::Retrying("no answer".to_owned()));
         let unready = |routes: Vec<(Vec<Arc<Backend>>, Absent)>, draining: bool| {
             let route = |(backends, absent)| Route {
                 deployment: "d".into(),
@@ -173,6 +184,7 @@ mod tests {
             (vec![failing()], "not ready: model 'a' fails: no such file"),
             (vec![failing(), zero()], "model 'a' fails"),
             (vec![good(), starting()], "not ready: model 'b' is on its way"),
+            (vec![good(), retrying()], "not ready: model 'b' is on its way again after it failed: no answer"),
         ] {
             assert!(unready(routes, false).unwrap().contains(words), "{words}");
         }

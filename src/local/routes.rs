@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use modelyard_core::api::Class;
+use modelyard_core::api::{Class, Failure};
 
 use super::deployment::{Deployment, Slot};
 use super::events::ModelState;
@@ -49,25 +49,33 @@ fn absent(deployment: &Deployment, model: &str) -> Absent {
     if deployment.resolved.replicas == 0 {
         return Absent::Zero;
     }
-    let mut slots = deployment.slots.iter().filter(|slot| !slot.is_stopping());
-    let failing = slots.find_map(|slot| {
-        let failure = slot.failure.as_ref()?;
-        // A server that serves others has no failure for this model unless it says so.
-        let own = |state: &ModelState| state.name == model && state.state != "Failed";
-        let hopeless = slot.in_a_row >= FAILING || failure.reason.class() == Class::User;
-        (hopeless && !slot.readiness.models.iter().any(own)).then(|| failure.message.clone())
-    });
-    failing.map_or(Absent::Starting, Absent::Failing)
+    let slots = deployment.slots.iter().filter(|slot| !slot.is_stopping());
+    // A server that serves others has no failure for this model unless it says so.
+    let own = |state: &ModelState| state.name == model && state.state != "Failed";
+    let failed =
+        slots.filter(|slot| !slot.readiness.models.iter().any(own)).filter_map(|slot| Some((slot, slot.failure.as_ref()?)));
+    let hopeless = |slot: &Slot, failure: &Failure| slot.in_a_row >= FAILING || failure.reason.class() == Class::User;
+    // The failure that says most: one that no patience ends.
+    match failed.min_by_key(|(slot, failure)| !hopeless(slot, failure)) {
+        Some((slot, failure)) if hopeless(slot, failure) => Absent::Failing(failure.message.clone()),
+        Some((_, failure)) => Absent::Retrying(failure.message.clone()),
+        None => Absent::Starting,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use modelyard_core::api::Reason;
     use modelyard_core::pins::Pins;
     use modelyard_core::resolve::Resolved;
+    use tokio::sync::watch;
 
     use super::super::deployment::Revision;
+    use super::super::events::Readiness;
     use super::super::launch::Served;
+    use super::super::replica::Stop;
     use super::*;
 
     fn resolved(most: &str) -> Resolved {
@@ -76,6 +84,44 @@ mod tests {
              spec: {{model: {{uri: 'file:m', version: 3}}, serving: {{maxRequestBytes: {most}}}}}\n"
         );
         crate::manifest::read_text(std::path::Path::new("m.yaml"), &yaml).manifests.remove(0).resolved
+    }
+
+    /// A replica that failed so, this many times in a row.
+    fn failed(reason: Reason, in_a_row: u32, served: &Served) -> Slot {
+        let message = format!("{reason:?} {in_a_row}");
+        Slot {
+            id: 0,
+            name: "m-0".to_owned(),
+            revision: "r".to_owned(),
+            pid: None,
+            admin_port: None,
+            backend: None,
+            readiness: Readiness::default(),
+            failure: Some(Failure { reason, message, pod: None, exit_code: None, at: Time(Timestamp::UNIX_EPOCH) }),
+            in_a_row,
+            restarts: in_a_row,
+            leaving: false,
+            served: watch::Sender::new(served.clone()),
+            stop: watch::Sender::new(Stop::No),
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_whether_or_not_it_makes_sense_to_wait() {
+        let resolved = resolved("1Mi");
+        let served = Served { config: resolved.config.clone(), pins: Pins::default() };
+        let (retrying, failing) = (|why: &str| Absent::Retrying(why.to_owned()), |why: &str| Absent::Failing(why.to_owned()));
+        for (failures, expected) in [
+            (vec![], Absent::Starting),
+            (vec![(Reason::StoreUnavailable, 1)], retrying("StoreUnavailable 1")),
+            (vec![(Reason::StoreUnavailable, FAILING)], failing("StoreUnavailable 2")),
+            (vec![(Reason::ModelInvalid, 0)], failing("ModelInvalid 0")),
+            (vec![(Reason::StoreUnavailable, 1), (Reason::ModelInvalid, 1)], failing("ModelInvalid 1")),
+        ] {
+            let mut deployment = Deployment::new(resolved.clone());
+            deployment.slots.extend(failures.iter().map(|(reason, in_a_row)| failed(*reason, *in_a_row, &served)));
+            assert_eq!(absent(&deployment, "m"), expected, "{failures:?}");
+        }
     }
 
     #[test]

@@ -81,6 +81,7 @@ async fn a_request_waits_for_a_replica_on_its_way_and_no_other() {
         ("m", route(&[], Absent::Starting)),
         ("zero", route(&[], Absent::Zero)),
         ("bad", route(&[], Absent::Failing("no such file".to_owned()))),
+        ("again", route(&[], Absent::Retrying("no answer".to_owned()))),
     ]);
     let url = front.url("/v2/models/m/infer");
     let waiting = tokio::spawn(async move { post(&url, "{}").await });
@@ -88,6 +89,7 @@ async fn a_request_waits_for_a_replica_on_its_way_and_no_other() {
         ("/v2/models/zero/infer", "replicas: 0"),
         ("/v2/models/bad/infer", "no such file"),
         ("/v2/repository/models/m/load", "not ready yet"),
+        ("/v2/repository/models/again/load", "not ready yet: no answer"),
     ] {
         let response = client().request(Request::post(front.url(path)).body(Full::from("{}")).unwrap()).await.unwrap();
         assert_eq!(
