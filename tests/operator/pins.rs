@@ -60,12 +60,12 @@ fn models() -> [Vec<u8>; 2] {
     [first, second]
 }
 
-fn sums() -> [String; 2] {
+pub(crate) fn sums() -> [String; 2] {
     models().map(|bytes| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Makes the store, and waits until it answers.
-async fn moving_store(namespace: &Namespace) {
+pub(crate) async fn moving_store(namespace: &Namespace) {
     let [first, second] = models();
     let files = json!({ "binaryData": { "1.onnx": STANDARD.encode(first), "2.onnx": STANDARD.encode(second) } });
     namespace.put::<ConfigMap>("files", files).await;
@@ -83,11 +83,11 @@ async fn moving_store(namespace: &Namespace) {
     namespace.until("the store", named("moving"), |pods: &[&Pod]| pods.iter().any(|pod| is_ready(pod)).then_some(())).await;
 }
 
-fn replace(namespace: &Namespace) {
+pub(crate) fn replace(namespace: &Namespace) {
     namespace.kubectl(&["exec", "moving", "--", "/bin/busybox", "sh", "-euc", MOVE]);
 }
 
-fn address(namespace: &Namespace) -> String {
+pub(crate) fn address(namespace: &Namespace) -> String {
     format!("http://moving.{}.svc:8080", namespace.name)
 }
 
@@ -98,7 +98,7 @@ fn replicas(spec: &Value, replicas: u32) -> Value {
 }
 
 /// The digest that each pod says that it serves; none: it serves nothing.
-async fn served(namespace: &Namespace) -> Vec<(String, Option<String>)> {
+pub(crate) async fn served(namespace: &Namespace) -> Vec<(String, Option<String>)> {
     let pods = namespace.api::<Pod>().list(&Default::default()).await.unwrap().items;
     let own =
         pods.into_iter().filter(|pod| pod.labels().contains_key(DEPLOYMENT_LABEL) && pod.metadata.deletion_timestamp.is_none());
@@ -110,12 +110,16 @@ async fn served(namespace: &Namespace) -> Vec<(String, Option<String>)> {
     said.collect()
 }
 
-fn digests(served: &[(String, Option<String>)]) -> Vec<&str> {
+pub(crate) fn digests(served: &[(String, Option<String>)]) -> Vec<&str> {
     served.iter().filter_map(|(_, digest)| digest.as_deref()).collect()
 }
 
 /// Asks the pods until what they serve is as it should be: nobody tells when a server has changed over.
-async fn until_served(namespace: &Namespace, what: &str, holds: impl Fn(&[&str]) -> bool) -> Vec<(String, Option<String>)> {
+pub(crate) async fn until_served(
+    namespace: &Namespace,
+    what: &str,
+    holds: impl Fn(&[&str]) -> bool,
+) -> Vec<(String, Option<String>)> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let now = served(namespace).await;
@@ -128,7 +132,7 @@ async fn until_served(namespace: &Namespace, what: &str, holds: impl Fn(&[&str])
 }
 
 /// Until what is served is noted.
-async fn until_noted(namespace: &Namespace, digest: &str) -> String {
+pub(crate) async fn until_noted(namespace: &Namespace, digest: &str) -> String {
     let holds = |all: &[&ConfigMap]| {
         let texts = all.iter().filter_map(|one| one.data.as_ref()?.get(PINS_FILE));
         texts.into_iter().find(|text| text.contains(digest)).cloned()
@@ -137,7 +141,7 @@ async fn until_noted(namespace: &Namespace, digest: &str) -> String {
 }
 
 /// Until the status tells what all replicas are held to.
-async fn until_held(deployed: &Deployed<'_>, digest: &str, resolved: &str) -> Value {
+pub(crate) async fn until_held(deployed: &Deployed<'_>, digest: &str, resolved: &str) -> Value {
     let told = |object: &Value| {
         let own = &object["status"]["revisions"][0];
         is_current(object)
