@@ -75,6 +75,15 @@ fn files_that_no_engine_could_run() {
     refused(&single(flatten), &["node 'y' (Flatten) gives attribute axis twice"]);
     refused(&single(node("Add", &["x", "nowhere"], &["y"])), &["node 'y' (Add) reads 'nowhere', which nothing defines"]);
     refused(&single(node("Identity", &["x"], &["other"])), &["nothing defines the graph's output 'y'"]);
+    let cycle = vec![node("Add", &["x", "b"], &["a"]), node("Relu", &["a"], &["b"]), node("Relu", &["b"], &["y"])];
+    let cycle = model_of(graph_of(cycle, vec![port("x", FLOAT, &[-1, 4])], vec![port("y", FLOAT, &[-1, 4])]));
+    refused(
+        &cycle,
+        &[
+            "a cycle of 2 nodes: node 'a' (Add) reads 'b' of node 'b' (Relu), which reads 'a' of node 'a' (Add); expected nodes that wait",
+        ],
+    );
+    refused(&single(node("Add", &["x", "y"], &["y"])), &["a cycle of 1 node: node 'y' (Add) reads 'y' of node 'y' (Add)"]);
     let mut future = identity();
     future.opset_import[0].version = 99;
     refused(&future, &["operator set ai.onnx 99 is not supported; expected 7 to 26"]);

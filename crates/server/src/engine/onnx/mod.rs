@@ -1,6 +1,7 @@
 //! Reading ONNX files, whatever engine runs them: within bounds, checked, never trusted.
 
 pub(in crate::engine) mod attributes;
+mod cycle;
 pub(in crate::engine) mod declared;
 mod dequantise;
 pub(in crate::engine) mod facts;
