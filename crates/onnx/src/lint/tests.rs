@@ -150,6 +150,53 @@ fn each_finding_names_the_node_and_the_field() {
 }
 
 #[test]
+fn numbers_of_windows_are_ones_that_can_be_run() {
+    for (operator, attribute, words) in [
+        ("Conv", ints("strides", &[0, 1]), "attribute 'strides': [0, 1]; expected 1 or more each"),
+        ("Conv", ints("strides", &[1]), "attribute 'strides': [1]; expected 2 entries, one for each dimension of the window"),
+        ("Conv", ints("dilations", &[1, 0]), "attribute 'dilations': [1, 0]; expected 1 or more each"),
+        ("Conv", ints("kernel_shape", &[0, 3]), "attribute 'kernel_shape': [0, 3]; expected 1 or more each"),
+        ("Conv", ints("pads", &[-1, 0, 0, 0]), "attribute 'pads': [-1, 0, 0, 0]; expected 0 or more each"),
+        ("Conv", ints("pads", &[1, 1]), "attribute 'pads': [1, 1]; expected 4 entries, a begin and an end for each dimension"),
+        ("Conv", int("group", 0), "attribute 'group': 0; expected 1 or more"),
+        ("ConvTranspose", ints("strides", &[0, 1]), "attribute 'strides': [0, 1]; expected 1 or more each"),
+        ("ConvTranspose", ints("output_padding", &[0]), "attribute 'output_padding': [0]; expected 2 entries"),
+        ("MaxPool", ints("strides", &[0, 1]), "attribute 'strides': [0, 1]; expected 1 or more each"),
+        ("AveragePool", ints("pads", &[1, 1, 1]), "attribute 'pads': [1, 1, 1]; expected 4 entries"),
+        ("LpPool", ints("dilations", &[0, 0]), "attribute 'dilations': [0, 0]; expected 1 or more each"),
+        (
+            "Pad",
+            ints("pads", &[1, 1, 1]),
+            "attribute 'pads': [1, 1, 1]; expected 8 entries, a begin and an end for each dimension",
+        ),
+    ] {
+        let weighted = operator.starts_with("Conv");
+        let mut attributes = vec![attribute];
+        if !weighted && operator != "Pad" {
+            attributes.push(ints("kernel_shape", &[3, 3]));
+        }
+        let inputs: &[&str] = if weighted { &["x", "w"] } else { &["x"] };
+        let nodes = vec![node(operator, inputs, &["y"], attributes)];
+        let mut one = model(nodes, vec![zeros("w", &[3, 3, 3, 3])], (&[0, 3, 8, 8], &[0, 3, 0, 0]));
+        one.opset_import = vec![import("", if operator == "Pad" { 10 } else { 18 })];
+        let found = told(&one);
+        let words = format!("{operator} 'y': {words}");
+        assert!(found.iter().any(|one| one.starts_with(&words)), "expected {words}\nfound {found:#?}");
+    }
+    // As an input of newer operator sets, which may take away too.
+    let padded = |pads: &[i64]| {
+        let raw = pads.iter().flat_map(|one| one.to_le_bytes()).collect();
+        let pads = TensorProto::of_bytes("p".into(), 7, vec![pads.len() as i64], raw);
+        told(&model(vec![node("Pad", &["x", "p"], &["y"], vec![])], vec![pads], (&[0, 4], &[0, 0])))
+    };
+    assert_eq!(
+        padded(&[0, 1, 1]),
+        ["Pad 'y': input[1] 'p': [0, 1, 1]; expected 4 entries, a begin and an end for each dimension of the input"]
+    );
+    assert_eq!(padded(&[0, -1, 0, 1]), [""; 0]);
+}
+
+#[test]
 fn a_cycle_is_told_once_and_in_a_bounded_number_of_words() {
     let ring = |count: usize| {
         let name = |at: usize| format!("n{}", at % count);

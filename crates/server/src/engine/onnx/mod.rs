@@ -18,4 +18,5 @@ pub(in crate::engine) mod values;
 pub(in crate::engine) mod versions;
 pub(in crate::engine) mod view;
 pub(in crate::engine) mod weights;
+pub(in crate::engine) mod windows;
 pub(in crate::engine) mod zipmap;
