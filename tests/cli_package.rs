@@ -132,3 +132,34 @@ fn what_no_server_would_serve_is_not_written() {
     }
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1, "only what was right is there");
 }
+
+#[test]
+fn what_no_registry_can_have_is_refused_before_one_is_asked() {
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    registry.set_nonblocking(true).unwrap();
+    let host = registry.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let digest = format!("digits@sha256:{}", "0".repeat(64));
+    for (command, name, words) in [
+        (
+            "push",
+            "Team/digits:1",
+            "the repository 'Team/digits' is illegal; expected parts with '/' between them, each of lower-case",
+        ),
+        ("push", "digits:.1", "the tag '.1' is illegal; expected 1 to 128 letters, digits"),
+        ("push", &digest, "expected oci://HOST/REPOSITORY:TAG to push to, found the digest"),
+        ("pull", "Team/digits:1", "the repository 'Team/digits' is illegal"),
+        ("pull", "digits@sha256:12", "the digest 'sha256:12' is illegal; expected sha256: and 64 hexadecimal digits"),
+    ] {
+        let uri = format!("oci://{host}/{name}");
+        let mut told = Command::new(env!("CARGO_BIN_EXE_modelyard"));
+        match command {
+            "push" => told.args(["push", "examples/mnist/model", &uri]),
+            _ => told.args(["pull", &uri, "-o"]).arg(folder.path().join("digits")),
+        };
+        let output = told.stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains(words) && said.contains(&uri), "{command} {uri}: {said}");
+    }
+    assert_eq!(registry.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nobody asked");
+}

@@ -26,6 +26,7 @@ pub mod local;
 pub mod logs;
 pub mod man;
 mod number;
+mod onnx_file;
 pub mod optimize;
 pub mod package;
 pub mod predict;

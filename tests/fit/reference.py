@@ -50,6 +50,6 @@ document = {
     "table": TEXT,
     "cases": [case(*one) for one in [("standardise", "mean"), ("robust", "median"), ("minmax", "mean"), ("standardise", "median")]],
     "cities": OneHotEncoder().fit(known).categories_[0].tolist(),
-    "floors": sorted(map(str, table["floor"].unique().tolist())),
+    "floors": OneHotEncoder().fit(table[["floor"]]).categories_[0].tolist(),
 }
 (Path(__file__).parent / "reference.json").write_text(json.dumps(document, ensure_ascii=False) + "\n")

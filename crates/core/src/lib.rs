@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod claim;
+pub mod content;
 pub mod diagnose;
 pub mod location;
 pub mod pins;

@@ -1,5 +1,7 @@
 //! What `model.uri` may name: the kinds of stores, how their addresses are spelled, and which keys of a Secret each one reads.
 
+pub mod oci;
+
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::{Engine, EngineName, Format, Isolation, SelfCheck, is_default};
 use crate::location::Scheme;
+use crate::location::oci::Reference;
 use crate::pins::is_fixed;
 use crate::resolve::digest;
 use crate::steps::Step;
@@ -252,6 +253,11 @@ impl ServerConfig {
                         "expected file:PATH where the claim is mounted, which the operator does on a cluster, found '{found}'"
                     );
                     return wrong(field("uri"), words);
+                }
+                Ok(Scheme::Oci) => {
+                    if let Err(message) = Reference::parse(&model.uri) {
+                        return wrong(field("uri"), message);
+                    }
                 }
                 Ok(_) => {}
                 Err(message) => return wrong(field("uri"), message),

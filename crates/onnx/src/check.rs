@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::cycle::Cycle;
 use crate::proto::{AttributeProto, EXTERNAL, GraphProto, ModelProto, NodeProto, TensorProto, data_type};
 use crate::store::Place;
 use crate::tensor::element_bytes;
@@ -56,6 +57,9 @@ fn scope<'a>(graph: &'a GraphProto, outer: &HashSet<&'a str>, depth: usize) -> R
     }
     known.extend(own);
     known.extend(graph.sparse_initializer.iter().filter_map(|one| one.values.as_ref()).map(|one| one.name()));
+    if let Some(cycle) = Cycle::of(graph) {
+        return Err(Unsound::new(format!("graph '{}'", graph.name()), cycle.what()));
+    }
     for node in &graph.node {
         let place = || format!("{} '{}'", node.op_type(), node.label());
         if let Some(name) = node.input.iter().find(|name| !name.is_empty() && !known.contains(name.as_str())) {

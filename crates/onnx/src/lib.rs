@@ -2,6 +2,7 @@
 //! which links no tensor library, can change files too.
 
 mod check;
+mod cycle;
 mod external;
 pub mod lint;
 pub mod names;

@@ -136,6 +136,22 @@ fn what_is_refused() {
 }
 
 #[test]
+fn files_of_others_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    for (head, words) in [
+        (&b"\x80\x04\x95\0\0"[..], "model.onnx is a Python pickle (scikit-learn, joblib); export the model to ONNX"),
+        (b"\x89HDF\r\n", "model.onnx is an HDF5 file (Keras); export the model to ONNX"),
+        (b"PK\x03\x04...", "model.onnx is a zip archive; unpack it"),
+        (b"", "model.onnx is empty: 0 bytes"),
+    ] {
+        std::fs::write(&path, head).unwrap();
+        assert!(refusal(&path).contains(words), "{}", refusal(&path));
+        assert!(print(&inspect(&path)).contains(words), "{}", print(&inspect(&path)));
+    }
+}
+
+#[test]
 fn data_that_cannot_be_computed_with_is_the_clients_fault() {
     let (gather, div) = (engine("gather.onnx"), engine("div.onnx"));
     let longs = |values: &[i64]| Tensor::from_i64(vec![values.len()], values).unwrap();

@@ -4,7 +4,7 @@
 
 mod graphs;
 
-use graphs::{FLOAT, INT64, graph_of, model_of, node, number, opened, port, single, with};
+use graphs::{FLOAT, INT64, graph_of, integer, integers, model_of, node, number, opened, port, single, weights, with};
 use modelyard_wire::Tensor;
 use tract_onnx::pb::{AttributeProto, ModelProto, TensorProto, TypeProto, ValueInfoProto};
 
@@ -75,6 +75,15 @@ fn files_that_no_engine_could_run() {
     refused(&single(flatten), &["node 'y' (Flatten) gives attribute axis twice"]);
     refused(&single(node("Add", &["x", "nowhere"], &["y"])), &["node 'y' (Add) reads 'nowhere', which nothing defines"]);
     refused(&single(node("Identity", &["x"], &["other"])), &["nothing defines the graph's output 'y'"]);
+    let cycle = vec![node("Add", &["x", "b"], &["a"]), node("Relu", &["a"], &["b"]), node("Relu", &["b"], &["y"])];
+    let cycle = model_of(graph_of(cycle, vec![port("x", FLOAT, &[-1, 4])], vec![port("y", FLOAT, &[-1, 4])]));
+    refused(
+        &cycle,
+        &[
+            "a cycle of 2 nodes: node 'a' (Add) reads 'b' of node 'b' (Relu), which reads 'a' of node 'a' (Add); expected nodes that wait",
+        ],
+    );
+    refused(&single(node("Add", &["x", "y"], &["y"])), &["a cycle of 1 node: node 'y' (Add) reads 'y' of node 'y' (Add)"]);
     let mut future = identity();
     future.opset_import[0].version = 99;
     refused(&future, &["operator set ai.onnx 99 is not supported; expected 7 to 26"]);
@@ -91,6 +100,64 @@ fn files_that_no_engine_could_run() {
     refused(&short, &["initializer 'w' of shape [4] needs 16 bytes, found 12"]);
     short.graph.as_mut().unwrap().initializer[0].dims = vec![1 << 40, 1 << 40];
     refused(&short, &["initializer 'w' has the impossible shape"]);
+}
+
+#[test]
+fn numbers_of_windows_that_no_engine_could_run() {
+    let with_pools = |operator: &str, attribute: &str, values: &[i64]| {
+        let mut one = with(node(operator, &["x"], &["y"]), attribute, integers(values));
+        if operator.ends_with("Pool") {
+            one = with(one, "kernel_shape", integers(&[3, 3]));
+        } else {
+            one.input.push("w".to_owned());
+        }
+        let mut graph = graph_of(vec![one], vec![port("x", FLOAT, &[-1, 3, 8, 8])], vec![port("y", FLOAT, &[-1, 3, -1, -1])]);
+        graph.initializer.push(weights("w", &[3, 3, 3, 3], &[0.5; 81]));
+        model_of(graph)
+    };
+    for (operator, attribute, values, expected) in [
+        ("Conv", "strides", &[0, 1][..], "1 or more each"),
+        ("Conv", "strides", &[1], "2 entries, one for each dimension of the window"),
+        ("Conv", "dilations", &[0, 1], "1 or more each"),
+        ("Conv", "dilations", &[1, 1, 1], "2 entries"),
+        ("Conv", "kernel_shape", &[0, 0], "1 or more each"),
+        ("Conv", "kernel_shape", &[3], "2 entries, as its weight has"),
+        ("Conv", "pads", &[1, 1, 1], "4 entries, a begin and an end for each dimension of the window"),
+        ("Conv", "pads", &[0, -1, 0, 0], "0 or more each"),
+        ("ConvTranspose", "strides", &[0, 1], "1 or more each"),
+        ("ConvTranspose", "dilations", &[0, 1], "1 or more each"),
+        ("ConvTranspose", "pads", &[1, 1, 1], "4 entries"),
+        ("ConvTranspose", "output_padding", &[0], "2 entries"),
+        ("MaxPool", "strides", &[0, 1], "1 or more each"),
+        ("MaxPool", "dilations", &[0, 1], "1 or more each"),
+        ("MaxPool", "pads", &[1, 1], "4 entries"),
+        ("AveragePool", "strides", &[2, 2, 2], "2 entries"),
+        ("AveragePool", "pads", &[-1, 0, 0, 0], "0 or more each"),
+    ] {
+        let words = format!("{operator} 'y': attribute '{attribute}': {values:?}; expected {expected}");
+        refused(&with_pools(operator, attribute, values), &[&words]);
+    }
+    for (operator, attribute, values) in [
+        ("Conv", "strides", &[2, 2][..]),
+        ("Conv", "pads", &[1, 1, 1, 1]),
+        ("ConvTranspose", "output_padding", &[0, 0]),
+        ("MaxPool", "pads", &[1, 1, 1, 1]),
+        ("AveragePool", "strides", &[2, 1]),
+    ] {
+        assert!(opened(&with_pools(operator, attribute, values)).is_ok(), "{operator} {attribute}");
+    }
+    let padded = |pads: &[i64]| {
+        let nodes = vec![node("Relu", &["x"], &["a"]), node("Pad", &["a", "p"], &["y"])];
+        let mut graph = graph_of(nodes, vec![port("x", FLOAT, &[-1, 4])], vec![port("y", FLOAT, &[-1, -1])]);
+        graph.initializer.push(integer("p", pads));
+        model_of(graph)
+    };
+    refused(
+        &padded(&[0, 1, 1]),
+        &["Pad 'y': input[1] 'p': [0, 1, 1]; expected 4 entries, a begin and an end for each dimension"],
+    );
+    refused(&padded(&[0, 1]), &["Pad 'y': input[1] 'p': [0, 1]; expected 4 entries"]);
+    assert!(opened(&padded(&[0, 1, 0, -1])).is_ok());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use crate::native::Native;
+use crate::native::{Native, native_of_file};
 
 /// Folders of one folder that are looked into, one in another, before it counts as holding no model.
 const DEPTH: usize = 4;
@@ -78,7 +78,7 @@ fn natives(files: &[PathBuf]) -> Result<Vec<PathBuf>, StoreError> {
     for path in files.iter().take(LOOKED_INTO) {
         let failed = |source| StoreError::file(path, source);
         // Anything but a regular file may have no end, or never begin.
-        if fs::metadata(path).map_err(failed)?.is_file() && Native::of_file(path).map_err(failed)?.is_some_and(Native::is_model) {
+        if fs::metadata(path).map_err(failed)?.is_file() && native_of_file(path).map_err(failed)?.is_some_and(Native::is_model) {
             found.push(path.clone());
         }
     }

@@ -30,7 +30,7 @@ mod remote;
 mod tests;
 
 pub use limits::Limits;
-pub use native::Native;
+pub use native::{Native, native_of_file};
 pub use remote::{About, Pushed, PushedLayer};
 
 /// A model's artefact on this machine's disk.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use modelyard_core::location::Scheme;
+use modelyard_core::location::oci::Reference;
 use serde::Deserialize;
 
 use super::{Through, argument};
@@ -60,6 +61,9 @@ impl Arguments {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         if Scheme::of(&self.uri) == Ok(Scheme::Pvc) {
             bail!("{} lies on a claim, which only pods of its cluster can mount: copy it out of one (kubectl cp)", self.uri);
+        }
+        if Scheme::of(&self.uri) == Ok(Scheme::Oci) {
+            Reference::parse(&self.uri).map_err(anyhow::Error::msg)?;
         }
         let mut arguments = vec!["pull".into(), self.uri.into(), argument(&self.output)];
         if let Some(sum) = &self.sha256 {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use modelyard_core::location::oci::Reference;
 use serde::Deserialize;
 
 use super::{Through, argument};
@@ -64,6 +65,8 @@ impl Arguments {
         if !self.what.exists() {
             bail!("no file or folder {}", self.what.display());
         }
+        // Before the model is read, and long before anything is sent.
+        Reference::to_push(&self.uri).map_err(anyhow::Error::msg)?;
         let told = super::run(&self.through, &["push".into(), argument(&self.what), self.uri.into()])?;
         if self.output == Output::Json {
             stdout::print(&format!("{told:#}\n"))?;

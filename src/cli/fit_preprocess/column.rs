@@ -1,6 +1,6 @@
-//! What a column holds: numbers, or texts.
+//! What a column holds: numbers, categories that are whole numbers, or texts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::statistics;
 use crate::inputs::MISSING;
@@ -8,8 +8,13 @@ use crate::inputs::MISSING;
 /// What a column holds.
 pub(super) enum Kind {
     Numbers(Numbers),
+    /// Categories, in their order.
+    Whole(BTreeSet<i64>),
     Texts(Texts),
 }
+
+/// Whole numbers beyond that are not all numbers of 64-bit floats, which the steps have.
+const EXACT: i64 = 1 << 53;
 
 /// A column of numbers; what is missing is NaN.
 #[derive(Clone, Debug)]
@@ -20,10 +25,13 @@ pub(super) struct Numbers(Vec<f64>);
 pub(super) struct Texts {
     counts: BTreeMap<String, usize>,
     missing: usize,
+    /// Whether every text is a number.
+    numeric: bool,
 }
 
 impl Kind {
-    /// Numbers if every cell is one, unless it is said that they are categories.
+    /// Numbers if every cell is one. If it is said that they are categories, whole numbers where every cell is written as one is, and none
+    /// is missing; else texts: `01` is another category than `1`.
     ///
     /// # Errors
     /// In words, where every cell is missing, or a number is not finite.
@@ -33,13 +41,17 @@ impl Kind {
             return Err("every cell is missing: leave it out with --ignore".to_owned());
         }
         let numbers: Option<Vec<f64>> = cells.iter().map(|cell| cell.map_or(Some(f64::NAN), |cell| cell.parse().ok())).collect();
+        let numeric = numbers.is_some();
+        if categories && let Some(whole) = cells.iter().map(|cell| cell.and_then(whole)).collect() {
+            return Ok(Self::Whole(whole));
+        }
         if let Some(numbers) = numbers.filter(|_| !categories) {
             return match numbers.iter().find(|number| number.is_infinite()) {
                 Some(number) => Err(format!("it has the number {number}; expected finite ones")),
                 None => Ok(Self::Numbers(Numbers(numbers))),
             };
         }
-        let mut texts = Texts { counts: BTreeMap::new(), missing: 0 };
+        let mut texts = Texts { counts: BTreeMap::new(), missing: 0, numeric };
         for cell in cells {
             match cell {
                 Some(text) => *texts.counts.entry(text.to_owned()).or_default() += 1,
@@ -48,6 +60,11 @@ impl Kind {
         }
         Ok(Self::Texts(texts))
     }
+}
+
+/// The whole number that a cell has, if that is how it is written.
+fn whole(cell: &str) -> Option<i64> {
+    cell.parse::<i64>().ok().filter(|number| number.abs() <= EXACT && number.to_string() == cell)
 }
 
 impl Numbers {
@@ -103,6 +120,11 @@ impl Numbers {
 impl Texts {
     pub(super) const fn missing(&self) -> usize {
         self.missing
+    }
+
+    /// Whether every text is a number.
+    pub(super) const fn numeric(&self) -> bool {
+        self.numeric
     }
 
     pub(super) fn categories(&self) -> Vec<String> {

@@ -13,7 +13,7 @@ mod expect;
 mod print;
 mod statistics;
 
-use column::{Kind, Numbers, Texts};
+use column::{Kind, Numbers};
 
 /// Print the steps that make a model's input of a table's columns
 ///
@@ -34,7 +34,8 @@ pub struct Arguments {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', help_heading = "Data")]
     ignore: Vec<String>,
 
-    /// Columns of numbers that are categories, such as postcodes, with commas between them
+    /// Columns of numbers that are categories, such as postcodes, with commas between them: whole numbers stay numbers (INT64), unless cells
+    /// are missing or written in another way, such as 007; those are texts
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', help_heading = "Data")]
     categories: Vec<String>,
 
@@ -139,13 +140,16 @@ impl Arguments {
         let shown = self.data.display();
         let bytes = std::fs::read(&self.data).with_context(|| format!("--data: cannot read {shown}"))?;
         let table = Table::parse(&bytes).with_context(|| format!("--data {shown}"))?;
-        let steps = self.steps(&table)?;
+        let columns = self.columns(&table)?;
+        for note in notes(&columns) {
+            super::say(format_args!("note: {note}"));
+        }
+        let steps = self.steps(columns)?;
         super::stdout::print(&print::yaml(&steps, &heading(&self.data, &table)))?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn steps(&self, table: &Table) -> anyhow::Result<Vec<Step>> {
-        let columns = self.columns(table)?;
+    fn steps(&self, columns: Vec<(String, Kind)>) -> anyhow::Result<Vec<Step>> {
         let mut steps = Vec::new();
         declare(&columns, &mut steps);
         if let Some(otherwise) = self.expect {
@@ -154,8 +158,19 @@ impl Arguments {
         let mut encoded = Vec::new();
         self.scale(&columns, &mut steps)?;
         for (name, kind) in &columns {
-            if let Kind::Texts(texts) = kind {
-                encoded.push(self.encode(name, texts, &mut steps)?);
+            match kind {
+                Kind::Numbers(_) => {}
+                Kind::Whole(known) => {
+                    let known: Vec<f64> = known.iter().map(|one| *one as f64).collect();
+                    encoded.push(self.encode(name, known, Vec::new())?);
+                }
+                Kind::Texts(texts) => {
+                    encoded.push(self.encode(name, Vec::new(), texts.categories())?);
+                    if texts.missing() > 0 {
+                        let (columns, texts) = (vec![name.clone()], vec![texts.most_frequent()]);
+                        steps.push(Step::Fill { columns, values: Vec::new(), texts });
+                    }
+                }
             }
         }
         steps.append(&mut encoded);
@@ -230,39 +245,58 @@ impl Arguments {
         Ok(())
     }
 
-    /// The step that encodes a column; one that fills it in goes to `steps`.
-    fn encode(&self, name: &str, texts: &Texts, steps: &mut Vec<Step>) -> anyhow::Result<Step> {
-        let known = texts.categories();
-        if known.len() > MOST_CATEGORIES {
-            bail!(
-                "column '{name}' has {} different texts; expected {MOST_CATEGORIES} at most: leave it out with --ignore",
-                known.len()
-            );
-        }
-        if texts.missing() > 0 {
-            let text = texts.most_frequent();
-            steps.push(Step::Fill { columns: vec![name.to_owned()], values: Vec::new(), texts: vec![text] });
-        }
+    /// The step that encodes a column of these categories, numbers or texts.
+    fn encode(&self, name: &str, values: Vec<f64>, texts: Vec<String>) -> anyhow::Result<Step> {
+        let (found, what) = if texts.is_empty() { (values.len(), "numbers") } else { (texts.len(), "texts") };
+        few(name, found, what)?;
         let ignored = self.unknown == Stranger::Ignore;
         let columns = vec![name.to_owned()];
         Ok(match self.categorical {
             Encoding::OneHot => {
                 let unknown = ignored.then_some(Unknown::Ignore);
-                Step::OneHot { columns, values: Vec::new(), texts: known, unknown }
+                Step::OneHot { columns, values, texts, unknown }
             }
             Encoding::Ordinal => {
                 let (unknown, unknown_value) = (ignored.then_some(Unknown::Value), ignored.then_some(-1));
-                Step::Ordinal { columns, values: Vec::new(), texts: known, unknown, unknown_value }
+                Step::Ordinal { columns, values, texts, unknown, unknown_value }
             }
         })
     }
 }
 
-/// What clients send: the columns of numbers, then those of texts.
+/// So many categories are some.
+fn few(name: &str, found: usize, what: &str) -> anyhow::Result<()> {
+    if found > MOST_CATEGORIES {
+        bail!("column '{name}' has {found} different {what}; expected {MOST_CATEGORIES} at most: leave it out with --ignore");
+    }
+    Ok(())
+}
+
+/// What the user may not expect of the columns.
+fn notes(columns: &[(String, Kind)]) -> Vec<String> {
+    let note = |(name, kind): &(String, Kind)| match kind {
+        Kind::Texts(texts) if texts.numeric() => {
+            let example = texts.most_frequent();
+            Some(format!(
+                "column '{name}': its numbers are taken as texts, since cells are missing or not written as whole numbers are; requests \
+                 send them as they are in the table, as texts (BYTES): \"{example}\""
+            ))
+        }
+        _ => None,
+    };
+    columns.iter().filter_map(note).collect()
+}
+
+/// What clients send: the columns of numbers, then those of whole numbers that are categories, then those of texts.
 fn declare(columns: &[(String, Kind)], steps: &mut Vec<Step>) {
-    for (numbers, datatype) in [(true, None), (false, Some(Datatype::Bytes))] {
-        let of_kind = columns.iter().filter(|(_, kind)| matches!(kind, Kind::Numbers(_)) == numbers);
-        let columns: Vec<String> = of_kind.map(|(name, _)| name.clone()).collect();
+    type Is = fn(&Kind) -> bool;
+    let kinds: [(Is, Option<Datatype>); 3] = [
+        (|kind| matches!(kind, Kind::Numbers(_)), None),
+        (|kind| matches!(kind, Kind::Whole(_)), Some(Datatype::Int64)),
+        (|kind| matches!(kind, Kind::Texts(_)), Some(Datatype::Bytes)),
+    ];
+    for (is, datatype) in kinds {
+        let columns: Vec<String> = columns.iter().filter(|(_, kind)| is(kind)).map(|(name, _)| name.clone()).collect();
         if !columns.is_empty() {
             steps.push(Step::Input { columns, datatype, width: None });
         }

@@ -16,7 +16,8 @@ struct Line {
 fn fitted(table: &str, flags: &[&str]) -> Result<Vec<Step>, String> {
     let line = Line::try_parse_from(["fit", "--data", "x.csv"].into_iter().chain(flags.iter().copied()))
         .map_err(|error| error.to_string())?;
-    line.arguments.steps(&Table::parse(table.as_bytes()).unwrap()).map_err(|error| format!("{error:#}"))
+    let columns = line.arguments.columns(&Table::parse(table.as_bytes()).unwrap());
+    columns.and_then(|columns| line.arguments.steps(columns)).map_err(|error| format!("{error:#}"))
 }
 
 fn numbers(of: &Value) -> Vec<f64> {
@@ -40,24 +41,25 @@ fn statistics_are_scikit_learns() {
         let flags: Vec<&str> = case["flags"].as_array().unwrap().iter().map(|flag| flag.as_str().unwrap()).collect();
         let steps = fitted(table, &flags).unwrap();
         let ops: Vec<&str> = steps.iter().map(Step::op).collect();
-        assert_eq!((ops[0], ops[1], ops[2], &ops[4..]), ("Input", "Input", "Fill", &["Fill", "OneHot", "OneHot", "Concat"][..]));
-        let Step::Fill { columns, values, .. } = &steps[2] else { panic!("{:?}", steps[2]) };
+        assert_eq!(
+            (&ops[..4], &ops[5..]),
+            (&["Input", "Input", "Input", "Fill"][..], &["Fill", "OneHot", "OneHot", "Concat"][..])
+        );
+        let Step::Fill { columns, values, .. } = &steps[3] else { panic!("{:?}", steps[3]) };
         assert_eq!(columns, &["income"]);
         assert!((values[0] / case["fill"]["income"].as_f64().unwrap() - 1.0).abs() < 1e-13, "{values:?}");
         for (at, (probe, expected)) in
             case["probe"].as_array().unwrap().iter().zip(case["scaled"].as_array().unwrap()).enumerate()
         {
             for (x, expected) in numbers(probe).into_iter().zip(numbers(expected)) {
-                let found = scaled(&steps[3], at, x);
+                let found = scaled(&steps[4], at, x);
                 assert!((found - expected).abs() < 1e-12 * (1.0 + expected.abs()), "{flags:?} {at}: {found} is not {expected}");
             }
         }
-        let Step::Fill { texts, .. } = &steps[4] else { panic!("{:?}", steps[4]) };
+        let Step::Fill { texts, .. } = &steps[5] else { panic!("{:?}", steps[5]) };
         assert_eq!(texts[0], case["fill"]["city"].as_str().unwrap());
-        for (step, known) in [(&steps[5], &reference["cities"]), (&steps[6], &reference["floors"])] {
-            let Step::OneHot { texts, .. } = step else { panic!("{step:?}") };
-            assert_eq!(serde_json::json!(texts), *known);
-        }
+        let (Step::OneHot { texts, .. }, Step::OneHot { values, .. }) = (&steps[6], &steps[7]) else { panic!("{steps:?}") };
+        assert_eq!((json!(texts), values), (reference["cities"].clone(), &numbers(&reference["floors"])));
     }
 }
 
@@ -90,6 +92,41 @@ fn ordinals_and_strangers() {
         "# Fitted.\npreprocess:\n  - op: Input\n    columns: [\"a\"]\n    datatype: BYTES\n  - op: Ordinal\n    columns: [\"a\"]\n    \
          texts: [\"x\", \"y\"]\n    unknown: Value\n    unknownValue: -1\n  - op: Concat\n    columns: [\"a\"]\n    to: [\"input\"]\n"
     );
+}
+
+#[test]
+fn categories_of_numbers_are_whole_numbers_or_texts_of_which_it_is_told() {
+    let read = |cells: &str| {
+        let table = Table::parse(format!("floor,x\n{}\n", cells.replace(' ', ",1\n") + ",1").as_bytes()).unwrap();
+        let line = Line::try_parse_from(["fit", "--data", "x.csv", "--categories", "floor", "--ignore", "x"]).unwrap();
+        let columns = line.arguments.columns(&table).unwrap();
+        let notes = super::notes(&columns);
+        let steps = line.arguments.steps(columns).unwrap();
+        (notes, steps.iter().map(|step| serde_json::to_value(step).unwrap()).collect::<Vec<_>>())
+    };
+    let (notes, steps) = read("10 -2 1 10");
+    assert_eq!(notes, [""; 0]);
+    assert_eq!(steps[0], json!({"op": "Input", "columns": ["floor"], "datatype": "INT64"}));
+    assert_eq!(steps[1], json!({"op": "OneHot", "columns": ["floor"], "values": [-2.0, 1.0, 10.0]}));
+    for cells in ["01 02 10", "1.5 2 3", "1  2", "9007199254740993 1"] {
+        let (notes, steps) = read(cells);
+        assert!(notes.len() == 1 && notes[0].starts_with("column 'floor': its numbers are taken as texts, since"), "{notes:?}");
+        assert!(
+            notes[0].ends_with(&format!("as texts (BYTES): \"{}\"", cells.split(' ').next().unwrap())) || cells.ends_with(" 1"),
+            "{notes:?}"
+        );
+        assert_eq!(steps[0], json!({"op": "Input", "columns": ["floor"], "datatype": "BYTES"}), "{cells}");
+    }
+    assert_eq!(read("a b 1").0, [""; 0], "texts are what they look like");
+    let rules = |flags: &[&str]| {
+        let steps = fitted("floor\n2\n1\n", &[&["--categories", "floor", "--expect", "refuse"], flags].concat()).unwrap();
+        steps.iter().find(|step| matches!(step, Step::Expect { .. })).map(|step| serde_json::to_value(step).unwrap())
+    };
+    assert_eq!(rules(&[]), Some(json!({"op": "Expect", "columns": ["floor"], "values": [1.0, 2.0]})));
+    assert_eq!(rules(&["--unknown", "ignore"]), None);
+    let many: String = (0..1001).map(|at| format!("{at}\n")).collect();
+    let said = fitted(&format!("a\n{many}"), &["--categories", "a"]).unwrap_err();
+    assert!(said.contains("column 'a' has 1001 different numbers; expected 1000 at most"), "{said}");
 }
 
 #[test]

@@ -9,11 +9,12 @@ use modelyard_onnx::lint::{Finding, examine};
 use serde_json::json;
 
 use super::Output;
-use crate::cli::stdout;
+use crate::cli::{onnx_file, stdout};
 
 /// Looks at the file, or at the one in a folder, and shows what is wrong.
 pub(super) fn show(path: &Path, output: Output) -> anyhow::Result<ExitCode> {
     let file = model_file(path)?;
+    onnx_file::expect(&file)?;
     let findings = examine(&file)?;
     let sound = !findings.iter().any(|finding| !finding.warning);
     let text = match output {

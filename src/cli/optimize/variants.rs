@@ -9,6 +9,7 @@ use modelyard_onnx::store::Store;
 
 use super::trial::Trial;
 use super::{Quantize, Weights, heads, ranges};
+use crate::cli::onnx_file;
 
 /// A model after a rewrite. What is large of it lies in files.
 pub(super) struct Variant {
@@ -33,6 +34,7 @@ pub(super) struct Asked {
 
 /// Reads the model and takes the steps. A trial is there where there is data.
 pub(super) fn make(path: &Path, asked: &Asked, (store, trial): (&mut Store, Option<&Trial<'_>>)) -> anyhow::Result<Vec<Variant>> {
+    onnx_file::expect(path)?;
     let mut model = modelyard_onnx::read(path)?;
     let mut variants = vec![Variant { name: "original", changed: 0, note: String::new(), model: model.clone() }];
     let mut changed = 0;

@@ -203,6 +203,8 @@ fn what_rules_did_not_stop_is_named() {
         (two, "spec"),
         (json!({"model": {"uri": "ftp://b/m"}}), "spec.model.uri"),
         (json!({"model": {"uri": "pvc://claim"}}), "spec.model.uri"),
+        (json!({"model": {"uri": "oci://r.example/Team/m:1"}}), "spec.model.uri"),
+        (json!({"models": [{"name": "a", "uri": "oci://r.example/m:.1"}]}), "spec.models[0].uri"),
         (json!({"models": [{"name": "a", "uri": "pvc://claim/../m"}]}), "spec.models[0].uri"),
         (json!({"models": [{"name": "a", "uri": "file:a"}, {"name": "a", "uri": "file:b"}]}), "spec.models[1].name"),
         (json!({"model": {"uri": "file:a"}, "replicas": -1}), "spec.replicas"),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Findings;
 use crate::check::{content, graphs};
+use crate::cycle::Cycle;
 use crate::proto::{GraphProto, NodeProto};
 
 /// How deep graphs may lie in each other.
@@ -62,9 +63,16 @@ fn scope<'a>(graph: &'a GraphProto, outer: &HashSet<&'a str>, (findings, depth):
             made.entry(name).or_insert(at);
         }
     }
+    let cycle = Cycle::of(graph);
+    if let Some(cycle) = &cycle {
+        findings.error(format!("graph '{}'", graph.name()), cycle.what());
+    }
+    // No other order mends those, so their order is not what is wrong.
+    let told = |one: usize, other: usize| cycle.as_ref().is_some_and(|cycle| cycle.holds(one, other));
     for (at, node) in graph.node.iter().enumerate() {
         for (slot, name) in node.input.iter().enumerate().filter(|(_, name)| !name.is_empty() && !known.contains(name.as_str())) {
             let what = match made.get(name.as_str()) {
+                Some(maker) if told(at, *maker) => continue,
                 Some(maker) if *maker == at => "the node itself makes it".to_owned(),
                 Some(maker) => {
                     format!("{} makes it, which comes later: nodes are not in topological order", place(&graph.node[*maker]))

@@ -9,6 +9,7 @@ mod infer;
 mod operators;
 mod rules;
 mod shapes;
+mod windows;
 
 use std::collections::HashMap;
 use std::path::Path;

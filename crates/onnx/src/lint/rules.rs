@@ -62,6 +62,7 @@ pub(super) struct Call<'a> {
 pub(super) fn outputs(call: &Call<'_>) -> Result<Vec<Known>, String> {
     let Some(first) = call.inputs.first() else { return Ok(Vec::new()) };
     let operator = call.node.op_type();
+    super::windows::check(call)?;
     let whole = |known: Known| Ok(vec![known]);
     match operator {
         _ if SAME.contains(&operator) => whole(first.clone()),
@@ -222,19 +223,16 @@ impl Call<'_> {
         };
         let rank = window.len();
         let (strides, dilations, pads) = (list("strides"), list("dilations"), list("pads"));
-        for (name, found, wanted) in [("strides", &strides, rank), ("dilations", &dilations, rank), ("pads", &pads, 2 * rank)] {
-            if found.as_ref().is_some_and(|found| found.len() != wanted) {
-                return Err(format!("attribute '{name}': {} entries; expected {wanted}", found.as_ref().map_or(0, Vec::len)));
-            }
+        let fits = |found: &Option<Vec<i64>>, wanted: usize| found.as_ref().is_none_or(|found| found.len() == wanted);
+        // Where pads are not read they may be of any length.
+        if !fits(&strides, rank) || !fits(&dilations, rank) || !fits(&pads, 2 * rank) {
+            return Ok(None);
         }
         let entry = |found: &Option<Vec<i64>>, at: usize, default: i64| found.as_ref().map_or(default, |found| found[at]);
         let automatic = self.attribute("auto_pad").map_or(b"NOTSET".as_slice(), |one| one.s());
         let mut shape = vec![input[0], channels];
         for (at, size) in window.iter().enumerate() {
-            let stride = entry(&strides, at, 1);
-            if stride < 1 {
-                return Err(format!("attribute 'strides': {stride}; expected 1 or more"));
-            }
+            let stride = entry(&strides, at, 1).max(1);
             let around = entry(&pads, at, 0).saturating_add(entry(&pads, at + rank, 0));
             let reach = size.and_then(|size| size.checked_sub(1)?.checked_mul(entry(&dilations, at, 1))?.checked_add(1));
             let steps = |length: i64, reach: i64| {

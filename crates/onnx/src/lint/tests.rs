@@ -91,6 +91,12 @@ fn each_finding_names_the_node_and_the_field() {
             "Relu 'y': input[0] 'a': Relu 'a' makes it, which comes later: nodes are not in topological order",
         ),
         (vec![relu("q", "y")], vec![], "Relu 'y': input[0] 'q': nothing makes it"),
+        (
+            vec![node("Add", &["x", "b"], &["a"], vec![]), relu("a", "b"), relu("b", "y")],
+            vec![],
+            "graph 'made': a cycle of 2 nodes: Add 'a' reads 'b' of Relu 'b', which reads 'a' of Add 'a'; expected nodes that wait",
+        ),
+        (vec![node("Add", &["x", "y"], &["y"], vec![])], vec![], "graph 'made': a cycle of 1 node: Add 'y' reads 'y' of Add 'y'"),
         (vec![relu("x", "y"), relu("x", "y")], vec![], "Relu 'y': output[0] 'y': the name is defined before"),
         (vec![relu("x", "z")], vec![], "output 'y': nothing makes it"),
         (vec![node("Relux", &["x"], &["y"], vec![])], vec![], "Relux 'y': op_type: ai.onnx 17 has no such operator"),
@@ -141,6 +147,85 @@ fn each_finding_names_the_node_and_the_field() {
         let found = told(&model(nodes, tensors, small));
         assert!(found.iter().any(|one| one.starts_with(words)), "expected {words}\nfound {found:#?}");
     }
+}
+
+#[test]
+fn numbers_of_windows_are_ones_that_can_be_run() {
+    for (operator, attribute, words) in [
+        ("Conv", ints("strides", &[0, 1]), "attribute 'strides': [0, 1]; expected 1 or more each"),
+        ("Conv", ints("strides", &[1]), "attribute 'strides': [1]; expected 2 entries, one for each dimension of the window"),
+        ("Conv", ints("dilations", &[1, 0]), "attribute 'dilations': [1, 0]; expected 1 or more each"),
+        ("Conv", ints("kernel_shape", &[0, 3]), "attribute 'kernel_shape': [0, 3]; expected 1 or more each"),
+        ("Conv", ints("pads", &[-1, 0, 0, 0]), "attribute 'pads': [-1, 0, 0, 0]; expected 0 or more each"),
+        ("Conv", ints("pads", &[1, 1]), "attribute 'pads': [1, 1]; expected 4 entries, a begin and an end for each dimension"),
+        ("Conv", int("group", 0), "attribute 'group': 0; expected 1 or more"),
+        ("ConvTranspose", ints("strides", &[0, 1]), "attribute 'strides': [0, 1]; expected 1 or more each"),
+        ("ConvTranspose", ints("output_padding", &[0]), "attribute 'output_padding': [0]; expected 2 entries"),
+        ("MaxPool", ints("strides", &[0, 1]), "attribute 'strides': [0, 1]; expected 1 or more each"),
+        ("AveragePool", ints("pads", &[1, 1, 1]), "attribute 'pads': [1, 1, 1]; expected 4 entries"),
+        ("LpPool", ints("dilations", &[0, 0]), "attribute 'dilations': [0, 0]; expected 1 or more each"),
+        (
+            "Pad",
+            ints("pads", &[1, 1, 1]),
+            "attribute 'pads': [1, 1, 1]; expected 8 entries, a begin and an end for each dimension",
+        ),
+    ] {
+        let weighted = operator.starts_with("Conv");
+        let mut attributes = vec![attribute];
+        if !weighted && operator != "Pad" {
+            attributes.push(ints("kernel_shape", &[3, 3]));
+        }
+        let inputs: &[&str] = if weighted { &["x", "w"] } else { &["x"] };
+        let nodes = vec![node(operator, inputs, &["y"], attributes)];
+        let mut one = model(nodes, vec![zeros("w", &[3, 3, 3, 3])], (&[0, 3, 8, 8], &[0, 3, 0, 0]));
+        one.opset_import = vec![import("", if operator == "Pad" { 10 } else { 18 })];
+        let found = told(&one);
+        let words = format!("{operator} 'y': {words}");
+        assert!(found.iter().any(|one| one.starts_with(&words)), "expected {words}\nfound {found:#?}");
+    }
+    // As an input of newer operator sets, which may take away too.
+    let padded = |pads: &[i64]| {
+        let raw = pads.iter().flat_map(|one| one.to_le_bytes()).collect();
+        let pads = TensorProto::of_bytes("p".into(), 7, vec![pads.len() as i64], raw);
+        told(&model(vec![node("Pad", &["x", "p"], &["y"], vec![])], vec![pads], (&[0, 4], &[0, 0])))
+    };
+    assert_eq!(
+        padded(&[0, 1, 1]),
+        ["Pad 'y': input[1] 'p': [0, 1, 1]; expected 4 entries, a begin and an end for each dimension of the input"]
+    );
+    assert_eq!(padded(&[0, -1, 0, 1]), [""; 0]);
+}
+
+#[test]
+fn a_cycle_is_told_once_and_in_a_bounded_number_of_words() {
+    let ring = |count: usize| {
+        let name = |at: usize| format!("n{}", at % count);
+        let mut nodes: Vec<_> = (0..count).map(|at| node("Add", &["x", &name(at + 1)], &[&name(at)], vec![])).collect();
+        nodes.push(node("Relu", &["n0"], &["y"], vec![]));
+        told(&model(nodes, vec![], (&[0, 4], &[0, 4])))
+    };
+    let found = ring(9);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].contains("a cycle of 9 nodes: Add 'n0' reads 'n1' of Add 'n1', which reads 'n2'"), "{found:#?}");
+    assert!(found[0].contains("'n6' of Add 'n6', and so on over 3 more; expected"), "{found:#?}");
+    // As many as a file may have are walked through too.
+    assert!(ring(50_000)[0].contains("and so on over 49994 more"));
+    // A branch that reads what comes of its own node.
+    let mut choice = node("If", &["c"], &["a"], vec![]);
+    let inner = GraphProto {
+        name: Some("inner".to_owned()),
+        node: vec![node("Relu", &["y"], &["z"], vec![])],
+        output: vec![value("z", 1, &[0, 4])],
+        ..GraphProto::default()
+    };
+    choice.attribute.push(AttributeProto {
+        name: Some("then_branch".to_owned()),
+        r#type: Some(5),
+        g: Some(inner),
+        ..AttributeProto::default()
+    });
+    let found = told(&model(vec![choice, node("Relu", &["a"], &["y"], vec![])], vec![], (&[0, 4], &[0, 4])));
+    assert!(found[0].contains("a cycle of 2 nodes: If 'a' reads 'y' of Relu 'y', which reads 'a' of If 'a'"), "{found:#?}");
 }
 
 #[test]

@@ -211,6 +211,11 @@ fn an_old_operator_set_is_refused_in_words() {
 fn unsound_models_are_told() {
     for (nodes, tensors, words) in [
         (vec![node("Relu", &["z"], "y")], vec![], "input 'z' is made by nothing"),
+        (
+            vec![node("Add", &["x", "y"], "a"), node("Relu", &["a"], "y")],
+            vec![],
+            "a cycle of 2 nodes: Add 'a' reads 'y' of Relu 'y'",
+        ),
         (vec![node("Relu", &["x"], "y"), node("Abs", &["x"], "y")], vec![], "defined before"),
         (vec![node("Relu", &["x"], "a")], vec![], "nothing makes it"),
         (vec![node("Add", &["x", "w"], "y")], vec![floats("w", &[3], &[1.0])], "has 4 bytes; its dimensions [3] need 12"),

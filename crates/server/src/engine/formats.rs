@@ -6,14 +6,14 @@ use modelyard_core::api::Format;
 
 use super::ensemble::Trees;
 use super::{LoadError, catboost, lightgbm, xgboost};
-use modelyard_store::Native;
+use modelyard_store::{Native, native_of_file};
 
 /// The model of a file in a booster's own format, as its first bytes or `said` have it; `None` for an `.onnx` file.
 ///
 /// # Errors
 /// See [`LoadError`].
 pub(super) fn booster(path: &Path, said: Option<Format>) -> Result<Option<Trees>, LoadError> {
-    let found = match Native::of_file(path) {
+    let found = match native_of_file(path) {
         Ok(found) => found,
         // A folder: the file's own reading says so in better words.
         Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => return Ok(None),
@@ -34,7 +34,7 @@ pub(super) fn booster(path: &Path, said: Option<Format>) -> Result<Option<Trees>
 /// The error of a file that could not be read in the format that was said: where its first bytes tell another one, it says so.
 pub(super) fn blame(error: LoadError, path: &Path, said: Option<Format>) -> LoadError {
     let (LoadError::Invalid(reason) | LoadError::Unsupported(reason), Some(said)) = (&error, said) else { return error };
-    let told = Native::of_file(path).ok().flatten().and_then(Native::format);
+    let told = native_of_file(path).ok().flatten().and_then(Native::format);
     let told = match told {
         Some(told) if told == said => return error,
         Some(told) => format!("its first bytes are {}'s", told.as_str()),

@@ -350,6 +350,33 @@ fn texts_become_tokens() {
 }
 
 #[test]
+fn texts_without_tokens_are_the_clients_fault() {
+    let reference: Value = serde_json::from_str(include_str!("../../tests/tokenizers/reference.json")).unwrap();
+    let mut tokenizer = reference["tokenizers"]["bert-uncased"].clone();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    tokenizer["post_processor"] = Value::Null;
+    std::fs::write(folder.path().join("plain.json"), tokenizer.to_string()).unwrap();
+    let model = json!([["input_ids", "INT64", [-1, -1]]]);
+    let opened = |file: &str, columns: &[&str]| {
+        let declared = json!({"op": "Input", "columns": columns, "datatype": "BYTES"});
+        let step = json!({"op": "Tokenize", "columns": columns, "to": ["input_ids"], "tokenizer": file});
+        stepped_in(Some(folder.path()), &model, &json!([declared, step]), &json!([])).unwrap()
+    };
+    let texts = |texts: &[&str]| {
+        Tensor::strings(vec![texts.len()], texts.iter().map(|text| Bytes::from((*text).to_owned())).collect()).unwrap()
+    };
+    let none = "no tokens, and the tokenizer adds none; expected a text of one or more";
+    let error = opened("plain.json", &["review"]).run(&[texts(&[""])], &stop()).unwrap_err();
+    assert_eq!(error.to_string(), format!("column 'review', row 0: the text has {none}"));
+    let error = opened("plain.json", &["review", "title"]).run(&[texts(&[" "]), texts(&[""])], &stop()).unwrap_err();
+    assert_eq!(error.to_string(), format!("column 'review', row 0: it and the text beside it have {none}"));
+    // Beside a text that has some it is padded as that is long; and what the tokenizer adds is enough.
+    assert_eq!(opened("plain.json", &["review"]).run(&[texts(&["", "hello"])], &stop()).unwrap()[0].shape()[0], 2);
+    assert_eq!(opened("tokenizer.json", &["review"]).run(&[texts(&[""])], &stop()).unwrap()[0].shape(), [1, 2]);
+}
+
+#[test]
 fn what_is_beyond_the_datatype_is_refused_and_infinity_is_not() {
     let declared = json!({"op": "Input", "columns": ["x"], "datatype": "BYTES"});
     let cast = json!({"op": "Cast", "columns": ["x"], "datatype": "FP32"});

@@ -83,6 +83,12 @@ impl Action for Tokenize {
         }
         let longest = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
         let width = self.width.unwrap_or_else(|| self.tokenizer.padding.width(longest));
+        // A model takes no rows of nothing, and would tell of columns that clients do not know.
+        if width == 0 && !rows.is_empty() {
+            let what = if second.is_some() { "it and the text beside it have" } else { "the text has" };
+            let message = format!("{what} no tokens, and the tokenizer adds none; expected a text of one or more");
+            return Err(Refused { row: 0, column: port.name.clone(), message });
+        }
         bounded(rows.len(), width * size_of::<f64>(), &port.name)?;
         for (kind, to) in self.to.iter().enumerate() {
             let numbers = rows.iter().flat_map(|row| self.padded(row, kind, width)).collect();

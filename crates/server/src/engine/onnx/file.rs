@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use modelyard_core::content::{self, Native};
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto};
 
@@ -28,6 +29,11 @@ impl File {
     /// Reads and decodes `path`.
     pub(in crate::engine) fn read(path: &Path) -> Result<Self, LoadError> {
         let raw = slurp(path)?;
+        let head = &raw[..raw.len().min(content::HEAD)];
+        // Boosters' own files come here where somebody said that they are ONNX: that is told in other words.
+        if let Some(what) = content::instead_of_onnx(head).filter(|_| Native::of(head).is_none_or(|native| !native.is_model())) {
+            return Err(LoadError::Invalid(format!("{} is {what}", name_of(path))));
+        }
         let mut proto = ModelProto::decode(raw.as_slice())
             .map_err(|error| LoadError::Invalid(format!("{} is not an ONNX file, or is cut short: {error}", name_of(path))))?;
         if proto.graph.is_none() {

@@ -1,6 +1,7 @@
 //! Reading ONNX files, whatever engine runs them: within bounds, checked, never trusted.
 
 pub(in crate::engine) mod attributes;
+mod cycle;
 pub(in crate::engine) mod declared;
 mod dequantise;
 pub(in crate::engine) mod facts;
@@ -17,4 +18,5 @@ pub(in crate::engine) mod values;
 pub(in crate::engine) mod versions;
 pub(in crate::engine) mod view;
 pub(in crate::engine) mod weights;
+pub(in crate::engine) mod windows;
 pub(in crate::engine) mod zipmap;

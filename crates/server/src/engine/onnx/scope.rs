@@ -1,9 +1,11 @@
-//! Names in a graph: every value and every attribute is defined once, and whatever is read is defined. tract dies of files that break this.
+//! Names in a graph: every value and every attribute is defined once, whatever is read is defined, and no node waits for itself. tract dies
+//! of files that break this.
 
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{GraphProto, NodeProto};
 
+use super::cycle;
 use super::facts::{bodies, operator_name};
 use crate::engine::LoadError;
 
@@ -30,6 +32,9 @@ fn check_within<'a>(graph: &'a GraphProto, outer: &mut Vec<HashSet<&'a str>>) ->
         for body in bodies(node) {
             check_within(body, outer)?;
         }
+    }
+    if let Some(what) = cycle::find(graph) {
+        return Err(LoadError::Invalid(what));
     }
     let own = outer.pop().unwrap_or_default();
     match graph.output.iter().find(|output| !own.contains(output.name.as_str())) {
@@ -64,7 +69,7 @@ fn definitions(graph: &GraphProto) -> Result<HashSet<&str>, LoadError> {
 }
 
 /// A node in words.
-fn who(node: &NodeProto) -> String {
+pub(super) fn who(node: &NodeProto) -> String {
     format!("node '{}' ({})", node_name(node), operator_name(node))
 }
 

@@ -15,6 +15,7 @@ use crate::engine::onnx::scope::{self, node_name};
 use crate::engine::onnx::trees;
 use crate::engine::onnx::versions::{self, OPSETS};
 use crate::engine::onnx::weights::{self, External, datatype_name, element_bytes, is_external};
+use crate::engine::onnx::windows::{self, Ranks};
 use crate::engine::{LoadError, Problem};
 
 /// Operators that tract registers, by name alone: it does not look at domains.
@@ -94,8 +95,11 @@ impl Lint<'_> {
             let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
             self.problem(name, "initializer", "sparse initializers are not supported");
         }
-        let constants = Constants::of(graph);
+        let (constants, ranks) = (Constants::of(graph), Ranks::of(graph));
         for node in &graph.node {
+            if let Some(fault) = windows::fault(node, &ranks, &|at| constants.integers(node, at)) {
+                return Err(LoadError::Invalid(format!("{} '{}': {fault}", operator_name(node), node_name(node))));
+            }
             self.node(node, &constants)?;
             for body in bodies(node) {
                 self.graph(file, body)?;

@@ -6,6 +6,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 use crate::engine::onnx::weights::{self, datatype_name, element_bytes};
+use crate::engine::onnx::windows;
 
 /// The largest tensor, in bytes, that a node may make: of a file's own constants, and of a request.
 pub(super) const MAX_TENSOR_BYTES: u64 = 4 << 30;
@@ -28,7 +29,7 @@ impl<'a> Constants<'a> {
     }
 
     /// The integers of a constant, where the node's input is one.
-    fn integers(&self, node: &NodeProto, input: usize) -> Option<Vec<i64>> {
+    pub(super) fn integers(&self, node: &NodeProto, input: usize) -> Option<Vec<i64>> {
         let tensor = self.constants.get(node.input.get(input)?.as_str())?;
         let raw = &tensor.raw_data;
         Some(match DataType::try_from(tensor.data_type).ok()? {
@@ -70,7 +71,7 @@ pub(super) fn refusal(node: &NodeProto, constants: &Constants<'_>) -> Option<Str
             none.then(|| "its max_output_boxes_per_class is 0 or absent, so it keeps no box: export it with a number".to_owned())
         }
         "RandomNormal" | "RandomUniform" => too_large(&attribute(node, "shape")?.ints),
-        _ => None,
+        _ => windows::takes_away(node),
     }
 }
 

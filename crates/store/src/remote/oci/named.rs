@@ -1,6 +1,7 @@
-//! What an `oci:` uri names.
+//! What an `oci:` uri names, and where that is asked for.
 
-use super::manifest;
+use modelyard_core::location::oci::Reference;
+
 use crate::StoreError;
 
 /// What the uri names.
@@ -15,34 +16,16 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn parse(uri: &str) -> Result<Self, StoreError> {
-        let wrong = || {
-            StoreError::Invalid(format!(
-                "expected oci://HOST/REPOSITORY[:TAG] or oci://HOST/REPOSITORY@sha256:DIGEST, found '{uri}'"
-            ))
-        };
-        let rest = uri.split_once("://").map_or("", |(_, rest)| rest);
-        let (host, rest) = rest.split_once('/').filter(|(host, _)| !host.is_empty()).ok_or_else(wrong)?;
-        let (repository, reference) = match rest.split_once('@') {
-            Some((name, digest)) => {
-                manifest::sum(digest).ok_or_else(wrong)?;
-                // The tag beside a digest is for people.
-                (name.rsplit_once(':').map_or(name, |(name, _)| name), digest)
-            }
-            None => rest.rsplit_once(':').unwrap_or((rest, "latest")),
-        };
-        let is_part = |part: &str| {
-            part.starts_with(|one: char| one.is_ascii_alphanumeric())
-                && part.bytes().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || b"._-".contains(&one))
-        };
-        let is_tag = |tag: &str| {
-            (1..=128).contains(&tag.len()) && tag.bytes().all(|one| one.is_ascii_alphanumeric() || b"._-".contains(&one))
-        };
-        let is_reference = is_tag(reference) || manifest::sum(reference).is_some();
-        let is_host = host.bytes().all(|one| one.is_ascii_alphanumeric() || b".-:[]".contains(&one));
-        if !is_host || !repository.split('/').all(is_part) || !is_reference {
-            return Err(wrong());
-        }
-        Ok(Self { host: host.to_owned(), repository: repository.to_owned(), reference: reference.to_owned() })
+        Reference::parse(uri).map(Self::of).map_err(StoreError::Invalid)
+    }
+
+    /// What is to be pushed to.
+    pub(super) fn to_push(uri: &str) -> Result<Self, StoreError> {
+        Reference::to_push(uri).map(Self::of).map_err(StoreError::Invalid)
+    }
+
+    fn of(Reference { host, repository, reference }: Reference) -> Self {
+        Self { host, repository, reference }
     }
 
     /// Registries are asked by https; one on this machine by plain http, as Docker does.
@@ -56,26 +39,6 @@ impl Named {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_spelling_is_read() {
-        let sum = format!("sha256:{}", "a".repeat(64));
-        let by_digest = (format!("oci://h:5000/a/b:v1@{sum}"), "h:5000", "a/b", sum.as_str());
-        for (uri, host, repository, reference) in [
-            ("oci://r.example/a".to_owned(), "r.example", "a", "latest"),
-            ("oci://r.example/a/b-c_d:V1.0".to_owned(), "r.example", "a/b-c_d", "V1.0"),
-            ("oci://[::1]:5000/a:x".to_owned(), "[::1]:5000", "a", "x"),
-            by_digest,
-        ] {
-            let expected = Named { host: host.into(), repository: repository.into(), reference: reference.into() };
-            assert_eq!(Named::parse(&uri).unwrap(), expected, "{uri}");
-        }
-        for uri in
-            ["oci://h", "oci://h/", "oci:///a", "oci://h/A", "oci://h/a:", "oci://h/a@sha256:12", "oci://h/../a", "oci://u@h/a"]
-        {
-            assert!(Named::parse(uri).is_err(), "{uri}");
-        }
-    }
 
     #[test]
     fn only_a_registry_on_this_machine_is_asked_by_plain_http() {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::credentials::{self, Door};
-use super::manifest::{self, ARTIFACT, PATHS};
+use super::manifest::{ARTIFACT, PATHS};
 use super::named::Named;
 use crate::environment::Variables;
 use crate::remote::bucket::explain;
@@ -72,10 +72,7 @@ pub(crate) async fn push(
     about: &About,
     (store, progress): (&Store, &Progress),
 ) -> Result<Pushed, StoreError> {
-    let named = Named::parse(uri)?;
-    if manifest::sum(&named.reference).is_some() {
-        return Err(StoreError::Invalid(format!("expected oci://HOST/REPOSITORY:TAG to push to, found the digest of '{uri}'")));
-    }
+    let named = Named::to_push(uri)?;
     let planned = plan(path, model, &store.limits).await?;
     let variables = Variables::new(&store.environment, None);
     let login =
