@@ -5,6 +5,7 @@
 pub mod api;
 pub mod claim;
 pub mod diagnose;
+pub mod digest;
 pub mod location;
 pub mod pins;
 pub mod plan;
