@@ -240,36 +240,51 @@ fn what_does_not_apply_is_said() {
     }
 }
 
+/// The sides of a weight, and how many there are: 128 MiB of FP32, and 80 000 KiB for all that the command may write to.
+const WIDTH: i64 = 2048;
+const LAYERS: u16 = 8;
+
+/// Products by one weight after another, `w0` first.
+fn products(initializer: Vec<TensorProto>) -> ModelProto {
+    let value = |name: String| vec![ValueInfoProto { name: Some(name), ..ValueInfoProto::default() }];
+    let node = |layer: u16| NodeProto {
+        op_type: Some("MatMul".into()),
+        input: vec![format!("x{layer}"), format!("w{layer}")],
+        output: vec![format!("x{}", layer + 1)],
+        ..NodeProto::default()
+    };
+    let (input, output) = (value("x0".into()), value(format!("x{LAYERS}")));
+    let graph = GraphProto { node: (0..LAYERS).map(node).collect(), initializer, input, output, ..GraphProto::default() };
+    let opset_import = vec![OperatorSetIdProto { version: Some(17), ..OperatorSetIdProto::default() }];
+    ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() }
+}
+
+/// Optimises a file of less memory than its weights take; the size of what comes of it.
+fn optimised_in_little_memory(model: &Path, weights: &str) -> u64 {
+    let out = model.with_file_name("out.onnx");
+    let command = "ulimit -d 80000; exec \"$0\" optimize \"$1\" -o \"$2\" --weights \"$3\"";
+    let mut bash = Command::new("bash");
+    bash.args(["-c", command, env!("CARGO_BIN_EXE_modelyard")]).arg(model).arg(&out).arg(weights);
+    let ran = bash.stdin(Stdio::null()).output().unwrap();
+    assert!(ran.status.success(), "{weights}: {}", String::from_utf8_lossy(&ran.stderr));
+    std::fs::metadata(&out).unwrap().len()
+}
+
 /// Weights in lists of numbers, of more than the memory that the command may have, in one file.
 #[test]
 fn lists_beyond_the_memory_go_through() {
-    const WIDTH: i64 = 2048;
-    const LAYERS: u16 = 8;
     let folder = tempfile::tempdir().unwrap();
-    let (model, out) = (folder.path().join("large.onnx"), folder.path().join("out.onnx"));
-    let value = |name: String| vec![ValueInfoProto { name: Some(name), ..ValueInfoProto::default() }];
-    let mut graph = GraphProto { input: value("x0".into()), output: value(format!("x{LAYERS}")), ..GraphProto::default() };
-    for layer in 0..LAYERS {
+    let model = folder.path().join("large.onnx");
+    let weight = |layer: u16| {
         let float_data = (0..WIDTH * WIDTH).map(|at| if at == 0 { f32::from(layer) + 1.0 } else { 0.0 }).collect();
         let (name, dims) = (Some(format!("w{layer}")), vec![WIDTH, WIDTH]);
-        graph.initializer.push(TensorProto { name, data_type: Some(1), dims, float_data, ..TensorProto::default() });
-        graph.node.push(NodeProto {
-            op_type: Some("MatMul".into()),
-            input: vec![format!("x{layer}"), format!("w{layer}")],
-            output: vec![format!("x{}", layer + 1)],
-            ..NodeProto::default()
-        });
-    }
-    let opset_import = vec![OperatorSetIdProto { version: Some(17), ..OperatorSetIdProto::default() }];
-    let whole = ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() };
+        TensorProto { name, data_type: Some(1), dims, float_data, ..TensorProto::default() }
+    };
+    let whole = products((0..LAYERS).map(weight).collect());
     std::fs::write(&model, prost::Message::encode_to_vec(&whole)).unwrap();
+    let before = std::fs::metadata(&model).unwrap().len();
     for (weights, share) in [("f32", 1), ("int8", 4)] {
-        let command = "ulimit -d 80000; exec \"$0\" optimize \"$1\" -o \"$2\" --weights \"$3\"";
-        let mut bash = Command::new("bash");
-        bash.args(["-c", command, env!("CARGO_BIN_EXE_modelyard")]).arg(&model).arg(&out).arg(weights);
-        let ran = bash.stdin(Stdio::null()).output().unwrap();
-        assert!(ran.status.success(), "{weights}: {}", String::from_utf8_lossy(&ran.stderr));
-        let (size, before) = (std::fs::metadata(&out).unwrap().len(), std::fs::metadata(&model).unwrap().len());
+        let size = optimised_in_little_memory(&model, weights);
         assert!((before / share..before / share + (1 << 20)).contains(&size), "{weights}: {size} of {before}");
     }
 }
@@ -277,50 +292,34 @@ fn lists_beyond_the_memory_go_through() {
 /// A model whose weights are more than the memory that the command may have: `tests/optimize/large.py` does so with 3 GiB.
 #[test]
 fn weights_beyond_the_memory_go_through() {
-    const WIDTH: i64 = 2048;
-    const LAYERS: u64 = 8;
     let folder = tempfile::tempdir().unwrap();
-    let (model, out) = (folder.path().join("large.onnx"), folder.path().join("out.onnx"));
+    let model = folder.path().join("large.onnx");
     let length = u64::try_from(WIDTH * WIDTH * 4).unwrap();
     let data = std::fs::File::create(folder.path().join("large.data")).unwrap();
-    data.set_len(length * LAYERS).unwrap();
-    let value = |name: String| vec![ValueInfoProto { name: Some(name), ..ValueInfoProto::default() }];
+    data.set_len(length * u64::from(LAYERS)).unwrap();
     let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
-    let mut graph = GraphProto { input: value("x0".into()), output: value(format!("x{LAYERS}")), ..GraphProto::default() };
-    for layer in 0..LAYERS {
+    let weight = |layer: u16| {
+        let offset = u64::from(layer) * length;
         // Weights that differ: equal ones would become one.
-        std::os::unix::fs::FileExt::write_all_at(&data, &(layer as f32 + 1.0).to_le_bytes(), layer * length).unwrap();
-        graph.initializer.push(TensorProto {
+        std::os::unix::fs::FileExt::write_all_at(&data, &(f32::from(layer) + 1.0).to_le_bytes(), offset).unwrap();
+        TensorProto {
             name: Some(format!("w{layer}")),
             data_type: Some(1),
             dims: vec![WIDTH, WIDTH],
             data_location: Some(1),
             external_data: vec![
                 entry("location", "large.data".into()),
-                entry("offset", (layer * length).to_string()),
+                entry("offset", offset.to_string()),
                 entry("length", length.to_string()),
             ],
             ..TensorProto::default()
-        });
-        graph.node.push(NodeProto {
-            op_type: Some("MatMul".into()),
-            input: vec![format!("x{layer}"), format!("w{layer}")],
-            output: vec![format!("x{}", layer + 1)],
-            ..NodeProto::default()
-        });
-    }
-    let opset_import = vec![OperatorSetIdProto { version: Some(17), ..OperatorSetIdProto::default() }];
-    let whole = ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() };
+        }
+    };
+    let whole = products((0..LAYERS).map(weight).collect());
     modelyard_onnx::write(&whole, &model).unwrap();
     for (weights, bytes) in [("f32", length), ("int8", length / 4)] {
-        // 128 MiB of weights, and 80 000 KiB for all that the process may write to.
-        let command = "ulimit -d 80000; exec \"$0\" optimize \"$1\" -o \"$2\" --weights \"$3\"";
-        let mut bash = Command::new("bash");
-        bash.args(["-c", command, env!("CARGO_BIN_EXE_modelyard")]).arg(&model).arg(&out).arg(weights);
-        let ran = bash.stdin(Stdio::null()).output().unwrap();
-        assert!(ran.status.success(), "{weights}: {}", String::from_utf8_lossy(&ran.stderr));
-        let size = std::fs::metadata(&out).unwrap().len();
-        assert!((bytes * LAYERS..bytes * LAYERS + (1 << 20)).contains(&size), "{weights}: {size}");
+        let (size, least) = (optimised_in_little_memory(&model, weights), bytes * u64::from(LAYERS));
+        assert!((least..least + (1 << 20)).contains(&size), "{weights}: {size}");
     }
 }
 

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use jiff::{Timestamp, Unit};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Patch, PatchParams};
+use modelyard_core::pins::RESTARTED_AT;
 use modelyard_core::release::RENEW;
 use modelyard_core::render::TEMPLATE_ANNOTATION;
 use serde_json::json;
@@ -18,9 +19,6 @@ use super::cluster::{
     revision_of, workloads_of,
 };
 use super::served::runtime;
-
-/// The annotation that kubectl writes: a template that differs is rolled out.
-const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// Replace the pods of a ModelDeployment by new ones of the same revision, without a failed request
 ///

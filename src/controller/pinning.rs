@@ -10,11 +10,11 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::ResourceExt;
 use modelyard_core::diagnose::Loading;
+use modelyard_core::digest::sha256;
 use modelyard_core::pins::{Pin, Pins, RESTARTED_AT};
 use modelyard_core::plan::RevisionObserved;
 use modelyard_core::render::{CONTAINER, PINS_ANNOTATION, PINS_FILE, PINS_VARIABLE};
 use modelyard_core::resolve::Resolved;
-use sha2::{Digest, Sha256};
 
 use super::bell::mark;
 use super::observe::{runs, server};
@@ -115,7 +115,7 @@ impl<'a> Pinning<'a> {
 
     /// The pods whose servers say that they serve something else than is noted, and have not been sent after it; and the SHA-256 of that.
     pub(super) fn strays(&self, heard: &Heard) -> (Vec<String>, String) {
-        let digest: String = Sha256::digest(self.stored.to_json()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = sha256(self.stored.to_json());
         let strays = |pod: &&&Pod| {
             let said = heard.said.get(&pod.name_any()).and_then(Option::as_ref);
             let rung = pod.annotations().get(PINS_ANNOTATION).is_some_and(|rung| rung == mark(&digest));

@@ -5,9 +5,9 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use modelyard_core::digest::sha256;
 use modelyard_core::pins::RESTARTED_AT;
 use modelyard_core::render::{CONFIG_ANNOTATION, DEPLOYMENT_LABEL, PINS_ANNOTATION, PINS_FILE, REVISION_LABEL};
-use sha2::{Digest, Sha256};
 
 /// Its status tells of pods that cannot be made, and whether all were there once; and by its generation, of which spec.
 pub(super) fn workload(object: &mut Deployment) {
@@ -64,7 +64,7 @@ pub(super) fn configuration(object: &mut ConfigMap) {
     let all = object.data.iter_mut().flatten();
     // What names led to is nowhere else.
     for (_, text) in all.filter(|(key, _)| *key != PINS_FILE) {
-        *text = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        *text = sha256(&*text);
     }
 }
 

@@ -1,4 +1,5 @@
-//! A stream that gives up on a client which begins a request's head and never ends it, as the server's does.
+//! A stream that gives up on a client which begins a request's head and never ends it, as the server's does. It is
+//! one of its own: the server's reads ahead and gathers what it writes, and no crate that both link may have streams.
 //!
 //! hyper's own time-out also ends connections that are merely idle, which clients keep open on purpose; this one starts with a
 //! head's first byte and ends when the request is handed on.

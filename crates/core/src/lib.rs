@@ -6,6 +6,7 @@ pub mod api;
 pub mod claim;
 pub mod content;
 pub mod diagnose;
+pub mod digest;
 pub mod location;
 pub mod pins;
 pub mod plan;

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::location::Scheme;
 use crate::server_config::{ModelConfig, ServerConfig};
 
-/// The annotation of a pod that names the restart that made it, as `kubectl rollout restart` and `modelyard restart` write it.
+/// The annotation of a pod that names the restart that made it, as `kubectl rollout restart` and `modelyard restart` write it: a template
+/// that differs is rolled out.
 pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// Characters that a store's own name of a version may have.

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::api::{Engine, EngineName, Format, Isolation, SelfCheck, is_default};
+use crate::digest::sha256;
 use crate::location::Scheme;
 use crate::location::oci::Reference;
 use crate::pins::is_fixed;
@@ -226,7 +226,7 @@ impl ServerConfig {
     /// The SHA-256 of that JSON, in hexadecimal: a server that follows a file names what it follows so.
     #[must_use]
     pub fn sha256(&self) -> String {
-        Sha256::digest(self.to_json()).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(self.to_json())
     }
 
     /// Checks what the types alone do not say.

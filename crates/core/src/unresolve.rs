@@ -14,6 +14,7 @@ use crate::api::{
     PodOptions, Queue, Resources, Rollout, SecretReference, ServiceOptions, Serving,
 };
 use crate::claim::{Claim, MOUNTED};
+use crate::pins::RESTARTED_AT;
 use crate::render::{CONFIG_FILE, CONTAINER, PINS_VARIABLE, RESTARTED_AT_VARIABLE, REVISION_LABEL, VERSION_ANNOTATION};
 use crate::resolve::{revision, revision_of_followers, threads_allowed};
 use crate::server_config::{ModelConfig, ServerConfig, ServingConfig};
@@ -21,8 +22,7 @@ use crate::steps::{Step, WrittenStep};
 use crate::units;
 
 /// Annotations of a pod template that are not the spec's: the operator's, and that of a restart.
-const NOT_OF_THE_SPEC: [&str; 2] =
-    ["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes", "kubectl.kubernetes.io/restartedAt"];
+const NOT_OF_THE_SPEC: [&str; 2] = ["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes", RESTARTED_AT];
 /// Beginnings of labels, and of variables, that are the operator's.
 const OWN_LABELS: [&str; 2] = ["modelyard.dev/", "app.kubernetes.io/"];
 const OWN_VARIABLES: [&str; 7] = [

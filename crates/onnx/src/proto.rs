@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, clippy::all)]
 
+use std::ops::Range;
+
 include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
 
 /// `TensorProto.DataType`, of the types that are read here.
@@ -57,6 +59,16 @@ impl NodeProto {
             "" => self.output.first().map_or("", String::as_str),
             name => name,
         }
+    }
+
+    /// Of a `Shape`: which dimensions of a tensor that has so many it gives. The end may lie before the beginning.
+    pub(crate) fn stretch(&self, rank: usize) -> Range<usize> {
+        let end = i64::try_from(rank).unwrap_or(i64::MAX);
+        let place = |name: &str, default: i64| {
+            let at = self.attribute_named(name).map_or(default, AttributeProto::i);
+            usize::try_from(if at < 0 { at.saturating_add(end) } else { at }.clamp(0, end)).unwrap_or(0)
+        };
+        place("start", 0)..place("end", end)
     }
 }
 

@@ -37,9 +37,20 @@ const RAW_DATA: u64 = 9;
 const DOUBLE_DATA: u64 = 10;
 const EXTERNAL_DATA: u64 = 13;
 
+/// `name` and `doc_string`, which are no contents though they lie among those.
+const WORDS: [u64; 2] = [8, 12];
+
 /// The types whose numbers are in either list, complex ones as pairs.
 const FLOATS: [u64; 2] = [1, 14];
 const DOUBLES: [u64; 2] = [11, 15];
+
+/// What a field holds.
+enum Content {
+    /// This, which is read.
+    Number(u64),
+    /// So many bytes, which lie ahead.
+    Bytes(u64),
+}
 
 struct Scan<'a> {
     reader: BufReader<File>,
@@ -76,22 +87,15 @@ impl Scan<'_> {
     fn copy(&mut self, end: u64, level: Level, out: &mut Vec<u8>) -> Result<(), Stop> {
         while self.at < end {
             let began = self.at;
-            let tag = self.varint(end)?;
-            let size = match tag & 7 {
-                0 => {
-                    let value = self.varint(end)?;
+            let (tag, content) = self.field(end)?;
+            let size = match content {
+                Content::Number(value) => {
                     varint(tag, out);
                     varint(value, out);
                     continue;
                 }
-                1 => 8,
-                2 => self.varint(end)?,
-                5 => 4,
-                other => return Err(Stop::Broken(began, format!("a field of wire type {other}, which ONNX has not"))),
+                Content::Bytes(size) => size,
             };
-            if self.at.checked_add(size).is_none_or(|next| next > end) {
-                return Err(Stop::Broken(began, format!("a field of {size} bytes, where {} are left", end - self.at)));
-            }
             let next = self.at + size;
             let inner = match (level, tag >> 3, tag & 7) {
                 (Level::Model, GRAPH, 2) => Some(Level::Graph),
@@ -100,9 +104,7 @@ impl Scan<'_> {
                     let mut tensor = TensorProto::default();
                     Place { file: self.path.to_owned(), offset: self.at, length: size }.put(&mut tensor);
                     out.extend(tensor.encode_to_vec());
-                    self.reader
-                        .seek_relative(i64::try_from(size).map_err(|_| Stop::Broken(began, "it is too large".to_owned()))?)?;
-                    self.at = next;
+                    self.skip(began, size)?;
                     continue;
                 }
                 _ => None,
@@ -146,34 +148,54 @@ impl Scan<'_> {
         Ok(found)
     }
 
-    /// Its data type and its contents' fields in their order; `None` where there are more than a few.
+    /// Its data type and the fields with its contents; `None` where there is more than one of those.
     fn lists(&mut self, end: u64) -> Result<Option<(u64, Vec<u64>)>, Stop> {
         let (mut kind, mut lists) = (0, Vec::new());
         while self.at < end {
             let began = self.at;
-            let tag = self.varint(end)?;
-            let size = match tag & 7 {
-                0 => {
-                    let value = self.varint(end)?;
-                    kind = if tag >> 3 == DATA_TYPE { value } else { kind };
+            let (tag, content) = self.field(end)?;
+            let field = tag >> 3;
+            let size = match content {
+                Content::Number(value) => {
+                    kind = if field == DATA_TYPE { value } else { kind };
                     continue;
                 }
-                1 => 8,
-                2 => self.varint(end)?,
-                5 => 4,
-                _ => return Ok(None),
+                Content::Bytes(size) => size,
             };
-            if (FLOAT_DATA..=EXTERNAL_DATA).contains(&(tag >> 3)) && !matches!(tag >> 3, 8 | 12) || tag >> 3 == SEGMENT {
-                lists.push(tag >> 3);
+            if field == SEGMENT || ((FLOAT_DATA..=EXTERNAL_DATA).contains(&field) && !WORDS.contains(&field)) {
+                lists.push(field);
             }
-            if lists.len() > 1 || self.at.checked_add(size).is_none_or(|next| next > end) {
+            if lists.len() > 1 {
                 return Ok(None);
             }
-            let skipped = i64::try_from(size).map_err(|_| Stop::Broken(began, "it is too large".to_owned()))?;
-            self.reader.seek_relative(skipped)?;
-            self.at += size;
+            self.skip(began, size)?;
         }
         Ok(Some((kind, lists)))
+    }
+
+    /// The beginning of a field that lies before byte `end` as a whole: its tag, and what is behind that.
+    fn field(&mut self, end: u64) -> Result<(u64, Content), Stop> {
+        let began = self.at;
+        let tag = self.varint(end)?;
+        let size = match tag & 7 {
+            0 => return Ok((tag, Content::Number(self.varint(end)?))),
+            1 => 8,
+            2 => self.varint(end)?,
+            5 => 4,
+            other => return Err(Stop::Broken(began, format!("a field of wire type {other}, which ONNX has not"))),
+        };
+        if self.at.checked_add(size).is_none_or(|next| next > end) {
+            return Err(Stop::Broken(began, format!("a field of {size} bytes, where {} are left", end - self.at)));
+        }
+        Ok((tag, Content::Bytes(size)))
+    }
+
+    /// Goes on behind the content of the field that began there.
+    fn skip(&mut self, began: u64, size: u64) -> Result<(), Stop> {
+        let by = i64::try_from(size).map_err(|_| Stop::Broken(began, "it is too large".to_owned()))?;
+        self.reader.seek_relative(by)?;
+        self.at += size;
+        Ok(())
     }
 
     fn varint(&mut self, end: u64) -> Result<u64, Stop> {

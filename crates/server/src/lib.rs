@@ -9,6 +9,7 @@ pub mod fault;
 pub mod infer;
 pub mod inspect;
 pub mod load;
+mod look;
 pub mod metrics;
 pub mod murmur;
 pub mod observe;

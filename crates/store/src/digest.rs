@@ -1,27 +1,20 @@
 //! SHA-256, as lower-case hexadecimal.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use modelyard_core::digest::{self, sha256};
 use sha2::{Digest, Sha256};
 
 /// The sum as text.
 pub(super) fn hex(hasher: Sha256) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in hasher.finalize() {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    digest::hex(&hasher.finalize())
 }
 
 /// The sum of `bytes`.
 pub(super) fn of_bytes(bytes: &[u8]) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(bytes);
-    hex(hasher)
+    sha256(bytes)
 }
 
 /// The sum and the length of a file.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use modelyard_core::digest::hex;
 use sha2::{Digest, Sha256};
 
 /// As 64 hexadecimal digits.
@@ -15,5 +16,5 @@ pub(super) fn of(path: &Path) -> io::Result<String> {
             read => hasher.update(&buffer[..read]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::secrets::{secret_names, stores};
 use super::{claims, needs_onnx_runtime};
 use crate::api::{Cache, CacheEmptyDir, Compute, ModelDeploymentSpec, PodOptions, Resources, is_default};
+use crate::digest::hex;
 use crate::server_config::ServerConfig;
 use crate::units;
 
@@ -67,8 +68,7 @@ fn name(config: &ServerConfig, spec: &ModelDeploymentSpec, (secrets, onnx_runtim
 /// Ten hexadecimal digits that name a value, whatever the order of its fields.
 pub(crate) fn digest(value: &impl Serialize) -> String {
     let value = serde_json::to_value(value).map(sorted).unwrap_or_default();
-    let sum = Sha256::digest(value.to_string());
-    sum.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(value.to_string())[..5])
 }
 
 /// `1000m` and `1` are the same amount and shape the same replica; the API server itself writes the one for the other.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+// `wire` has them too: neither crate may know the other, and the server takes one for the other by their names.
 /// Kinds of elements, as the Open Inference Protocol names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]

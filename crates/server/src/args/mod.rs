@@ -1,7 +1,7 @@
 //! What the command line and the environment say, turned into [`Settings`] before any port opens.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -10,10 +10,14 @@ use modelyard_core::units;
 
 use crate::exchange::{Exchange, PullArguments, PushArguments};
 use crate::load::LOAD_TIMEOUT;
+use crate::look;
 
 mod by_hand;
 
 use by_hand::ByHand;
+
+/// A configuration is no larger: thousands of models fit in.
+pub(crate) const MOST_CONFIG_BYTES: u64 = 16 << 20;
 
 /// Serves models over HTTP and gRPC on one port: Open Inference Protocol v2, TensorFlow Serving, KServe v1.
 #[derive(Debug, Parser)]
@@ -273,7 +277,8 @@ impl ServeArguments {
 
 fn read_config(text: &str) -> Result<String, InvalidArguments> {
     match text.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path).map_err(|source| InvalidArguments::Read { path: path.to_owned(), source }),
+        Some(path) => look::text(Path::new(path), MOST_CONFIG_BYTES)
+            .map_err(|source| InvalidArguments::Read { path: path.to_owned(), source }),
         None => Ok(text.to_owned()),
     }
 }

@@ -29,6 +29,9 @@ mod transform;
 mod trees;
 mod xgboost;
 
+/// What the dimensions of an input without elements may make together, each 0 taken as 1.
+const MOST_PLACES: usize = 1 << 24;
+
 pub use measure::{Measured, first_run, measure};
 pub use sample::{Proof, SampleError, prove};
 
@@ -195,13 +198,23 @@ impl RunError {
         }
     }
 
-    /// Refuses a request without rows. Other dimensions may be 0: a decoder's past is, before its first token.
-    fn without_rows(signature: &Signature, inputs: &[Tensor]) -> Result<(), Self> {
-        let nothing = |tensor: &Tensor| if signature.batched { tensor.shape().first() == Some(&0) } else { false };
-        match signature.inputs.iter().zip(inputs).find(|(_, tensor)| nothing(tensor)) {
-            Some((spec, tensor)) => Err(Self::empty(&spec.name, tensor.shape())),
-            None => Ok(()),
+    /// Refuses a request without rows. Other dimensions may be 0: a decoder's past is, before its first token. Those beside a 0 cost the
+    /// client no byte, and engines work and memory, so they are bounded.
+    fn check_empty(signature: &Signature, inputs: &[Tensor]) -> Result<(), Self> {
+        for (spec, tensor) in signature.inputs.iter().zip(inputs).filter(|(_, tensor)| tensor.is_empty()) {
+            let shape = tensor.shape();
+            if signature.batched && shape.first() == Some(&0) {
+                return Err(Self::empty(&spec.name, shape));
+            }
+            let places = shape.iter().try_fold(1_usize, |all, size| all.checked_mul((*size).max(1)));
+            if places.is_none_or(|places| places > MOST_PLACES) {
+                return Err(Self::InvalidData(format!(
+                    "input '{}' is empty: shape {shape:?} has no elements; expected other dimensions of at most {MOST_PLACES} together",
+                    spec.name
+                )));
+            }
         }
+        Ok(())
     }
 
     /// Input `name` has no elements.
@@ -229,4 +242,28 @@ pub fn examine(path: &Path) -> Result<tract::Examined, LoadError> {
         return Ok(tract::Examined { facts, signature, problems: Vec::new() });
     }
     tract::examine(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use modelyard_wire::DataType;
+
+    use super::*;
+    use crate::signature::TensorSpec;
+
+    #[test]
+    fn an_input_without_elements_has_rows_and_no_boundless_dimensions() {
+        let refused = |shape: &[usize], batched: bool| {
+            let spec = TensorSpec { name: "past".to_owned(), datatype: DataType::Fp32, shape: vec![-1; shape.len()] };
+            let past = Tensor::new(DataType::Fp32, shape.to_vec(), bytes::Bytes::new()).unwrap();
+            let signature = Signature { inputs: vec![spec], outputs: Vec::new(), batched };
+            RunError::check_empty(&signature, &[past]).err().map(|error| error.to_string())
+        };
+        assert_eq!(refused(&[2, 12, 0, 64], true), None);
+        assert_eq!(refused(&[0, 12], false), None);
+        assert!(refused(&[0, 12], true).unwrap().contains("input 'past' is empty"));
+        for shape in [[1, 0, 1 << 40], [1, 1 << 25, 0], [1 << 13, 1 << 12, 0]] {
+            assert!(refused(&shape, true).unwrap().contains("at most 16777216 together"), "{shape:?}");
+        }
+    }
 }

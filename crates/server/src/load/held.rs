@@ -1,10 +1,8 @@
 //! What the names of this server's models led to: what a file says of it, and else what they led to when this process loaded them first. A
 //! model that is loaded again is the same one.
 
-use std::fs::Metadata;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use modelyard_core::pins::{Pin, Pins};
@@ -13,14 +11,12 @@ use parking_lot::Mutex;
 
 use super::failure::NotLoaded;
 use super::{Loader, Occasion};
+use crate::look::{self, Stamp};
 use crate::protocol::Service;
 use crate::registry::{Entry, Failure, State};
 
 /// A file of pins is no larger: a ConfigMap has 1 MiB.
 const MOST_BYTES: u64 = 4 << 20;
-
-/// Which state of the file was read.
-type Stamp = (u64, u64, i64, i64, u64);
 
 /// What models are held to.
 #[derive(Default)]
@@ -48,15 +44,15 @@ impl Held {
     /// It cannot be read. What it said before holds on.
     pub(crate) fn look(&self) -> Result<(), String> {
         let Some(path) = &self.file else { return Ok(()) };
-        let stamp = match std::fs::metadata(path) {
-            Ok(about) => stamp(&about),
+        let stamp = match Stamp::of(path) {
+            Ok(stamp) => stamp,
             // Nobody has noted anything so far, or it is being exchanged: what was said holds on.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
         };
         let mut noted = self.noted.lock();
         if noted.0 != Some(stamp) {
-            let text = text(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            let text = look::text(path, MOST_BYTES).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
             *noted = (Some(stamp), Pins::from_json(&text).map_err(|why| format!("{}: {why}", path.display()))?);
         }
         Ok(())
@@ -118,19 +114,6 @@ impl Loader {
         let noted = self.held.noted(&entry.config);
         Ok(noted.or_else(|| entry.pin().filter(|_| occasion != Occasion::Anew)))
     }
-}
-
-fn stamp(about: &Metadata) -> Stamp {
-    (about.dev(), about.ino(), about.mtime(), about.mtime_nsec(), about.len())
-}
-
-fn text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MOST_BYTES {
-        return Err(io::Error::other(format!("expected at most {MOST_BYTES} bytes")));
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use modelyard_core::digest::sha256;
 use rustix::process::{Resource, Rlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -97,7 +98,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode, ServeError> {
     let threads = serving.threads.map_or_else(quota_threads, |threads| threads as usize);
     let service = service(&settings, threads);
     if let Some(file) = &settings.config_file {
-        service.followed(Ok(follow::digest(&file.text)));
+        service.followed(Ok(sha256(&file.text)));
     }
     let traces = Traces::from_environment().map_err(ServeError::Traces)?.map(Arc::new);
     let (listener, admin) = listen(&settings).await?;

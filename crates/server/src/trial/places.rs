@@ -1,7 +1,6 @@
 //! Places for children, and those that wait in them for the next model.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::process::Process;
@@ -36,20 +35,16 @@ impl Places {
         let waiting = Waiting::of(self);
         // Nobody closes it; without a permit there would be too many at once, and no harm else.
         let permit = self.free.acquire().await.ok();
-        let child = self.queue().idle.pop();
+        let child = self.queue.lock().idle.pop();
         drop(waiting);
         (Place { places: self, _permit: permit }, child)
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place<'_> {
     /// Leaves the place, and the child to a model that waits; both come back where none does.
     pub(super) fn leave(self, child: Process) -> Option<(Self, Process)> {
-        let mut queue = self.places.queue();
+        let mut queue = self.places.queue.lock();
         if queue.idle.len() >= queue.waiting {
             drop(queue);
             return Some((self, child));
@@ -64,14 +59,14 @@ struct Waiting<'a>(&'a Places);
 
 impl<'a> Waiting<'a> {
     fn of(places: &'a Places) -> Self {
-        places.queue().waiting += 1;
+        places.queue.lock().waiting += 1;
         Self(places)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
+        let mut queue = self.0.queue.lock();
         queue.waiting -= 1;
         // Children that nobody waits for any more are killed as they are dropped.
         let most = queue.waiting;

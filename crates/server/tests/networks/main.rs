@@ -320,6 +320,22 @@ fn a_slice_that_cannot_be_is_the_clients_fault() {
     assert!(matches!(&said, RunError::InvalidData(text) if text.contains("a step is 0")), "{said:?}");
 }
 
+/// What each place of a dimension takes of memory, a client that sends no element chooses.
+#[test]
+fn an_empty_input_with_boundless_dimensions_is_refused() {
+    let inputs = vec![port("x", FLOAT, &[3, -1, -2]), port("s", INT64, &[1])];
+    let mut graph = graph_of(vec![node("Slice", &["x", "s", "e", "a"], &["y"])], inputs, vec![port("y", FLOAT, &[-3, -1, -2])]);
+    graph.initializer = vec![integer("e", &[3]), integer("a", &[0])];
+    let engine = opened(&model_of(graph)).unwrap();
+    let ask = |wide: usize| {
+        let x = Tensor::from_f32(vec![3, 0, wide], &[]).unwrap();
+        engine.run(&[x, Tensor::from_i64(vec![1], &[1]).unwrap()], &stop())
+    };
+    assert_eq!(ask(5).unwrap()[0].shape(), [2, 0, 5]);
+    let said = ask(1 << 40).unwrap_err();
+    assert!(matches!(&said, RunError::InvalidData(text) if text.contains("input 'x' is empty")), "{said:?}");
+}
+
 #[test]
 fn repeats_are_bounded() {
     for power in [31, 32, 40, 62] {

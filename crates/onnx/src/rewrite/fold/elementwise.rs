@@ -1,5 +1,6 @@
 //! Operators of one element each, and of two tensors whose dimensions are stretched to each other's (ONNX, "Broadcasting").
 
+use super::layout::{places, strides};
 use super::make::{Call, count};
 use super::value::{BOOL, Numbers, Value};
 use crate::proto::data_type;
@@ -58,20 +59,10 @@ pub(super) fn stretched(one: &[usize], other: &[usize]) -> Option<Vec<usize>> {
 
 /// For each element of stretched dimensions, the element that it is of.
 pub(super) fn sources(own: &[usize], dims: &[usize], all: usize) -> impl Iterator<Item = usize> {
-    let mut steps = vec![0_usize; dims.len()];
-    let mut step = 1;
-    for (back, size) in own.iter().rev().enumerate() {
-        steps[dims.len() - 1 - back] = if *size == 1 { 0 } else { step };
-        step *= size;
-    }
-    let dims = dims.to_vec();
-    (0..all).map(move |at| {
-        let (mut rest, mut place) = (at, 0);
-        for axis in (0..dims.len()).rev() {
-            place += rest % dims[axis] * steps[axis];
-            rest /= dims[axis];
-        }
-        place
+    let (strides, before) = (strides(own), dims.len() - own.len());
+    places(dims, all, move |axis, at| match axis.checked_sub(before) {
+        Some(own_axis) if own[own_axis] != 1 => at * strides[own_axis],
+        _ => 0,
     })
 }
 

@@ -73,16 +73,16 @@ impl Inlined<'_> {
         if made.len() != node.output.len() {
             return None;
         }
-        self.give(node, &made)
+        self.give(node, &made);
+        Some(())
     }
 
     /// What each output of the node is from now on.
-    fn give(&mut self, node: &NodeProto, made: &[String]) -> Option<()> {
+    fn give(&mut self, node: &NodeProto, made: &[String]) {
         for (output, made) in node.output.iter().zip(made).filter(|(output, _)| !output.is_empty()) {
             let name = self.fresh.name(&format!("{output}_given"));
             self.add("Identity", name, (vec![made.clone()], output.clone()), None);
         }
-        Some(())
     }
 
     fn add(&mut self, operator: &str, name: String, (input, output): (Vec<String>, String), attribute: Option<AttributeProto>) {
@@ -146,7 +146,8 @@ impl Inlined<'_> {
             self.add("Concat", name, (rows, output.clone()), Some(axis));
             state.push(output);
         }
-        self.give(node, &state)
+        self.give(node, &state);
+        Some(())
     }
 
     /// With a dimension of one before the others.
@@ -165,7 +166,9 @@ impl Inlined<'_> {
     /// Whether each round says that there is another: it hands its own condition on, or a constant.
     fn goes_on(&self, body: &GraphProto) -> bool {
         let mut name = body.output.first().map_or("", |one| one.name());
-        while let Some(node) = body.node.iter().find(|node| node.output.iter().any(|output| output == name)) {
+        // A cycle, which no sound file has, would never end.
+        for _ in 0..=body.node.len() {
+            let Some(node) = body.node.iter().find(|node| node.output.iter().any(|output| output == name)) else { break };
             if node.is("Constant") {
                 let value = node.attribute_named("value").and_then(|one| one.t.as_ref());
                 return value.is_some_and(is_true);

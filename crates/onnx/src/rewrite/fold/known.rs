@@ -20,7 +20,7 @@ pub(super) fn sizes(graph: &GraphProto, opset: i64) -> HashMap<&str, Value> {
                 let Some(shape) = known.get(input).and_then(|known| known.shape.as_ref()) else { continue };
                 // Some exporters write 0 for what they do not know.
                 let sizes: Vec<Option<i64>> = shape.iter().map(|dim| dim.filter(|size| *size > 0)).collect();
-                Some((stretch(node, &sizes), false))
+                Some((sizes.get(node.stretch(sizes.len())).unwrap_or(&[]).to_vec(), false))
             }
             "Size" => {
                 let shape = known.get(input).and_then(|known| known.shape.as_ref());
@@ -51,16 +51,6 @@ pub(super) fn sizes(graph: &GraphProto, opset: i64) -> HashMap<&str, Value> {
         }
     }
     found
-}
-
-/// The dimensions that a `Shape` is asked for.
-fn stretch(node: &NodeProto, sizes: &[Option<i64>]) -> Vec<Option<i64>> {
-    let end = i64::try_from(sizes.len()).unwrap_or(i64::MAX);
-    let place = |name: &str, default: i64| {
-        let at = node.attribute_named(name).map_or(default, |one| one.i());
-        usize::try_from(if at < 0 { at.saturating_add(end) } else { at }.clamp(0, end)).unwrap_or(0)
-    };
-    sizes.get(place("start", 0)..place("end", end)).unwrap_or(&[]).to_vec()
 }
 
 fn gathered(sizes: &[Option<i64>], places: &[i64]) -> Option<Vec<Option<i64>>> {

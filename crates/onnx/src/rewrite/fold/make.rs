@@ -1,6 +1,7 @@
 //! One operator of constants. What is not here, or has inputs that it is not defined for, is left to the run.
 
 use super::elementwise;
+use super::layout::{self, strides};
 use super::places;
 use super::value::{Kind, Numbers, Value, kind_of, whole};
 use crate::proto::{AttributeProto, NodeProto, data_type};
@@ -142,12 +143,7 @@ pub(super) fn cast(value: &Value, to: i32) -> Option<Value> {
 
 fn shape(call: &Call<'_>) -> Option<Value> {
     let dims = call.input(0)?.dims.iter().map(|dim| i64::try_from(*dim).ok()).collect::<Option<Vec<i64>>>()?;
-    let end = i64::try_from(dims.len()).ok()?;
-    let place = |name: &str, default: i64| {
-        let at = call.int(name, default);
-        usize::try_from(if at < 0 { at.saturating_add(end) } else { at }.clamp(0, end)).unwrap_or(0)
-    };
-    let part = dims.get(place("start", 0)..place("end", end)).unwrap_or(&[]).to_vec();
+    let part = dims.get(call.node.stretch(dims.len())).unwrap_or(&[]).to_vec();
     Some(Value::integers(vec![part.len()], part))
 }
 
@@ -233,17 +229,9 @@ fn reduce(call: &Call<'_>) -> Option<Value> {
     if value.count() == 0 {
         return None;
     }
-    let place = |at: usize| {
-        let (mut rest, mut place, mut step) = (at, 0, 1);
-        for axis in (0..rank).rev() {
-            if !axes.contains(&axis) {
-                place += rest % value.dims[axis] * step;
-            }
-            rest /= value.dims[axis];
-            step *= kept[axis];
-        }
-        place
-    };
+    let strides = strides(&kept);
+    let places =
+        || layout::places(&value.dims, value.count(), |axis, at| if axes.contains(&axis) { 0 } else { at * strides[axis] });
     let dims = || match call.int("keepdims", 1) {
         0 => (0..rank).filter(|at| !axes.contains(at)).map(|at| value.dims[at]).collect(),
         _ => kept.clone(),
@@ -252,8 +240,8 @@ fn reduce(call: &Call<'_>) -> Option<Value> {
     match &value.numbers {
         Numbers::Whole(numbers) => {
             let mut sums: Vec<Option<i64>> = vec![None; all];
-            for (at, number) in numbers.iter().enumerate() {
-                let sum = &mut sums[place(at)];
+            for (place, number) in places().zip(numbers) {
+                let sum = &mut sums[place];
                 *sum = Some(sum.map_or(*number, |sum| match operator {
                     "ReduceMax" => sum.max(*number),
                     "ReduceMin" => sum.min(*number),
@@ -270,8 +258,8 @@ fn reduce(call: &Call<'_>) -> Option<Value> {
                 _ => return None,
             };
             let mut found: Vec<Option<f64>> = vec![None; all];
-            for (at, number) in numbers.iter().enumerate() {
-                let one = &mut found[place(at)];
+            for (place, number) in places().zip(numbers) {
+                let one = &mut found[place];
                 *one = Some(one.map_or(*number, |one| elementwise::extreme(one, *number, greatest)));
             }
             Some(Value::reals(value.datatype, dims(), found.into_iter().collect::<Option<_>>()?))

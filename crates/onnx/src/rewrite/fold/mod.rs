@@ -1,12 +1,13 @@
 //! What depends on constants alone, computed now: nodes whose inputs are all constants, sizes of dimensions that the file fixes, and the
 //! branch of an `If` or the rounds of a `Loop` that a constant decides.
 //!
-//! [`value`] holds numbers, [`elementwise`], [`places`] and [`make`] compute operators as the specification defines them (FP32 is rounded
-//! after each), [`known`] knows dimensions of tensors that a run makes, [`inline`] takes graphs out of nodes.
+//! [`value`] holds numbers, [`layout`] says where they lie, [`elementwise`], [`places`] and [`make`] compute operators as the specification
+//! defines them (FP32 is rounded after each), [`known`] knows dimensions of tensors that a run makes, [`inline`] takes graphs out of nodes.
 
 mod elementwise;
 mod inline;
 mod known;
+mod layout;
 mod make;
 mod places;
 mod value;
@@ -18,6 +19,7 @@ use crate::names;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::store::Store;
 use known::sizes;
+use layout::room;
 use value::{Value, kind_of};
 
 /// Elements of what is computed, where it is more than what it is computed from.
@@ -64,13 +66,16 @@ impl<'a> Constants<'a> {
         Self { tensors, uses: names::uses(graph), made: HashMap::new() }
     }
 
-    /// Whether all that a node takes is constant, and how many elements that is: in all, and of what nobody else takes.
+    /// Whether all that a node takes is constant, and how much [`room`] that takes: in all, and what nobody else takes.
     fn counts(&self, node: &NodeProto) -> Option<(usize, usize)> {
         let (mut all, mut own) = (0_usize, 0_usize);
         for name in node.input.iter().filter(|name| !name.is_empty()) {
             let count = match (self.made.get(name), self.tensors.get(name.as_str())) {
-                (Some(value), _) => value.count(),
-                (None, Some(tensor)) if kind_of(tensor.data_type()).is_some() => tensor.count()?,
+                (Some(value), _) => room(&value.dims)?,
+                (None, Some(tensor)) if kind_of(tensor.data_type()).is_some() => {
+                    tensor.count()?;
+                    room(&tensor.shape())?
+                }
                 _ => return None,
             };
             all = all.checked_add(count)?;
@@ -147,8 +152,9 @@ fn computed(constants: &Constants<'_>, node: &NodeProto, opset: i64, left: &mut 
     }
     let most = MOST.max(own);
     let Some(value) = make::output(&make::Call { node, inputs: &inputs, opset, most }) else { return Ok(None) };
-    let more = value.count().saturating_sub(own);
-    if value.count() > most || more > *left {
+    let Some(count) = room(&value.dims).filter(|count| *count <= most) else { return Ok(None) };
+    let more = count.saturating_sub(own);
+    if more > *left {
         return Ok(None);
     }
     *left -= more;

@@ -1,6 +1,7 @@
 //! Operators that put elements into other places and compute none.
 
 use super::elementwise::{sources, stretched};
+use super::layout::{places, strides};
 use super::make::{Call, count};
 use super::value::{Numbers, Value};
 
@@ -156,17 +157,9 @@ fn slice(call: &Call<'_>) -> Option<Value> {
         };
     }
     let dims: Vec<usize> = kept.iter().map(Vec::len).collect();
-    let all = count(&dims, call.most)?;
-    let places = (0..all).map(|at| {
-        let (mut rest, mut place, mut step) = (at, 0, 1);
-        for axis in (0..rank).rev() {
-            place += kept[axis][rest % dims[axis]] * step;
-            rest /= dims[axis];
-            step *= value.dims[axis];
-        }
-        place
-    });
-    Some(value.picked(dims.clone(), places))
+    let (all, strides) = (count(&dims, call.most)?, strides(&value.dims));
+    let from = places(&dims, all, |axis, at| kept[axis][at] * strides[axis]);
+    Some(value.picked(dims.clone(), from))
 }
 
 fn tile(call: &Call<'_>) -> Option<Value> {
@@ -176,17 +169,9 @@ fn tile(call: &Call<'_>) -> Option<Value> {
         return None;
     }
     let dims = value.dims.iter().zip(&times).map(|(dim, times)| dim.checked_mul(*times)).collect::<Option<Vec<usize>>>()?;
-    let all = count(&dims, call.most)?;
-    let places = (0..all).map(|at| {
-        let (mut rest, mut place, mut step) = (at, 0, 1);
-        for axis in (0..dims.len()).rev() {
-            place += rest % dims[axis] % value.dims[axis] * step;
-            rest /= dims[axis];
-            step *= value.dims[axis];
-        }
-        place
-    });
-    Some(value.picked(dims.clone(), places))
+    let (all, strides) = (count(&dims, call.most)?, strides(&value.dims));
+    let from = places(&dims, all, |axis, at| at % value.dims[axis] * strides[axis]);
+    Some(value.picked(dims.clone(), from))
 }
 
 fn transpose(call: &Call<'_>) -> Option<Value> {
@@ -202,20 +187,9 @@ fn transpose(call: &Call<'_>) -> Option<Value> {
         return None;
     }
     let dims: Vec<usize> = order.iter().map(|at| value.dims[*at]).collect();
-    let all = count(&dims, call.most)?;
-    let mut steps = vec![1_usize; rank];
-    for at in (1..rank).rev() {
-        steps[at - 1] = steps[at] * value.dims[at];
-    }
-    let places = (0..all).map(|at| {
-        let (mut rest, mut place) = (at, 0);
-        for axis in (0..rank).rev() {
-            place += rest % dims[axis] * steps[order[axis]];
-            rest /= dims[axis];
-        }
-        place
-    });
-    Some(value.picked(dims.clone(), places))
+    let (all, strides) = (count(&dims, call.most)?, strides(&value.dims));
+    let from = places(&dims, all, |axis, at| at * strides[order[axis]]);
+    Some(value.picked(dims.clone(), from))
 }
 
 fn unsqueeze(call: &Call<'_>) -> Option<Value> {

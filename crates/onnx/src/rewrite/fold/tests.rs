@@ -1,5 +1,5 @@
 use super::super::Step;
-use super::super::tests::{after, attribute, floats, model, node, wired};
+use super::super::tests::{after, apply, attribute, floats, model, node, wired};
 use crate::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, data_type,
     tensor_shape_proto, type_proto,
@@ -133,6 +133,32 @@ fn few_rounds_of_a_loop_are_written_out() {
     assert_eq!((count("Add"), count("Mul"), count("Unsqueeze"), count("Concat"), count("Loop")), (4, 3, 3, 1, 0));
     assert_eq!(looped(17, "c").1, 0, "too many rounds");
     assert_eq!(looped(0, "c").1, 0, "rows of no round have no shape");
+}
+
+/// A tensor without elements can say of its other dimensions what it likes.
+#[test]
+fn what_has_no_elements_but_large_dimensions_stays() {
+    let empty = || integers("e", &[1 << 40, 0], &[]);
+    let ends = || [integers("f", &[1], &[0]), integers("t", &[1], &[1]), integers("ax", &[1], &[1])];
+    let mut concat = node("Concat", &["e", "e"], "z");
+    concat.attribute = vec![attribute("axis", 1)];
+    for (last, tensors) in [
+        (concat, vec![]),
+        (node("Slice", &["e", "f", "t", "ax"], "z"), ends().to_vec()),
+        (node("Reshape", &["none", "to"], "z"), vec![integers("none", &[0], &[]), integers("to", &[2], &[0, 1 << 40])]),
+    ] {
+        let nodes = vec![last.clone(), node("Add", &["x", "z"], "y")];
+        let tensors = tensors.into_iter().chain([empty()]).collect();
+        assert_eq!(apply(&Step::Fold, &mut model(nodes, tensors)), Ok(0), "{}", last.op_type());
+    }
+}
+
+#[test]
+fn a_condition_that_goes_in_circles_decides_no_loop() {
+    let circle = vec![node("Identity", &["p"], "o"), node("Identity", &["o"], "p")];
+    let mut all = node("Loop", &["m", "", "x"], "y");
+    all.attribute = vec![graph_of("body", within(circle, vec![], &["i", "c", "v"], &["o", "v"]))];
+    assert_eq!(apply(&Step::Fold, &mut model(vec![all], vec![integers("m", &[], &[2])])), Ok(0));
 }
 
 /// Values that are told in any form give what NumPy gives.

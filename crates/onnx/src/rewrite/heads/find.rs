@@ -17,7 +17,7 @@ pub(super) struct Seed {
 const BETWEEN: [&str; 5] = ["Cast", "Dropout", "Identity", "Mul", "Where"];
 
 /// How far the way from one node to another is looked at.
-const FAR: usize = 32;
+pub(super) const FAR: usize = 32;
 
 /// Who reads each tensor.
 pub(super) fn readers(graph: &GraphProto) -> HashMap<&str, Vec<usize>> {
@@ -43,8 +43,8 @@ pub(super) fn seeds(graph: &GraphProto) -> Vec<Seed> {
     let makers: HashMap<&str, &NodeProto> =
         graph.node.iter().flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node))).collect();
     let weighs = |node: &NodeProto| {
-        let both = node.is("MatMul") && node.input.iter().all(|name| makers.contains_key(name.as_str()));
-        both && from_softmax(&makers, &node.input[0])
+        let [weights, values] = &*node.input else { return false };
+        node.is("MatMul") && makers.contains_key(values.as_str()) && from_softmax(&makers, weights)
     };
     let nodes = graph.node.iter().enumerate().filter(|(_, node)| is_fused(node) || weighs(node));
     let seed = |(at, node): (usize, &NodeProto)| {

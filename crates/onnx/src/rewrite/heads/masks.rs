@@ -1,8 +1,7 @@
 //! A model that can be asked what it answers without some of its heads: an input for each attention multiplies what each head gives.
 
 use super::Attention;
-use super::find::{is_fused, seeds};
-use super::walk::block;
+use super::find::is_fused;
 use crate::names::Fresh;
 use crate::proto::{
     GraphProto, ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, data_type, tensor_shape_proto, type_proto,
@@ -48,11 +47,11 @@ pub fn masked(model: &ModelProto) -> (ModelProto, Vec<Mask>) {
     let mut fresh = Fresh::of(graph);
     let rows = rows(graph);
     for found in blocks {
-        let Some(seed) = seeds(graph).into_iter().find(|seed| seed.output == found.output) else { continue };
         let Some(at) = graph.node.iter().position(|node| node.output.first() == Some(&found.output)) else { continue };
         let flat = is_fused(&graph.node[at]);
-        let block = if flat { block_of(graph, &seed, opset) } else { Some(1) };
-        let Some(block) = block else { continue };
+        // Of an operator that gives all heads in one dimension, the weight that reads them tells the numbers of each.
+        let read = || found.weights().find(|weight| weight.reads).map(|weight| weight.block);
+        let Some(block) = (if flat { read() } else { Some(1) }) else { continue };
         let input = fresh.name(&format!("{}_heads", found.name));
         let attention = Attention { name: found.name, heads: found.heads };
         let mask = Mask { input: input.clone(), attention, block, flat };
@@ -72,12 +71,6 @@ pub fn masked(model: &ModelProto) -> (ModelProto, Vec<Mask>) {
         masks.push(mask);
     }
     (model, masks)
-}
-
-/// Of an operator that gives all heads in one dimension: the numbers of each.
-fn block_of(graph: &GraphProto, seed: &super::find::Seed, opset: i64) -> Option<usize> {
-    let found = block(graph, seed, opset).ok()?;
-    found.weights().find(|weight| weight.reads).map(|weight| weight.block)
 }
 
 /// How many rows the model takes: what its first input says.

@@ -19,7 +19,7 @@ use super::{Change, Refused, lost};
 use crate::proto::{GraphProto, ModelProto};
 use crate::store::Store;
 use find::seeds;
-use walk::{Block, block};
+use walk::{Block, View, block};
 
 pub use masks::{Mask, masked};
 
@@ -51,12 +51,17 @@ pub fn attentions(model: &ModelProto) -> (Vec<Attention>, Vec<String>) {
 
 fn blocks(graph: &GraphProto, opset: i64) -> (Vec<Block>, Vec<String>) {
     let (mut found, mut left): (Vec<Block>, Vec<String>) = (Vec::new(), Vec::new());
-    for seed in seeds(graph) {
+    let seeds = seeds(graph);
+    if seeds.is_empty() {
+        return (found, left);
+    }
+    let view = View::of(graph, opset);
+    for seed in seeds {
         // Two that read the same keys are one.
         if found.iter().any(|block| block.lays.contains_key(&seed.output)) {
             continue;
         }
-        match block(graph, &seed, opset) {
+        match block(&view, &seed) {
             Ok(block) => found.push(block),
             Err(why) => left.push(format!("{}: {why}", seed.name)),
         }
@@ -89,7 +94,8 @@ pub(super) fn rewrite(graph: &mut GraphProto, opset: i64, plan: &Heads, store: &
         if !gone.is_empty() {
             // Cuts before it have moved nodes: it is looked for again.
             let seed = seeds(graph).into_iter().find(|seed| seed.output == block.output);
-            let Some(Ok(now)) = seed.map(|seed| self::block(graph, &seed, opset)) else {
+            let now = seed.and_then(|seed| self::block(&View::of(graph, opset), &seed).ok());
+            let Some(now) = now.filter(|now| now.heads == block.heads) else {
                 return Err(Refused(format!("{}: it is entangled with another attention", block.name)));
             };
             cut::cut(graph, &now, &kept, store)?;

@@ -2,7 +2,7 @@
 
 use super::find::{is_fused, turned};
 use super::reshape;
-use super::walk::{Lay, Walk, Why, shown};
+use super::walk::{Edit, Lay, Walk, Why, shown};
 use crate::proto::NodeProto;
 use crate::rewrite::flow::{ELEMENTWISE, PAIRS};
 
@@ -25,9 +25,9 @@ pub(super) fn relate(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
         "Slice" | "Concat" => beside(walk, at),
         "Shape" => counts(walk, at),
         "Softmax" | "LayerNormalization" => along(walk, at),
-        "Where" => broadcast(walk, at, 0),
+        "Where" => broadcast(walk, at),
         "Cast" | "IsNaN" => same(walk, at),
-        operator if PAIRS.contains(&operator) || operator == "Equal" => broadcast(walk, at, 0),
+        operator if PAIRS.contains(&operator) || operator == "Equal" => broadcast(walk, at),
         operator if ELEMENTWISE.contains(&operator) => same(walk, at),
         _ => Err(format!("{} is not known to leave heads to themselves", shown(node))),
     }
@@ -41,6 +41,13 @@ fn output_of(node: &NodeProto) -> String {
     node.output.first().cloned().unwrap_or_default()
 }
 
+/// The heads lie in what a node gives where they lie in what it takes.
+fn through(walk: &mut Walk<'_>, input: &str, output: &str) -> Result<(), Why> {
+    let Some(lay) = walk.lay(input).or_else(|| walk.lay(output)) else { return Ok(()) };
+    walk.put(input, lay)?;
+    walk.put(output, lay)
+}
+
 /// Both ends have the heads in the same place, and further inputs are numbers for all.
 fn same(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
     let node = &walk.view.graph.node[at];
@@ -48,11 +55,7 @@ fn same(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
     if node.input.iter().skip(1).any(|name| walk.lay(name).is_some()) {
         return Err(format!("{} takes the heads as a number", shown(node)));
     }
-    if let Some(lay) = walk.lay(&input).or_else(|| walk.lay(&output)) {
-        walk.put(&input, lay)?;
-        walk.put(&output, lay)?;
-    }
-    Ok(())
+    through(walk, &input, &output)
 }
 
 /// An operator along the last dimension, which the heads are not in.
@@ -71,13 +74,13 @@ fn along(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
 }
 
 /// Several tensors, of which those without heads are the same for all of them.
-fn broadcast(walk: &mut Walk<'_>, at: usize, from: usize) -> Result<(), Why> {
+fn broadcast(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
     let node = &walk.view.graph.node[at];
     let output = output_of(node);
     let lay = walk.lay(&output).or_else(|| node.input.iter().find_map(|name| walk.lay(name)));
     let Some(lay) = lay else { return Ok(()) };
     let inputs: Vec<String> = node.input.clone();
-    for (slot, name) in inputs.iter().enumerate().skip(from).filter(|(_, name)| !name.is_empty()) {
+    for (slot, name) in inputs.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
         match walk.view.size(name, lay.back) {
             _ if walk.lay(name).is_some() => walk.put(name, lay)?,
             Some(1) => {}
@@ -189,6 +192,9 @@ fn split(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
     let node = &walk.view.graph.node[at];
     let (input, outputs) = (name_of(node, 0), node.output.clone());
     let odd = || format!("{} has parts that are not understood", shown(node));
+    if outputs.is_empty() {
+        return Err(odd());
+    }
     let axis = axis_back(walk, node, node.attribute_named("axis").map_or(0, |one| one.i()));
     let of_part = outputs.iter().find_map(|name| walk.lay(name));
     let Some(own) = walk.lay(&input).or(of_part) else { return Ok(()) };
@@ -209,7 +215,7 @@ fn split(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
         Some(_) => return Err(odd()),
     };
     if told.is_some() {
-        walk.edit(super::walk::Edit::Split { node: at, per: part.outer * part.block });
+        walk.edit(Edit::Split { node: at, per: part.outer * part.block });
     }
     walk.put(&input, whole)?;
     outputs.iter().try_for_each(|name| walk.put(name, part))
@@ -230,11 +236,7 @@ fn first_of(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
         return Err(format!("{} takes something out of the heads", shown(node)));
     }
     let (input, output) = (name_of(node, 0), output_of(node));
-    if let Some(lay) = walk.lay(&input).or_else(|| walk.lay(&output)) {
-        walk.put(&input, lay)?;
-        walk.put(&output, lay)?;
-    }
-    Ok(())
+    through(walk, &input, &output)
 }
 
 /// Parts of other dimensions than the heads', taken out or put together.
@@ -280,25 +282,11 @@ fn counts(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
         let end = rank.unwrap_or(0);
         taken.iter().all(|at| usize::try_from(if *at < 0 { *at + end as i64 } else { *at }).is_ok_and(|at| at != own))
     };
-    if let Some(stretch) = stretch(node, rank) {
-        let apart = own.is_some_and(|own| !stretch.contains(&own));
+    if !node.attribute.is_empty() {
+        let apart = own.zip(rank).is_some_and(|(own, rank)| !node.stretch(rank).contains(&own));
         return if apart { Ok(()) } else { Err(format!("{} is asked how many heads there are", shown(node))) };
     }
     let plain = view.readers.get(output.as_str()).is_none_or(|all| all.iter().all(harmless));
     let seen = view.readers.get(output.as_str()).map_or(0, Vec::len) == view.uses.get(&output).copied().unwrap_or(0);
     if plain && seen { Ok(()) } else { Err(format!("{} is asked how many heads there are", shown(node))) }
-}
-
-/// The dimensions that a Shape gives where it is asked for some alone.
-fn stretch(node: &NodeProto, rank: Option<usize>) -> Option<std::ops::Range<usize>> {
-    if node.attribute.is_empty() {
-        return None;
-    }
-    let rank = rank.unwrap_or(0);
-    let end = rank as i64;
-    let place = |name: &str, default: i64| {
-        let at = node.attribute_named(name).map_or(default, |one| one.i());
-        usize::try_from(if at < 0 { at.saturating_add(end) } else { at }.clamp(0, end)).unwrap_or(0)
-    };
-    Some(place("start", 0)..place("end", end))
 }

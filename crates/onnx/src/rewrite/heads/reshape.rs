@@ -1,5 +1,6 @@
 //! Heads through a `Reshape`: from a dimension that they share with their places into one of their own, and back.
 
+use super::find::FAR;
 use super::sizes::{Size, sizes};
 use super::walk::{Edit, Lay, MOST, View, Walk, Why, shown};
 
@@ -34,9 +35,6 @@ pub(super) fn width(view: &View<'_>, name: &str, left: usize) -> Option<usize> {
     }
 }
 
-/// How far back a width is looked for.
-const FAR: usize = 32;
-
 pub(super) fn relate(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
     let node = &walk.view.graph.node[at];
     let (input, output) = (node.input_at(0).unwrap_or("").to_owned(), node.output.first().cloned().unwrap_or_default());
@@ -44,7 +42,7 @@ pub(super) fn relate(walk: &mut Walk<'_>, at: usize) -> Result<(), Why> {
     if of_shape || node.attribute_named("allowzero").is_some_and(|one| one.i() != 0) {
         return Err(format!("{} has a shape that is not understood", shown(node)));
     }
-    let sizes = sizes(&walk.view, node);
+    let sizes = sizes(walk.view, node);
     match (walk.lay(&input), walk.lay(&output)) {
         (_, Some(lay)) => before(walk, at, (&sizes, lay)),
         (Some(lay), None) => after(walk, at, (&sizes, lay)),
@@ -57,7 +55,7 @@ fn before(walk: &mut Walk<'_>, at: usize, (sizes, lay): (&[Size], Lay)) -> Resul
     let node = &walk.view.graph.node[at];
     let input = node.input_at(0).unwrap_or("").to_owned();
     let odd = || format!("{} has a shape that is not understood", shown(node));
-    let last = width(&walk.view, &input, FAR);
+    let last = width(walk.view, &input, FAR);
     let maker = walk.view.makers.get(input.as_str()).map(|at| &walk.view.graph.node[*at]);
     if let Some(maker) = maker.filter(|maker| matches!(maker.op_type(), "Expand" | "Tile")) {
         return Err(format!("{} repeats keys or values: several heads read the same (grouped queries)", shown(maker)));
@@ -92,12 +90,12 @@ fn before(walk: &mut Walk<'_>, at: usize, (sizes, lay): (&[Size], Lay)) -> Resul
 /// Of what it takes, the heads lie there; where in what it gives?
 fn after(walk: &mut Walk<'_>, at: usize, (sizes, lay): (&[Size], Lay)) -> Result<(), Why> {
     let node = &walk.view.graph.node[at];
-    let (input, output) = (node.input_at(0).unwrap_or("").to_owned(), node.output[0].clone());
+    let (input, output) = (node.input_at(0).unwrap_or("").to_owned(), node.output.first().cloned().unwrap_or_default());
     let odd = || format!("{} has a shape that is not understood", shown(node));
     let (heads, first) = (walk.heads, *sizes.first().ok_or_else(odd)?);
     if lay.back == 2 && lay == Lay::own(2) {
         // The heads' places come together.
-        let block = match (first, width(&walk.view, &input, FAR)) {
+        let block = match (first, width(walk.view, &input, FAR)) {
             (Size::Is(-1), block) => block.unwrap_or(0),
             (Size::Is(size), block) => {
                 let found = usize::try_from(size).ok().filter(|size| size % heads == 0).map(|size| size / heads);

@@ -7,7 +7,7 @@ use super::super::{Heads, Refused, Step, attentions, masked};
 use super::least;
 use crate::check::check;
 use crate::lint;
-use crate::proto::{AttributeProto, ModelProto, NodeProto, TensorProto, data_type};
+use crate::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, data_type};
 
 const HEADS: usize = 4;
 const PLACES: usize = 2;
@@ -217,6 +217,29 @@ fn changed(model: &mut ModelProto, change: &Change) {
         }
         Change::Attribute(node, which, value) => graph.node[node % nodes].attribute.push(attribute(ATTRIBUTES[*which], *value)),
     }
+}
+
+/// Before a model is checked a node may lack anything.
+#[test]
+fn nodes_without_inputs_or_outputs_and_empty_weights_are_survived() {
+    let left = |change: &dyn Fn(&mut ModelProto)| {
+        let mut model = attention();
+        change(&mut model);
+        attentions(&model)
+    };
+    let graph = |model: &mut ModelProto, change: &dyn Fn(&mut GraphProto)| change(model.graph.as_mut().unwrap());
+    let (found, why) = left(&|model| graph(model, &|graph| graph.node.push(node("MatMul", &[], "z"))));
+    assert_eq!((found.len(), why.len()), (1, 0));
+    for operator in ["Split", "Reshape"] {
+        let blind = || NodeProto { output: vec![], ..node(operator, &["c2", "together"], "") };
+        let (found, why) = left(&|model| graph(model, &|graph| graph.node.push(blind())));
+        assert!(found.is_empty() && why.len() == 1, "{operator}: {why:?}");
+    }
+    let empty = |graph: &mut GraphProto| {
+        graph.initializer.iter_mut().filter(|one| one.name() == "o").for_each(|one| *one = floats("o", &[WIDTH, 0], &[]))
+    };
+    let (found, why) = left(&|model| graph(model, &empty));
+    assert!(found.is_empty() && why[0].contains("is no FP32 weight"), "{why:?}");
 }
 
 proptest! {

@@ -91,7 +91,7 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(graph: &'a GraphProto, opset: i64) -> Self {
+    pub(super) fn of(graph: &'a GraphProto, opset: i64) -> Self {
         let makers = graph.node.iter().enumerate().flat_map(|(at, node)| node.output.iter().map(move |name| (name.as_str(), at)));
         Self {
             graph,
@@ -128,7 +128,7 @@ impl<'a> View<'a> {
 
 /// The state of a walk.
 pub(super) struct Walk<'a> {
-    pub(super) view: View<'a>,
+    pub(super) view: &'a View<'a>,
     pub(super) heads: usize,
     pub(super) lays: HashMap<String, Lay>,
     open: Vec<String>,
@@ -168,7 +168,8 @@ impl Walk<'_> {
     /// A weight at a node's input that has the heads along an axis.
     pub(super) fn weight(&mut self, (node, slot, axis): (usize, usize, usize), lay: Lay, reads: bool) -> Result<(), Why> {
         let of = &self.view.graph.node[node];
-        let Some(tensor) = self.view.constant(of, slot).filter(|one| one.is_floats()) else {
+        let is_weight = |one: &&TensorProto| one.is_floats() && one.count() != Some(0);
+        let Some(tensor) = self.view.constant(of, slot).filter(is_weight) else {
             return Err(format!("input {slot} of {} is no FP32 weight", shown(of)));
         };
         let (name, size) = (tensor.name().to_owned(), tensor.shape().get(axis).copied().unwrap_or(0));
@@ -190,9 +191,8 @@ pub(super) fn shown(node: &NodeProto) -> String {
 }
 
 /// Follows the heads from a seed.
-pub(super) fn block(graph: &GraphProto, seed: &Seed, opset: i64) -> Result<Block, Why> {
-    let view = View::of(graph, opset);
-    let heads = seed.count(&view)?;
+pub(super) fn block(view: &View<'_>, seed: &Seed) -> Result<Block, Why> {
+    let heads = seed.count(view)?;
     if !(2..=MOST).contains(&heads) {
         return Err(match heads {
             1 => "it has one head of keys (none can go)".to_owned(),

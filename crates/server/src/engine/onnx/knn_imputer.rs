@@ -5,16 +5,15 @@
 //! text is the same in all that skl2onnx 1.20 writes, whatever the operator set, the data and the options; what differs is not taken.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
+use modelyard_core::digest::{hex, sha256};
 use prost::Message;
-use sha2::{Digest, Sha256};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, FunctionProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto};
 
 use super::attributes::Attributes;
 use super::facts::full_domain;
-use super::view::{View, int, is, sweep, tensor};
+use super::view::{View, in_place_of, int, is, sweep, tensor};
 
 /// Our operators' domain.
 pub(in crate::engine) const DOMAIN: &str = "modelyard";
@@ -69,12 +68,9 @@ fn digest_of(function: &FunctionProto) -> String {
     text.names(&function.input);
     text.nodes(&function.node);
     text.names(&function.output);
-    let digest = Sha256::digest(text.written.as_bytes());
-    digest.iter().take(16).fold(String::new(), |mut hex, byte| {
-        // Writing to a string never fails.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    let mut digest = sha256(text.written);
+    digest.truncate(32);
+    digest
 }
 
 /// Nodes written out with numbers for names, in the order in which these are met.
@@ -118,8 +114,7 @@ impl<'a> Text<'a> {
             }
             None => {
                 let tensor = attribute.t.clone().map(|tensor| TensorProto { name: String::new(), ..tensor });
-                let bytes = AttributeProto { t: tensor, ..attribute.clone() }.encode_to_vec();
-                bytes.iter().for_each(|byte| self.written += &format!("{byte:02x}"));
+                self.written += &hex(&AttributeProto { t: tensor, ..attribute.clone() }.encode_to_vec());
             }
         }
     }
@@ -181,15 +176,7 @@ fn imputer(view: &View<'_>, end: &NodeProto) -> Option<NodeProto> {
         tensor("valid", bytes(valid)?),
         int("neighbours", view.integer(neighbours)?),
     ];
-    Some(NodeProto {
-        domain: DOMAIN.to_owned(),
-        op_type: NAME.to_owned(),
-        name: end.name.clone(),
-        input: vec![input.clone()],
-        output: end.output.clone(),
-        attribute,
-        ..NodeProto::default()
-    })
+    Some(in_place_of(end, (DOMAIN, NAME), input, attribute))
 }
 
 /// The inputs of the nodes that fill in a column each, the first one's first.

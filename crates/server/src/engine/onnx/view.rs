@@ -77,36 +77,80 @@ pub(in crate::engine) fn is(node: &NodeProto, domain: &str, name: &str) -> bool 
     full_domain(&node.domain) == domain && node.op_type == name
 }
 
+/// The node that gives what `end` gave, of one input.
+pub(in crate::engine) fn in_place_of(
+    end: &NodeProto,
+    (domain, operator): (&str, &str),
+    input: &str,
+    attribute: Vec<AttributeProto>,
+) -> NodeProto {
+    NodeProto {
+        domain: domain.to_owned(),
+        op_type: operator.to_owned(),
+        name: end.name.clone(),
+        input: vec![input.to_owned()],
+        output: end.output.clone(),
+        attribute,
+        ..NodeProto::default()
+    }
+}
+
+fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), r#type: kind as i32, ..AttributeProto::default() }
+}
+
 /// An attribute that is an integer.
 pub(in crate::engine) fn int(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), r#type: AttributeType::Int as i32, i, ..AttributeProto::default() }
+    AttributeProto { i, ..attribute(name, AttributeType::Int) }
+}
+
+/// An attribute that is integers.
+pub(in crate::engine) fn ints(name: &str, ints: Vec<i64>) -> AttributeProto {
+    AttributeProto { ints, ..attribute(name, AttributeType::Ints) }
+}
+
+/// An attribute that is FP32 numbers.
+pub(in crate::engine) fn floats(name: &str, floats: Vec<f32>) -> AttributeProto {
+    AttributeProto { floats, ..attribute(name, AttributeType::Floats) }
 }
 
 /// An attribute that is a tensor.
 pub(in crate::engine) fn tensor(name: &str, tensor: TensorProto) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), r#type: AttributeType::Tensor as i32, t: Some(tensor), ..AttributeProto::default() }
+    AttributeProto { t: Some(tensor), ..attribute(name, AttributeType::Tensor) }
 }
 
-/// Takes out the nodes and constants that nothing reads.
+/// An attribute that is a graph.
+pub(in crate::engine) fn body(name: &str, graph: GraphProto) -> AttributeProto {
+    AttributeProto { g: Some(graph), ..attribute(name, AttributeType::Graph) }
+}
+
+/// Takes out the nodes and constants that no output needs.
 pub(in crate::engine) fn sweep(graph: &mut GraphProto) {
-    loop {
-        let mut read: HashSet<String> = graph.output.iter().map(|output| output.name.clone()).collect();
-        readers(graph, &mut read);
-        let before = graph.node.len();
-        graph.node.retain(|node| node.output.iter().any(|output| read.contains(output)));
-        if graph.node.len() == before {
-            graph.initializer.retain(|tensor| read.contains(&tensor.name));
-            return;
+    let mut makers: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, node) in graph.node.iter().enumerate() {
+        node.output.iter().for_each(|output| makers.entry(output).or_default().push(at));
+    }
+    let mut read: HashSet<String> = HashSet::new();
+    let mut needed: HashSet<usize> = HashSet::new();
+    let mut open: Vec<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
+    while let Some(name) = open.pop() {
+        if name.is_empty() || !read.insert(name.to_owned()) {
+            continue;
+        }
+        for at in makers.get(name).into_iter().flatten().filter(|at| needed.insert(**at)) {
+            reads(&graph.node[*at], &mut open);
         }
     }
+    let mut at = 0..;
+    graph.node.retain(|_| at.next().is_some_and(|at| needed.contains(&at)));
+    graph.initializer.retain(|tensor| read.contains(&tensor.name));
 }
 
-fn readers(graph: &GraphProto, read: &mut HashSet<String>) {
-    for node in &graph.node {
-        read.extend(node.input.iter().cloned());
-        for body in bodies(node) {
-            read.extend(body.output.iter().map(|output| output.name.clone()));
-            readers(body, read);
-        }
+/// The values that a node reads, in the graphs within it too.
+fn reads<'a>(node: &'a NodeProto, names: &mut Vec<&'a str>) {
+    names.extend(node.input.iter().map(String::as_str));
+    for body in bodies(node) {
+        names.extend(body.output.iter().map(|output| output.name.as_str()));
+        body.node.iter().for_each(|node| reads(node, names));
     }
 }

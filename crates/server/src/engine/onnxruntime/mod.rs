@@ -145,7 +145,7 @@ impl Engine for OnnxRuntime {
     }
 
     fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
-        RunError::without_rows(&self.signature, inputs)?;
+        RunError::check_empty(&self.signature, inputs)?;
         let mut size = 0;
         let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
         for (tensor, spec) in inputs.iter().zip(&self.signature.inputs) {

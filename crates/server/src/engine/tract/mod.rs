@@ -1,8 +1,9 @@
 //! tract: ONNX in pure Rust.
 //!
-//! The way of a file: [`lint`] refuses what tract would answer wrongly or die of, [`fuse`] makes one node of several, tract parses it, [`probe`] settles the signature by planning the smallest shapes. The way of a request: [`plans`] gives the plan for its
-//! shapes (tract is several times faster, and sometimes only right, when shapes are concrete), [`plan`] runs it.
-//! Before that [`twice`] compares the plan's answers with those of one that nothing was optimised in.
+//! The way of a file: [`lint`] refuses what tract would answer wrongly or die of, [`fuse`] makes one node of several, tract parses it,
+//! [`probe`] settles the signature by planning the smallest shapes, [`twice`] compares the plan's answers with those of one that nothing
+//! was optimised in. The way of a request: [`plans`] gives the plan for its shapes (tract is several times faster, and sometimes only
+//! right, when shapes are concrete), [`plan`] runs it.
 
 use std::path::Path;
 use std::time::Instant;
@@ -130,7 +131,7 @@ impl Engine for Tract {
     }
 
     fn run(&self, inputs: &[Tensor], stop: &Stop) -> Result<Vec<Tensor>, RunError> {
-        RunError::without_rows(&self.signature, inputs)?;
+        RunError::check_empty(&self.signature, inputs)?;
         let mut plan = self.plans.get(inputs, For::Numbers)?;
         if plan.loses_nan() && !inputs.iter().all(is_finite) {
             plan = self.plans.get(inputs, For::Any)?;

@@ -5,6 +5,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, RANGE};
 use http::uri::{Scheme, Uri};
 use jiff::Timestamp;
+use modelyard_core::digest::hex;
 use ring::hmac;
 
 use super::credentials::Keys;
@@ -42,7 +43,7 @@ pub(super) fn sign(request: &mut Asking, keys: &Keys, region: &str, at: Timestam
     for part in [&time[..8], region, "s3", "aws4_request"] {
         key = mac(&key, part);
     }
-    let signature: String = mac(&key, &to_sign).iter().map(|byte| format!("{byte:02x}")).collect();
+    let signature = hex(&mac(&key, &to_sign));
     let credential = format!("{}/{scope}", keys.id);
     let value = format!("AWS4-HMAC-SHA256 Credential={credential},SignedHeaders={names},Signature={signature}");
     let mut value = HeaderValue::from_str(&value).map_err(bad)?;

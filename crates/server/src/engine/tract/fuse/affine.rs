@@ -1,12 +1,12 @@
 //! Columns moved and stretched, several times over: scalers behind one another, and what a decomposition takes off.
 
+use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{AttributeProto, NodeProto, attribute_proto::AttributeType};
 
 use super::{Ground, own};
 use crate::engine::onnx::attributes::Attributes;
 use crate::engine::onnx::values::Values;
-use crate::engine::onnx::view::is;
+use crate::engine::onnx::view::{floats, ints, is};
 use crate::engine::tract::ops::{AFFINE, Step};
 
 /// What is done to each column, one after another.
@@ -14,36 +14,30 @@ type Steps = Vec<(Step, Vec<f32>)>;
 
 /// A chain of at least two such nodes over a table of the model's.
 pub(super) fn chain(ground: &Ground<'_>, end: &NodeProto) -> Option<NodeProto> {
+    let (mut input, mut steps) = step(ground, end)?;
+    steps.reverse();
     // Not from the middle of a longer one.
     let goes_on = ground.graph.node.iter().any(|next| next.input.first() == end.output.first() && step(ground, next).is_some());
     if goes_on {
         return None;
     }
-    let (mut steps, mut node) = (Vec::new(), end);
-    let input = loop {
-        let (input, found) = step(ground, node)?;
+    let mut left = ground.graph.node.len();
+    while !ground.is_table(input) {
+        // A cycle ends nowhere.
+        left = left.checked_sub(1)?;
+        let before = ground.graph.node.iter().find(|node| node.output.first() == Some(input))?;
+        let (value, found) = step(ground, before)?;
         steps.extend(found.into_iter().rev());
-        if ground.is_table(input) {
-            break input;
-        }
-        node = ground.graph.node.iter().find(|node| node.output.first() == Some(input))?;
-    };
+        input = value;
+    }
     steps.reverse();
     let width = steps.iter().map(|(_, values)| values.len()).max()?;
     if steps.len() < 2 || width < 2 || steps.iter().any(|(_, values)| values.len() != width && values.len() != 1) {
         return None;
     }
     let values = steps.iter().flat_map(|(_, values)| values.iter().copied().cycle().take(width)).collect();
-    let attribute = AttributeProto { name: String::new(), ..AttributeProto::default() };
-    let attributes = vec![
-        AttributeProto {
-            name: "steps".to_owned(),
-            r#type: AttributeType::Ints as i32,
-            ints: steps.iter().map(|(step, _)| *step as i64).collect(),
-            ..attribute.clone()
-        },
-        AttributeProto { name: "values".to_owned(), r#type: AttributeType::Floats as i32, floats: values, ..attribute },
-    ];
+    let kinds = steps.iter().map(|(step, _)| *step as i64).collect();
+    let attributes = vec![ints("steps", kinds), floats("values", values)];
     own(AFFINE, input, end, attributes)
 }
 

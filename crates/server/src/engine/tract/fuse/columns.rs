@@ -1,11 +1,11 @@
 //! Columns of one table, each encoded by itself and put side by side again.
 
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, attribute_proto::AttributeType};
+use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::{Ground, own};
 use crate::engine::onnx::attributes::Attributes;
-use crate::engine::onnx::view::{int, is};
+use crate::engine::onnx::view::{body, int, ints, is};
 use crate::engine::tract::ops::ENCODED_COLUMNS;
 
 /// One column's way: which it is, whether it becomes INT64 first, and its encoder.
@@ -39,22 +39,11 @@ pub(super) fn encoded(ground: &Ground<'_>, end: &NodeProto) -> Option<NodeProto>
         return None;
     }
     let encoders = GraphProto { node: ways.iter().map(|way| way.encoder.clone()).collect(), ..GraphProto::default() };
-    let ints = |name: &str, ints: Vec<i64>| AttributeProto {
-        name: name.to_owned(),
-        r#type: AttributeType::Ints as i32,
-        ints,
-        ..AttributeProto::default()
-    };
     let attributes = vec![
         ints("columns", ways.iter().map(|way| way.column).collect()),
         int("width", width),
         ints("whole", ways.iter().map(|way| i64::from(way.whole)).collect()),
-        AttributeProto {
-            name: "encoders".to_owned(),
-            r#type: AttributeType::Graph as i32,
-            g: Some(encoders),
-            ..AttributeProto::default()
-        },
+        body("encoders", encoders),
     ];
     own(ENCODED_COLUMNS, input, end, attributes)
 }
@@ -74,7 +63,7 @@ fn way<'a>(ground: &'a Ground<'_>, value: &str, hot: bool) -> Option<Way<'a>> {
         Some(_) => return None,
         None => false,
     };
-    let read = cast.map_or(read, |cast| &cast.input[0]);
+    let read = if let Some(cast) = cast { cast.input.first()? } else { read };
     let column = view.maker(read, "ai.onnx.ml", "ArrayFeatureExtractor").or_else(|| {
         // By Gather a scalar would leave out the dimension.
         let gather = view.maker(read, "ai.onnx", "Gather").filter(|node| Attributes::of(node).int("axis", 0) == Ok(1))?;

@@ -6,7 +6,7 @@ use super::{Ground, own};
 use crate::engine::onnx::attributes::Attributes;
 use crate::engine::onnx::values::Values;
 use crate::engine::onnx::view::{View, int, is, tensor};
-use crate::engine::tract::ops::{NEAREST, SQUARED_DISTANCES};
+use crate::engine::tract::ops::{DOMAIN, NEAREST, SQUARED_DISTANCES};
 
 /// skl2onnx's `cdist`: a `Scan` over fixed points whose body takes the point off every row and sums the squares, its answer transposed.
 pub(super) fn between_rows(ground: &Ground<'_>, end: &NodeProto) -> Option<NodeProto> {
@@ -33,7 +33,7 @@ fn sums_squares(body: &GraphProto) -> bool {
         let [sum] = view.made(&answer.name, "ai.onnx", "Identity")? else { return None };
         let reduce = view.maker(sum, "ai.onnx", "ReduceSumSquare")?;
         let over_columns = view.axes(reduce)? == [1] && Attributes::of(reduce).int("keepdims", 1) == Ok(0);
-        let apart = view.made(&reduce.input[0], "ai.onnx", "Sub")?;
+        let apart = view.made(reduce.input.first()?, "ai.onnx", "Sub")?;
         let both = [&rows.name, &point.name];
         (over_columns && (apart.iter().eq(both) || apart.iter().rev().eq(both))).then_some(())
     };
@@ -54,7 +54,7 @@ pub(super) fn scaled(ground: &Ground<'_>, end: &NodeProto) -> Option<NodeProto> 
     if !matches!(view.axes(end)?[..], [2 | -1]) {
         return None;
     }
-    let [squares, variances] = view.made(&end.input[0], "ai.onnx", "Div")? else { return None };
+    let [squares, variances] = view.made(end.input.first()?, "ai.onnx", "Div")? else { return None };
     let [apart, exponent] = view.made(squares, "ai.onnx", "Pow")? else { return None };
     let [rows, means] = view.made(apart, "ai.onnx", "Sub")? else { return None };
     let [input, shape] = view.made(rows, "ai.onnx", "Reshape")? else { return None };
@@ -90,10 +90,10 @@ pub(super) fn nearest(ground: &Ground<'_>, end: &NodeProto) -> Option<NodeProto>
     if !matches!(order, (Ok(-1 | 1), Ok(0), Ok(1))) {
         return None;
     }
-    let root = view.made(values, "ai.onnx", "Sqrt").map(|inputs| &inputs[0]);
-    let distances = view.maker(root.unwrap_or(values), crate::engine::tract::ops::DOMAIN, SQUARED_DISTANCES)?;
+    let root = view.made(values, "ai.onnx", "Sqrt").and_then(<[String]>::first);
+    let distances = view.maker(root.unwrap_or(values), DOMAIN, SQUARED_DISTANCES)?;
     // With variances the distances are few, and of classes.
     let [points] = &*distances.attribute else { return None };
     let attributes = vec![points.clone(), int("count", view.integer(count)?), int("root", i64::from(root.is_some()))];
-    own(NEAREST, &distances.input[0], end, attributes)
+    own(NEAREST, distances.input.first()?, end, attributes)
 }

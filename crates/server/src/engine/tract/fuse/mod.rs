@@ -7,7 +7,7 @@
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto};
 
 use super::ops;
-use crate::engine::onnx::view::{View, sweep};
+use crate::engine::onnx::view::{View, in_place_of, sweep};
 
 mod affine;
 mod columns;
@@ -50,15 +50,7 @@ pub(super) fn fuse(graph: &mut GraphProto) {
 
 /// A node of ours with one input, if its operator takes these attributes; it gives what `end` gave.
 fn own(name: &str, input: &str, end: &NodeProto, attribute: Vec<AttributeProto>) -> Option<NodeProto> {
-    let node = NodeProto {
-        domain: ops::DOMAIN.to_owned(),
-        op_type: name.to_owned(),
-        name: end.name.clone(),
-        input: vec![input.to_owned()],
-        output: end.output.clone(),
-        attribute,
-        ..NodeProto::default()
-    };
+    let node = in_place_of(end, (ops::DOMAIN, name), input, attribute);
     ops::find(ops::DOMAIN, name).filter(|own| own.fault(&node).is_none()).map(|_| node)
 }
 
@@ -73,6 +65,7 @@ mod tests {
 
     use super::*;
     use crate::engine::onnx::file::File;
+    use crate::engine::onnx::view::floats;
 
     /// The model of a case of tests/ml/reference.json, whose answers are compared there.
     fn case(name: &str) -> ModelProto {
@@ -133,5 +126,31 @@ mod tests {
         constant.float_data.clear();
         let left = fused(&model);
         assert!(left.contains("NonZero") && !left.contains("KnnImputer"), "{left:?}");
+    }
+
+    /// Files are not sorted when they are fused, and nothing has counted inputs.
+    #[test]
+    fn a_cycle_and_nodes_without_inputs_are_survived() {
+        for name in ["GaussianNB, float32", "KNeighborsClassifier, float32", "scalers, PCA", "OneHotEncoder", "OrdinalEncoder"] {
+            let whole = case(&format!("whole, {name}")).graph.unwrap();
+            for at in 0..whole.node.len() {
+                let mut graph = whole.clone();
+                graph.node[at].input.clear();
+                fuse(&mut graph);
+            }
+        }
+        let scaler = |input: &str, output: &str| NodeProto {
+            domain: "ai.onnx.ml".to_owned(),
+            op_type: "Scaler".to_owned(),
+            input: vec![input.to_owned()],
+            output: vec![output.to_owned()],
+            attribute: vec![floats("offset", vec![1.0, 2.0])],
+            ..NodeProto::default()
+        };
+        let output = vec![ValueInfoProto { name: "y".to_owned(), ..ValueInfoProto::default() }];
+        let node = vec![scaler("a", "b"), scaler("b", "a"), scaler("a", "y")];
+        let mut graph = GraphProto { node, output, ..GraphProto::default() };
+        fuse(&mut graph);
+        assert_eq!(graph.node.len(), 3);
     }
 }
