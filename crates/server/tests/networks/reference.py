@@ -433,6 +433,87 @@ def levels() -> None:
         case(f"not finite, QuantizeLinear of columns to {kind.__name__} about {zero}", [node("QuantizeLinear", ["x", "s", "z"], ["y"], axis=1)], {"x": far}, scales, free=(0,))
 
 
+# What activations, maxima and the like are done to: rows of 4, of which none lacks a number.
+SOURCES = {
+    "a division by itself": [("Div", ["x", "x"], {})],
+    "a logarithm": [("Log", ["x"], {})],
+    "a root": [("Sqrt", ["x"], {})],
+    "a root, squared": [("Sqrt", ["x"], {}), ("Mul", ["s", "s"], {})],
+    "a power": [("Pow", ["x", "third"], {})],
+    "an arccosine": [("Acos", ["x"], {})],
+    "an area cosine": [("Acosh", ["x"], {})],
+    "an area tangent": [("Atanh", ["x"], {})],
+    "an inverse": [("Reciprocal", ["x"], {}), ("Mul", ["s", "x"], {})],
+    "a remainder": [("Mod", ["x", "x"], {"fmod": 1})],
+    "infinities": [("Abs", ["x"], {}), ("Log", ["s"], {}), ("Sub", ["s", "s"], {})],
+    "infinity times 0": [("Mul", ["x", "ends"], {})],
+    "infinite numbers alone": [("Add", ["x", "mask"], {})],
+    "infinity, times 0 in the file": [("Add", ["x", "mask"], {}), ("Mul", ["s", "zero"], {})],
+    "a softmax of what is hidden": [("Add", ["x", "mask"], {}), ("Add", ["s", "rows"], {}), ("Softmax", ["s"], {})],
+    "rows by their length": [("ReduceL2", ["x", "axis"], {}), ("Div", ["x", "s"], {})],
+    "a norm without epsilon": [("LayerNormalization", ["x", "scale"], {"epsilon": 0.0})],
+}
+ACTIVATIONS = ["Relu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu", "Erf", "Exp", "LeakyRelu", "Softplus"]
+
+
+def arising() -> None:
+    """NaN and infinities that finite inputs come to: none is lost, behind a product or not, in batches of any size."""
+    rows = np.array([[1, 2, 0.25, 4], [0, -1, 3, 0.5], [0, 0, 0, 0], [0.5, 0.75, 0.1, 0.9]], np.float32)
+    floats = lambda *values: np.array(values, np.float32)
+    for title, steps in SOURCES.items():
+        made, last = [], "x"
+        for at, (operator, given, attributes) in enumerate(steps):
+            made.append(node(operator, [last if name == "s" else name for name in given], [f"a{at}"], **attributes))
+            last = f"a{at}"
+        for count in (1, 4, 33):
+            # Only the first rows; where there is one alone, that which lacks most.
+            x = rows[2:3] if count == 1 else np.concatenate([rows, np.repeat(rows[3:], count - 4, axis=0)])
+            constants = {"third": floats(1 / 3), "ends": floats(1, np.inf, 1, -np.inf), "mask": floats(0, -INF, 0, 0), "zero": np.float32(0), "axis": np.array([1]), "scale": np.ones(4, np.float32)}
+            constants["rows"] = np.zeros((count, 1), np.float32)
+            constants["rows"][min(count, 2) - 1] = -INF
+            nodes, outputs = list(made), []
+            for name in ACTIVATIONS:
+                constants[f"w{name}"] = numbers(4, 2)
+                nodes += [node("MatMul", [last, f"w{name}"], [f"p{name}"]), node(name, [f"p{name}"], [f"y{name}"])]
+                outputs.append(f"y{name}")
+            bounds = {"low": np.float32(-1), "high": np.float32(1)}
+            nodes += [node("Clip", [last, "low", "high"], ["clipped"]), node("Max", [last, "high"], ["most"]), node("Relu", [last], ["plain"])]
+            nodes += [node("Sigmoid", [last], ["share"]), node("Mul", [last, "share"], ["silu"])]
+            used = {name for one in nodes for name in one.input}
+            constants = {name: value for name, value in (constants | bounds).items() if name in used}
+            case(f"arising from {title}, {count} rows", nodes, {"x": x}, constants, outputs=[*outputs, "clipped", "most", "plain", "silu"], free=(0,) if "rows" not in used else ())
+    arising_within()
+
+
+def arising_within() -> None:
+    """In branches, in bodies of loops, behind other layers, in other datatypes."""
+    x = np.array([[0.5, -1, 2, 0], [1, 2, 3, 4]], np.float32)
+    then = branch("t", [node("Log", ["x"], ["log"]), node("Relu", ["log"], ["positive"])], "positive")
+    other = branch("e", [node("Tanh", ["l"], ["bent"])], "bent")
+    for value in (True, False):
+        nodes = [node("Sqrt", ["x"], ["l"]), node("If", ["c"], ["b"], then_branch=then, else_branch=other), node("Sigmoid", ["b"], ["y"])]
+        case(f"arising in a branch, {value}", nodes, {"x": x, "c": np.array(value)})
+    state, part = [helper.make_tensor_value_info(name, 1, [4]) for name in ("state", "part")]
+    step = [node("Sqrt", ["state"], ["root"]), node("Sub", ["root", "part"], ["next"]), node("Relu", ["next"], ["out"])]
+    body = helper.make_graph(step, "body", [state, part], [helper.make_tensor_value_info(name, 1, [4]) for name in ("next", "out")])
+    case("arising in a loop", [node("Scan", ["first", "x"], ["last", "y"], body=body, num_scan_inputs=1)], {"x": x}, {"first": np.ones(4, np.float32)}, outputs=["last", "y"])
+    for kind in (np.float16, np.float64):
+        nodes = [node("Log", ["x"], ["l"])] + [node(name, ["l"], [f"y{name}"]) for name in ("Relu", "Sigmoid", "Tanh")]
+        case(f"arising, {kind.__name__}", nodes, {"x": x.astype(kind)}, outputs=["yRelu", "ySigmoid", "yTanh"], tolerance=2e-3)
+    image = np.abs(numbers(2, 1, 6, 6))
+    image[0, 0, 2, 2] = -1
+    nodes = [node("Log", ["x"], ["l"]), node("Conv", ["l", "w"], ["c"]), node("Relu", ["c"], ["r"]), node("MaxPool", ["r"], ["y"], kernel_shape=[2, 2])]
+    peak = lambda values: np.lib.stride_tricks.sliding_window_view(values, (2, 2), axis=(2, 3)).max(axis=(-1, -2))
+    case("arising before Conv, Relu and MaxPool", nodes[:3], {"x": image}, {"w": numbers(2, 1, 3, 3)}, free=(0,))
+    case("arising before MaxPool", [nodes[0], node("MaxPool", ["l"], ["y"], kernel_shape=[2, 2])], {"x": image}, expected=[peak(np.log(image))], free=(0,))
+    for operator, count in (("LSTM", 4), ("GRU", 3), ("RNN", 1)):
+        steps = np.abs(numbers(3, 2, 4))
+        steps[1, 0, 2] = -1
+        constants = {"w": numbers(1, count * 5, 4), "r": numbers(1, count * 5, 5, scale=0.3)}
+        nodes = [node("Log", ["x"], ["l"]), node(operator, ["l", "w", "r"], ["y", "h"], hidden_size=5)]
+        case(f"arising before {operator}", nodes, {"x": steps}, constants)
+
+
 def chosen() -> None:
     """Slices and indices that are computed."""
     x, names = numbers(4, 5, 3), ["x", "s", "e", "a", "t"]
@@ -460,10 +541,14 @@ def chosen() -> None:
         one = node("GatherND", ["x", "i"], ["y"], batch_dims=batch)
         case(f"GatherND from the end, {title}", [one], {"x": data, "i": indices})
         case(f"GatherND from the end, {title}, constant", [one], {"x": data}, {"i": indices})
+    for kind in (np.float32, np.int64):
+        divisors = np.array([[3, 5, -2], [4, 7, 9]], kind)
+        one = node("Mod", ["n", "x"], ["y"], fmod=int(kind == np.float32))
+        case(f"Mod of one number by many, {kind.__name__}", [one], {"x": divisors}, {"n": np.array([7], kind)}, free=(0,))
     case("GatherND from the end, one, constant", [node("GatherND", ["x", "i"], ["y"])], {"x": data}, {"i": bounds(-1, -2).reshape(1, 2)})
 
 
-for group in (recurrent, softmax, depth, shifts, attention, functions, branches, dequantised, boxes, lacking, chosen):
+for group in (recurrent, softmax, depth, shifts, attention, functions, branches, dequantised, boxes, lacking, chosen, arising):
     group()
 lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in CASES)
 (Path(__file__).parent / "reference.json").write_text(f"[\n{lines}\n]\n")

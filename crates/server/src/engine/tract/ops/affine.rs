@@ -5,6 +5,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Fact, Kernel};
 use super::numbers::{slice, tensor};
+use super::repair::Known;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// What is done to a value.
@@ -61,6 +62,12 @@ impl Kernel for Affine {
             ensure!(found == self.columns, "the input has {found} columns; the model has {}", self.columns);
         }
         Ok(tvec!(input.clone()))
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        let safe = |step: Step, value: &f32| value.is_finite() && (step != Step::Divide || *value != 0.0);
+        let all = self.steps.iter().all(|(step, values)| values.iter().all(|value| safe(*step, value)));
+        if all { Known::computed(inputs) } else { Known::ANYTHING }
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

@@ -4,6 +4,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Fact, Kernel};
 use super::numbers::{number, slice, tensor};
+use super::repair::Known;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// The threshold.
@@ -23,6 +24,10 @@ impl Kernel for Binarizer {
         let [input] = inputs else { bail!("expected one input, found {}", inputs.len()) };
         number(input.kind)?;
         Ok(tvec!(Fact::new(input.kind, input.shape.iter().cloned())))
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        Known::computed(inputs)
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

@@ -16,7 +16,8 @@ use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_hir::internal::*;
 
-use super::repair;
+use super::repair::{self, Care, Known};
+use crate::engine::quiet::catch;
 use crate::engine::tract::plan::{GROWING, bound, bound_growth};
 
 /// The name in ONNX.
@@ -295,22 +296,37 @@ impl TypedOp for Choice {
     as_op!();
 }
 
-/// The same choice between branches that lose no NaN, if the operator is one.
-pub(super) fn careful(op: &dyn TypedOp) -> Option<Box<dyn TypedOp>> {
+/// Whether the operator is a choice between branches.
+pub(super) fn is_choice(op: &dyn TypedOp) -> bool {
+    op.is::<Choice>()
+}
+
+/// The same choice between branches that guard what is said of the node's inputs, if the operator is one.
+pub(super) fn guarded(op: &dyn TypedOp, care: &Care) -> Option<Box<dyn TypedOp>> {
     let choice = op.downcast_ref::<Choice>()?;
     let branches = choice.branches.each_ref().map(|branch| {
         let branch = Branch::new(branch.body.clone(), branch.reads.clone());
-        Arc::new(Branch { careful: true, ..branch })
+        Arc::new(Branch { care: care.clone(), ..branch })
     });
     Some(Box::new(Choice { branches, outputs: choice.outputs.clone() }))
+}
+
+/// What comes out of either branch, if the operator is a choice; anything where a branch is not understood before it is taken.
+pub(super) fn known(op: &dyn TypedOp, inputs: &[Known]) -> Option<TVec<Known>> {
+    let choice = op.downcast_ref::<Choice>()?;
+    let [otherwise, then] = choice.branches.each_ref().map(|branch| branch.known(inputs));
+    let both = otherwise.into_iter().zip(then).map(|(otherwise, then)| otherwise.or(then));
+    let mut known: TVec<Known> = both.collect();
+    known.resize(choice.outputs.len(), Known::ANYTHING);
+    Some(known)
 }
 
 /// A branch that is planned when it is taken.
 #[derive(Debug)]
 struct Branch {
     body: InferenceModel,
-    /// Whether its plans lose no NaN.
-    careful: bool,
+    /// What its plans guard, by the node's inputs.
+    care: Care,
     reads: Vec<usize>,
     plans: Mutex<Vec<(Key, Arc<Planned>)>>,
     /// Shapes alone did not do: plans are made for the values of small integer tensors too.
@@ -333,7 +349,15 @@ struct Planned {
 
 impl Branch {
     fn new(body: InferenceModel, reads: Vec<usize>) -> Self {
-        Self { body, careful: false, reads, plans: Mutex::default(), by_value: AtomicBool::new(false) }
+        Self { body, care: Care::Any, reads, plans: Mutex::default(), by_value: AtomicBool::new(false) }
+    }
+
+    /// What comes out of it.
+    fn known(&self, inputs: &[Known]) -> TVec<Known> {
+        let read = |at: &usize| inputs.get(*at).copied().unwrap_or(Known::ANYTHING);
+        let read: TVec<Known> = self.reads.iter().map(read).collect();
+        // One that does not fit may never be taken.
+        catch(|| repair::outputs(&self.body.clone().into_typed()?, &read)).ok().and_then(Result::ok).unwrap_or_default()
     }
 
     fn run(&self, inputs: &[TValue]) -> TractResult<TVec<TValue>> {
@@ -391,7 +415,11 @@ impl Branch {
         let (body, reads) = side.bind(&facts)?;
         let mut typed = body.into_typed()?;
         bound(&typed)?;
-        repair::first(&mut typed, self.careful)?;
+        let care = match &self.care {
+            Care::Any => Care::Any,
+            Care::Arising(inputs) => Care::Arising(reads.iter().map(|read| inputs[*read]).collect()),
+        };
+        repair::first(&mut typed, &care)?;
         let mut model = typed.into_decluttered()?.into_optimized()?;
         repair::last(&mut model);
         Ok(Planned { plan: TypedSimplePlan::new(model)?, reads })

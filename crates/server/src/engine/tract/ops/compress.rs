@@ -4,6 +4,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Fact, Kernel};
 use super::numbers::{characters, elements, slice, tensor};
+use super::repair::Known;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// The axis, from the front or counted back from the end; without one the elements lie in a row.
@@ -50,6 +51,10 @@ impl Kernel for Compress {
             None => shape = tvec!(count.clone()),
         }
         Ok(tvec!(Fact::new(values.kind, shape)))
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        Known::computed(inputs)
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

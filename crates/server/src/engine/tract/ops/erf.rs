@@ -10,6 +10,7 @@ use tract_onnx::tract_hir::internal::*;
 use super::alike::alike;
 use super::kernel::{Fact, Kernel, Own};
 use super::numbers::{slice, tensor};
+use super::repair::Known;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// The name in ONNX.
@@ -42,6 +43,10 @@ impl Kernel for Wide {
         let [input] = inputs else { bail!("expected one input, found {}", inputs.len()) };
         ensure!(input.kind == f64::datum_type(), "the input is {:?}; expected FP64", input.kind);
         Ok(tvec!(input.clone()))
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        Known::computed(inputs)
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

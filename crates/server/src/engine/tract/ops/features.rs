@@ -4,6 +4,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Fact, Kernel};
 use super::numbers::{characters, elements, floats, number, slice, table, tensor};
+use super::repair::Known;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// `ArrayFeatureExtractor`: the columns that the second input names, in its order, a negative one counted back from the end as ONNX's
@@ -36,6 +37,10 @@ impl Kernel for ArrayFeatureExtractor {
         let taken: TDim = columns.shape.iter().product();
         let front = if front.is_empty() { tvec!(1.to_dim()) } else { front.iter().cloned().collect::<TVec<_>>() };
         Ok(tvec!(Fact::new(values.kind, front.into_iter().chain([taken]))))
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        Known::computed(inputs)
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
@@ -87,6 +92,10 @@ impl Kernel for FeatureVectorizer {
         inputs.iter().try_for_each(|input| number(input.kind).and(input.table().map(drop)))?;
         let width: usize = self.widths.iter().sum();
         Ok(tvec!(Fact::new(f32::datum_type(), [first.table()?.0, width.to_dim()])))
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        Known::computed(inputs)
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tract_onnx::tract_hir::internal::*;
 
+use super::repair::Known;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// An operator of ours, its attributes read and checked.
@@ -33,6 +34,11 @@ pub(super) trait Kernel: Debug + Send + Sync + Sized + 'static {
     /// Datatypes, ranks or dimensions that it does not take.
     fn facts(&self, inputs: &[Fact], free: &[TDim]) -> TractResult<TVec<Fact>>;
 
+    /// What is known of its outputs before it computes: where it makes finite numbers of finite ones, that is to be said.
+    fn known(&self, _inputs: &[Known]) -> Known {
+        Known::ANYTHING
+    }
+
     /// Computes.
     ///
     /// # Errors
@@ -43,12 +49,17 @@ pub(super) trait Kernel: Debug + Send + Sync + Sized + 'static {
 /// A [`Kernel`] whose attributes have been read. What tract asks of an operator is compiled once for all of them.
 trait Computes: Debug + Send + Sync {
     fn facts(&self, inputs: &[Fact], free: &[TDim]) -> TractResult<TVec<Fact>>;
+    fn known(&self, inputs: &[Known]) -> Known;
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>>;
 }
 
 impl<K: Kernel> Computes for K {
     fn facts(&self, inputs: &[Fact], free: &[TDim]) -> TractResult<TVec<Fact>> {
         Kernel::facts(self, inputs, free)
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        Kernel::known(self, inputs)
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
@@ -115,6 +126,11 @@ impl Own {
     /// A kernel without such dimensions.
     pub(super) fn plain<K: Kernel>(kernel: K) -> Self {
         Self { name: K::NAME, outputs: kernel.outputs(), kernel: Arc::new(kernel), free: TVec::new() }
+    }
+
+    /// What is known of its outputs.
+    pub(super) fn known(&self, inputs: &[Known]) -> Known {
+        self.kernel.known(inputs)
     }
 
     fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {

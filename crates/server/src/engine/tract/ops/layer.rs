@@ -6,6 +6,7 @@ use tract_onnx::tract_hir::internal::*;
 use super::kernel::{Fact, Kernel};
 use super::linear::Scores;
 use super::numbers::{elements, slice};
+use super::repair::Known;
 use crate::engine::dense::{Matrix, Rows};
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 use crate::engine::onnx::values::Values;
@@ -15,6 +16,8 @@ use crate::engine::onnx::values::Values;
 pub(super) struct Layer {
     matrix: Matrix,
     width: usize,
+    /// Whether all weights are.
+    finite: bool,
 }
 
 impl Kernel for Layer {
@@ -26,7 +29,8 @@ impl Kernel for Layer {
         let (Values::Floats(weights), Some([depth, width])) = (Values::of(tensor)?, dims.as_deref()) else {
             return Err(format!("attribute matrix is no FP32 of two dimensions (its shape is {:?})", tensor.dims));
         };
-        Ok(Self { matrix: Matrix::pack(Arch::new(), (&weights, &vec![0.0; *width]), *depth), width: *width })
+        let finite = weights.iter().all(|weight| weight.is_finite());
+        Ok(Self { matrix: Matrix::pack(Arch::new(), (&weights, &vec![0.0; *width]), *depth), width: *width, finite })
     }
 
     fn facts(&self, inputs: &[Fact], _free: &[TDim]) -> TractResult<TVec<Fact>> {
@@ -39,6 +43,10 @@ impl Kernel for Layer {
             ensure!(found == self.matrix.depth(), "the input has {found} columns; the matrix has {} rows", self.matrix.depth());
         }
         Ok(tvec!(Fact::new(f32::datum_type(), [rows.clone(), self.width.to_dim()])))
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        if self.finite { Known::computed(inputs) } else { Known::ANYTHING }
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

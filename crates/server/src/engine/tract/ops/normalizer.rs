@@ -4,6 +4,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Fact, Kernel};
 use super::numbers::{floats, number, table, tensor};
+use super::repair::Known;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// The norm. A row whose norm is zero is left as it is.
@@ -43,6 +44,10 @@ impl Kernel for Normalizer {
         number(input.kind)?;
         input.table()?;
         Ok(tvec!(Fact::new(f32::datum_type(), input.shape.iter().cloned())))
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        Known::computed(inputs)
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

@@ -5,6 +5,7 @@ use tract_onnx::tract_hir::internal::*;
 use super::kernel::{Fact, Kernel};
 use super::lookup::{Keys, Repeated};
 use super::numbers::{elements, tensor};
+use super::repair::Known;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 use crate::engine::onnx::values::Values;
 
@@ -57,6 +58,10 @@ impl Kernel for OneHotEncoder {
         self.keys.check(input.kind)?;
         let shape = input.shape.iter().cloned().chain([self.count.to_dim()]);
         Ok(tvec!(Fact::new(f32::datum_type(), shape)))
+    }
+
+    fn known(&self, _inputs: &[Known]) -> Known {
+        Known::FINITE
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

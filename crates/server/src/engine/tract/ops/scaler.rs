@@ -4,6 +4,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Fact, Kernel};
 use super::numbers::{number, slice, table, tensor};
+use super::repair::Known;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// One offset and one scale for each column, or one of each for all.
@@ -48,6 +49,11 @@ impl Kernel for Scaler {
             self.check_columns(columns)?;
         }
         Ok(tvec!(Fact::new(f32::datum_type(), input.shape.iter().cloned())))
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        let finite = self.offset.iter().chain(&self.scale).all(|value| value.is_finite());
+        if finite { Known::computed(inputs) } else { Known::ANYTHING }
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

@@ -16,6 +16,7 @@ use super::Build;
 use super::kernel::{Fact, Kernel, Own};
 use super::log_sum_exp::LogSumExp;
 use super::numbers::{slice, tensor};
+use super::repair::Known;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// The names in ONNX.
@@ -66,6 +67,10 @@ impl Kernel for Softmax {
         ensure!(input.kind.is_float(), "the input is {:?}; expected floating point", input.kind);
         self.0.axes(input.shape.len())?;
         Ok(tvec!(Fact::new(input.kind, input.shape.iter().cloned())))
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        Known::computed(inputs)
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

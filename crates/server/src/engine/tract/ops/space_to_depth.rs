@@ -3,6 +3,7 @@
 use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Fact, Kernel};
+use super::repair::Known;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
 /// The largest block: no image is larger.
@@ -39,6 +40,10 @@ impl Kernel for SpaceToDepth {
         }
         let shape = [batch.clone(), channels.clone() * block * block, height.clone() / block, width.clone() / block];
         Ok(tvec!(Fact::new(input.kind, shape)))
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        Known::computed(inputs)
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

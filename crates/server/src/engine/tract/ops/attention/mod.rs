@@ -9,6 +9,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Fact, Kernel, Own};
 use super::numbers::{floats, slice, tensor};
+use super::repair::Known;
 use super::softmax::of_tract;
 use crate::engine::onnx::attributes::{Attributes, Wrong};
 
@@ -152,6 +153,13 @@ impl Kernel for Attention {
             other => bail!("output {other} is asked for; Attention has four"),
         });
         facts.collect()
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        // A mask's minus infinities hide keys, and a query that sees none answers zeros.
+        let safe = |(at, known): (usize, &Known)| !known.lacks() || (self.places[MASK] == Some(at) && known.only_hides());
+        let scale = self.scale.is_none_or(f32::is_finite) && !self.wanted.contains(&3);
+        if scale && inputs.iter().enumerate().all(safe) { Known::FINITE } else { Known::ANYTHING }
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

@@ -11,6 +11,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Fact, Kernel, Own};
 use super::numbers::{elements, floats, slice, tensor};
+use super::repair::Known;
 use super::softmax::of_tract;
 use super::{Entry, check};
 use crate::engine::onnx::attributes::{Attributes, Wrong};
@@ -150,6 +151,10 @@ impl Kernel for Recurrent {
         let sizes = [time.clone(), rows.clone(), hidden.clone()];
         let directions = self.directions.len().to_dim();
         Ok(self.wanted.iter().map(|at| Fact::new(kind, self.shape(*at, sizes.clone(), directions.clone()))).collect())
+    }
+
+    fn known(&self, inputs: &[Known]) -> Known {
+        Known::computed(inputs)
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {

@@ -3,7 +3,8 @@
 //! tract's operator computes, and what it lost is put back; only where there is something to put back does that cost more than a look at
 //! the values. A maximum over axes, a quantisation or an index is right in every plan: [`last`] goes over a plan when tract has
 //! optimised it, so nothing that tract knows to join is kept apart. An activation is joined with the product before it, and is fast
-//! for it; a plan in which these keep NaN too ([`first`], careful) is made for requests that hold one.
+//! for it; a plan in which all of these keep NaN too ([`first`]) is made for requests that hold one. In the plan for finite inputs those keep it that may
+//! meet one all the same, as [`arising`] finds.
 //!
 //! The answers are ONNX Runtime's where it has one answer. In maxima over axes and in windows its answer depends on where NaN stands
 //! (on the width of its registers); there the answer is NumPy's: NaN, and its place. `ThresholdedRelu` and `Shrink` make 0 of NaN, as there.
@@ -16,7 +17,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::gru_cell::GruEpilogue;
 use tract_onnx::tract_core::ops::gru_seq::GruSeq;
 use tract_onnx::tract_core::ops::lstm_cell::LstmEpilogue;
-use tract_onnx::tract_core::ops::math::{Max, Min};
+use tract_onnx::tract_core::ops::math::{Div, Max, Min, Mul, Pow, Rem, Rsqrt, Sqrt};
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use tract_onnx::tract_core::ops::quant::{QuantizeLinearI8, QuantizeLinearU8};
 use tract_onnx::tract_core::ops::scan::Scan;
@@ -24,20 +25,43 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::branches;
 
+mod arising;
 mod gru;
 mod indices;
 mod lanes;
 mod values;
 
+use arising::Values;
+
 /// Operators of one value whose kernels lose NaN, or may on some processor.
 const ACTIVATIONS: [&str; 9] =
     ["Erf", "Exp", "GeluApproximate", "GeluExact", "HardSwish", "LeakyRelu", "Sigmoid", "Silu", "Tanh"];
 
+pub(in crate::engine::tract) use arising::Known;
+
+/// Which values of a plan are guarded: those of operators that would make a number of NaN.
+#[derive(Clone, Debug)]
+pub(in crate::engine::tract) enum Care {
+    /// All.
+    Any,
+    /// Those that NaN or an infinity may come to, with such inputs.
+    Arising(TVec<Known>),
+}
+
+impl Care {
+    /// For finite inputs.
+    pub(in crate::engine::tract) fn finite(model: &TypedModel) -> Self {
+        Self::Arising(tvec!(Known::FINITE; model.inputs.len()))
+    }
+}
+
 /// What is put right.
 #[derive(Clone, Debug)]
 enum Repair {
-    /// A value each: NaN stays.
-    Each,
+    /// Nothing: it is only not to be taken for what it is in numbers alone.
+    Kept,
+    /// A value each: NaN stays, and infinities come to the function's ends, where it has some: kernels stop short of 0.
+    Each { ends: Option<(f64, f64)> },
     /// The greater or the smaller of two: NaN where either is.
     Either,
     /// The greatest or the least over axes: NaN where one is; infinite where all are.
@@ -77,22 +101,43 @@ impl PartialEq for Repaired {
 
 impl Eq for Repaired {}
 
-/// Before a plan is optimised: what optimising would make worse. In a `careful` plan what would be lost to a fusion is kept.
-pub(in crate::engine::tract) fn first(model: &mut TypedModel, careful: bool) -> TractResult<()> {
+/// Before a plan is optimised: what optimising would make worse. What is to be guarded and would be lost to a fusion is kept.
+pub(in crate::engine::tract) fn first(model: &mut TypedModel, care: &Care) -> TractResult<()> {
+    let values = match care {
+        Care::Arising(inputs) if loses(model) => Some(Values::of(model, inputs)?),
+        _ => None,
+    };
     for id in 0..model.nodes.len() {
         let node = &model.nodes[id];
-        if let Some(repair) = counted_back(model, node).or_else(|| loses_nan(model, node).filter(|_| careful)) {
+        let guards = |repair: &Repair| match (care, &values) {
+            (Care::Any, _) => true,
+            // An infinity is the greater of two here as everywhere.
+            (_, Some(values)) if matches!(repair, Repair::Either | Repair::Window) => values.around(node, |known| known.nan()),
+            (_, Some(values)) => values.around(node, |known| known.lacks()),
+            (_, None) => false,
+        };
+        let always = counted_back(model, node).or_else(|| turned_around(model, node));
+        let nothing = || values.as_ref().is_some_and(|values| values.inputs(node).contains(&Known::NOTHING));
+        let lost = || loses_nan(model, node).or_else(|| (is_product(node) && nothing()).then_some(Repair::Kept));
+        if let Some(repair) = always.or_else(|| lost().filter(guards)) {
             repaired(model, id, repair);
             continue;
         }
-        if !careful {
-            continue;
-        }
+        // What there is to lose in a body was looked for above.
+        let inner = match (care, &values) {
+            (Care::Any, _) => Care::Any,
+            (Care::Arising(_), Some(values)) => Care::Arising(values.inputs(node)),
+            (Care::Arising(_), None) => continue,
+        };
         if let Some(scan) = node.op_as::<Scan>() {
             let mut scan = scan.clone();
-            first(&mut scan.body, true)?;
+            let inner = match inner {
+                Care::Any => Care::Any,
+                Care::Arising(inputs) => Care::Arising(arising::entering(&scan, &inputs)?),
+            };
+            first(&mut scan.body, &inner)?;
             model.nodes[id].op = Box::new(scan);
-        } else if let Some(choice) = branches::careful(&*node.op) {
+        } else if let Some(choice) = branches::guarded(&*node.op, &inner) {
             model.nodes[id].op = choice;
         }
     }
@@ -112,8 +157,26 @@ pub(in crate::engine::tract) fn last(model: &mut TypedModel) {
 pub(in crate::engine::tract) fn loses(model: &TypedModel) -> bool {
     model.nodes.iter().any(|node| {
         let inner = || node.op_as::<Scan>().is_some_and(|scan| loses(&scan.body));
-        loses_nan(model, node).is_some() || inner() || branches::careful(&*node.op).is_some()
+        loses_nan(model, node).is_some() || inner() || branches::is_choice(&*node.op)
     })
+}
+
+/// What is known of the outputs of a graph with such inputs.
+pub(super) fn outputs(model: &TypedModel, inputs: &[Known]) -> TractResult<TVec<Known>> {
+    let values = Values::of(model, inputs)?;
+    Ok(model.output_outlets()?.iter().map(|outlet| values.get(*outlet)).collect())
+}
+
+/// The names of nodes that are guarded, in bodies of loops too.
+#[cfg(test)]
+pub(in crate::engine::tract) fn guarded(model: &TypedModel) -> Vec<String> {
+    let of_node = |node: &TypedNode| match (node.op_as::<Repaired>(), node.op_as::<Scan>()) {
+        (Some(Repaired { repair: Repair::Indices { .. }, .. }), _) => vec![],
+        (Some(_), _) => vec![node.name.clone()],
+        (_, Some(scan)) => guarded(&scan.body),
+        _ => vec![],
+    };
+    model.nodes.iter().flat_map(of_node).collect()
 }
 
 fn repaired(model: &mut TypedModel, id: usize, repair: Repair) {
@@ -130,9 +193,18 @@ fn real(model: &TypedModel, node: &TypedNode) -> Option<DatumType> {
 /// What loses NaN for the sake of speed.
 fn loses_nan(model: &TypedModel, node: &TypedNode) -> Option<Repair> {
     let kind = real(model, node)?;
+    if vanishes(model, node) {
+        return Some(Repair::Kept);
+    }
     if let Some(op) = node.op_as::<ElementWiseOp>() {
         let keeps = node.outputs[0].fact.datum_type == kind && ACTIVATIONS.contains(&&*op.0.name());
-        return keeps.then_some(Repair::Each);
+        let ends = match &*op.0.name() {
+            "Exp" => Some((0.0, f64::INFINITY)),
+            "Sigmoid" => Some((0.0, 1.0)),
+            "Erf" | "Tanh" => Some((-1.0, 1.0)),
+            _ => None,
+        };
+        return keeps.then_some(Repair::Each { ends });
     }
     if let Some(op) = node.op_as::<TypedBinOp>() {
         let compares = op.0.is::<Max>() || op.0.is::<Min>();
@@ -148,6 +220,29 @@ fn loses_nan(model: &TypedModel, node: &TypedNode) -> Option<Repair> {
         return Some(Repair::Sequence(op.clone()));
     }
     node.op_is::<MaxPool>().then_some(Repair::Window)
+}
+
+/// What tract would take out of the plan: a product with 0, a division that becomes one, and a root where it finds that it is squared.
+fn vanishes(model: &TypedModel, node: &TypedNode) -> bool {
+    let is = |at: usize, number: f64| node.inputs.get(at).is_some_and(|outlet| is_uniform(model, *outlet, number));
+    let Some(op) = node.op_as::<TypedBinOp>() else {
+        return node.op_as::<ElementWiseOp>().is_some_and(|op| op.0.is::<Sqrt>() || op.0.is::<Rsqrt>());
+    };
+    let product = op.0.is::<Mul>() && (is(0, 0.0) || is(1, 0.0));
+    let division = op.0.is::<Div>() && (is(0, 0.0) || is(1, f64::INFINITY) || is(1, f64::NEG_INFINITY));
+    product || division || (op.0.is::<Pow>() && is(1, 0.5))
+}
+
+/// Whether the node is a product, or becomes one.
+fn is_product(node: &TypedNode) -> bool {
+    node.op_as::<TypedBinOp>().is_some_and(|op| op.0.is::<Mul>() || op.0.is::<Div>())
+}
+
+/// Whether a value is known to be this number wherever it is.
+fn is_uniform(model: &TypedModel, outlet: OutletId, number: f64) -> bool {
+    let fact = model.outlet_fact(outlet).ok();
+    let uniform = fact.and_then(|fact| fact.uniform.clone().or_else(|| fact.konst.as_ref()?.as_uniform().map(Arc::new)));
+    uniform.is_some_and(|uniform| uniform.cast_to_scalar::<f64>().is_ok_and(|found| found == number))
 }
 
 /// Whether whole numbers are made of the bounded values next: a quantisation, where NaN is the lowest level.
@@ -166,6 +261,14 @@ fn counted_back(model: &TypedModel, node: &TypedNode) -> Option<Repair> {
     let indices = model.outlet_fact(*node.inputs.get(1)?).ok()?.konst.as_ref()?.cast_to::<i64>().ok()?;
     let negative = indices.try_as_plain_ram().ok()?.as_slice::<i64>().ok()?.iter().any(|index| *index < 0);
     negative.then_some(Repair::Indices { batch: gather.batch_dims })
+}
+
+/// A remainder whose first operand is the smaller: tract takes it for one that may change places with the other.
+fn turned_around(model: &TypedModel, node: &TypedNode) -> Option<Repair> {
+    let remainder = node.op_as::<TypedBinOp>().is_some_and(|op| op.0.is::<Rem>());
+    let [a, b] = &*node.inputs else { return None };
+    let (a, b) = (model.outlet_fact(*a).ok()?, model.outlet_fact(*b).ok()?);
+    (remainder && a.datum_type != TDim::datum_type() && a.shape != b.shape).then_some(Repair::Kept)
 }
 
 /// What costs nothing that could be measured.
@@ -219,6 +322,7 @@ impl EvalOp for Repaired {
         match &self.repair {
             Repair::Levels(levels) => return levels.quantised(&inputs[0]),
             Repair::Sequence(net) => return gru::run(net, &inputs),
+            Repair::Kept => return self.original.eval(context, inputs),
             Repair::Index { axis } => indices::check(&inputs, *axis)?,
             Repair::Indices { batch } => inputs[1] = indices::counted(&inputs, *batch)?,
             _ => {}
@@ -243,7 +347,7 @@ impl Repaired {
         outputs: &mut TVec<TValue>,
     ) -> TractResult<()> {
         match &self.repair {
-            Repair::Each => values::each::<T>(&given[0], outputs),
+            Repair::Each { ends } => values::each::<T>(&given[0], *ends, outputs),
             Repair::Either => values::either::<T>((&given[0], &given[1]), outputs),
             Repair::Gates { hidden } => values::gates::<T>((&given[0], &given[1]), *hidden, outputs),
             Repair::Extreme { axes, greatest } => lanes::extreme::<T>(&given[0], (axes, *greatest), outputs),
@@ -251,7 +355,7 @@ impl Repaired {
             Repair::Order { axis, largest } => lanes::order::<T>(&given[0], (*axis, *largest), outputs),
             Repair::Window => lanes::window::<T>(&given[0], |mask| self.original.eval(context, mask), outputs),
             Repair::Step { hidden } => values::step::<T>(given, *hidden, outputs),
-            Repair::Levels(_) | Repair::Sequence(_) | Repair::Index { .. } | Repair::Indices { .. } => Ok(()),
+            Repair::Kept | Repair::Levels(_) | Repair::Sequence(_) | Repair::Index { .. } | Repair::Indices { .. } => Ok(()),
         }
     }
 }

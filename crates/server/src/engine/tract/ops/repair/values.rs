@@ -16,10 +16,13 @@ pub(super) trait Real: Datum + Copy + PartialOrd {
     const ENDS: (Self, Self);
 
     fn is_nan(self) -> bool;
+
+    /// The nearest to a number.
+    fn of(number: f64) -> Self;
 }
 
 macro_rules! real {
-    ($kind:ty, $zero:expr, $one:expr) => {
+    ($kind:ty, $zero:expr, $one:expr, $of:expr) => {
         impl Real for $kind {
             const NAN: Self = <$kind>::NAN;
             const ZERO: Self = $zero;
@@ -30,13 +33,17 @@ macro_rules! real {
             fn is_nan(self) -> bool {
                 <$kind>::is_nan(self)
             }
+
+            fn of(number: f64) -> Self {
+                $of(number)
+            }
         }
     };
 }
 
-real!(half::f16, half::f16::ZERO, half::f16::ONE);
-real!(f32, 0.0, 1.0);
-real!(f64, 0.0, 1.0);
+real!(half::f16, half::f16::ZERO, half::f16::ONE, half::f16::from_f64);
+real!(f32, 0.0, 1.0, |number: f64| number as f32);
+real!(f64, 0.0, 1.0, |number: f64| number);
 
 /// Whether a value is NaN: without a branch, so that the processor looks at several at once.
 pub(super) fn has_nan<T: Real>(values: &[T]) -> bool {
@@ -51,14 +58,31 @@ pub(super) fn change<T: Datum>(outputs: &mut TVec<TValue>, at: usize, work: impl
     Ok(())
 }
 
-/// NaN where the input is.
-pub(super) fn each<T: Real>(input: &Tensor, outputs: &mut TVec<TValue>) -> TractResult<()> {
+/// Whether a value is a number that is not infinite.
+pub(super) fn is_finite<T: Real>(value: T) -> bool {
+    value > T::ENDS.0 && value < T::ENDS.1
+}
+
+/// Whether all values are: without a branch, as above.
+pub(super) fn are_finite<T: Real>(values: &[T]) -> bool {
+    !values.chunks(1024).any(|part| part.iter().fold(false, |found, value| found | !is_finite(*value)))
+}
+
+/// NaN where the input is, and the function's ends where it is infinite.
+pub(super) fn each<T: Real>(input: &Tensor, ends: Option<(f64, f64)>, outputs: &mut TVec<TValue>) -> TractResult<()> {
     let input = slice::<T>(input)?;
-    if !has_nan(input) {
+    if are_finite(input) {
         return Ok(());
     }
+    let found = |value: T| match ends {
+        _ if value.is_nan() => Some(T::NAN),
+        Some((low, high)) if !is_finite(value) => Some(T::of(if value < T::ZERO { low } else { high })),
+        _ => None,
+    };
     change::<T>(outputs, 0, |output| {
-        output.iter_mut().zip(input).filter(|(_, value)| value.is_nan()).for_each(|(output, _)| *output = T::NAN);
+        for (output, value) in output.iter_mut().zip(input) {
+            *output = found(*value).unwrap_or(*output);
+        }
     })
 }
 
