@@ -65,6 +65,36 @@ fn bodies_are_looked_into() {
     refused(&single(choose), &["Loop 'z': this engine has no loops"]);
 }
 
+/// A loop over the rows of `x`, which adds them to a state, with so many loops within it in all.
+fn looping(deep: usize) -> NodeProto {
+    let row = format!("x{deep}");
+    let step = match deep {
+        1 => vec![node("Add", &["s1", "x1"], &["o1"])],
+        _ => vec![looping(deep - 1)],
+    };
+    let state = format!("s{deep}");
+    let dims = [&vec![1; deep - 1][..], &[2]].concat();
+    let given = vec![port(&state, FLOAT, &[2]), port(&row, FLOAT, &dims)];
+    let body = graph_of(step, given, vec![port(&format!("o{deep}"), FLOAT, &[2])]);
+    let outer = [format!("s{}", deep + 1), format!("x{}", deep + 1), format!("o{}", deep + 1)];
+    let body = AttributeProto { g: Some(body), r#type: 5, ..AttributeProto::default() };
+    with(with(node("Scan", &[&outer[0], &outer[1]], &[&outer[2]]), "body", body), "num_scan_inputs", number(1))
+}
+
+#[test]
+fn loops_stand_within_one_another_so_deep() {
+    let summed = |deep: usize| {
+        let names = [format!("s{}", deep + 1), format!("x{}", deep + 1), format!("o{}", deep + 1)];
+        let dims = [&vec![1; deep][..], &[2]].concat();
+        let given = vec![port(&names[0], FLOAT, &[2]), port(&names[1], FLOAT, &dims)];
+        model_of(graph_of(vec![looping(deep)], given, vec![port(&names[2], FLOAT, &[2])]))
+    };
+    if let Err(why) = opened(&summed(6)) {
+        panic!("{why}");
+    }
+    refused(&summed(7), &["Scan 'o8': loops stand 7 deep within one another, expected at most 6"]);
+}
+
 #[test]
 fn files_that_no_engine_could_run() {
     let identity = || single(node("Identity", &["x"], &["y"]));

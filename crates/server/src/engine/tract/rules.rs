@@ -5,11 +5,15 @@ use std::collections::HashMap;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
+use crate::engine::onnx::facts::bodies;
 use crate::engine::onnx::weights::{self, datatype_name, element_bytes};
 use crate::engine::onnx::windows;
 
 /// The largest tensor, in bytes, that a node may make: of a file's own constants, and of a request.
 pub(super) const MAX_TENSOR_BYTES: u64 = 4 << 30;
+
+/// How deep loops may stand within one another: each level more takes twice as long to prepare, 0.2 s at this one.
+const MAX_LOOPS: usize = 6;
 
 /// Which values are constants of the file.
 pub(super) struct Constants<'a> {
@@ -71,8 +75,17 @@ pub(super) fn refusal(node: &NodeProto, constants: &Constants<'_>) -> Option<Str
             none.then(|| "its max_output_boxes_per_class is 0 or absent, so it keeps no box: export it with a number".to_owned())
         }
         "RandomNormal" | "RandomUniform" => too_large(&attribute(node, "shape")?.ints),
+        "Scan" => Some(loops(node)).filter(|deep| *deep > MAX_LOOPS).map(|deep| {
+            format!("loops stand {deep} deep within one another, expected at most {MAX_LOOPS}: each level takes twice as long to prepare")
+        }),
         _ => windows::takes_away(node),
     }
+}
+
+/// How many loops stand within one another, from this node on; decoding bounds it.
+fn loops(node: &NodeProto) -> usize {
+    let within = bodies(node).flat_map(|body| &body.node).map(loops).max().unwrap_or_default();
+    within + usize::from(node.op_type == "Scan")
 }
 
 /// A constant's shape is the file's to choose, so it is bounded before anything is allocated.
