@@ -6,7 +6,7 @@ mod graphs;
 
 use graphs::{FLOAT, INT64, graph_of, integer, integers, model_of, node, number, opened, port, single, weights, with};
 use modelyard_wire::Tensor;
-use tract_onnx::pb::{AttributeProto, ModelProto, TensorProto, TypeProto, ValueInfoProto};
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto};
 
 #[track_caller]
 fn refused(model: &ModelProto, words: &[&str]) {
