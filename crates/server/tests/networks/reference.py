@@ -29,8 +29,8 @@ def plain(value: object) -> object:
         return value
     if not np.isfinite(value):
         return "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    # As many digits as FP32 has.
-    return float(f"{value:.9g}")
+    # As few digits as tell FP32 from its neighbours.
+    return float(str(np.float32(value)))
 
 
 def tensor(name: str, values: np.ndarray) -> dict:
@@ -550,6 +550,6 @@ def chosen() -> None:
 
 for group in (recurrent, softmax, depth, shifts, attention, functions, branches, dequantised, boxes, lacking, chosen, arising):
     group()
-lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in CASES)
+lines = ",\n".join(json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in CASES)
 (Path(__file__).parent / "reference.json").write_text(f"[\n{lines}\n]\n")
 print(f"{len(CASES)} cases")
