@@ -1,4 +1,6 @@
 //! Nodes that wait for each other: no order of a graph's nodes lets them run.
+//!
+//! `modelyard-onnx` looks for the same in messages of its own: it depends on no crate of ours, and the server not on it (ADR 0028).
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
